@@ -1,0 +1,76 @@
+"""How every package declares its HTTP routes: one `Route` is the handler, its shapes and its documentation at once.
+
+`app/` turns the list into aiohttp routes and `/api/openapi.json`; who may call which stands in `app/permissions.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from core.errors import BAD_REQUEST, NOT_SIGNED_IN, Problem, Refused
+from core.identity import Person
+
+# Set by the identity middleware; None when nobody is signed in.
+PERSON = web.RequestKey("person", object)
+LANG = web.RequestKey("lang", str)
+
+_MAX_BODY = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One way in over HTTP.
+
+    `handler(request)` or, when `takes` is given, `handler(request, body)` with the decoded body. It answers a msgspec
+    Struct (encoded with `status`), None (204), or a ready `web.StreamResponse`.
+    """
+
+    method: str
+    path: str
+    handler: Callable[..., Awaitable[Any]]
+    summary: str
+    takes: Any = None
+    gives: Any = None
+    status: int = 200
+    problems: tuple[Problem, ...] = ()
+
+
+def person(request: web.Request) -> Person:
+    """Who is asking. Raises Refused(NOT_SIGNED_IN) when nobody is."""
+    someone = request.get(PERSON)
+    if not isinstance(someone, Person):
+        raise Refused(NOT_SIGNED_IN)
+    return someone
+
+
+def lang(request: web.Request) -> str:
+    """ "zh" or "en", as the browser or the person chose."""
+    return str(request.get(LANG, "en"))
+
+
+async def read_body(request: web.Request, shape: Any) -> Any:
+    """The JSON body as `shape` (a msgspec Struct type). Raises Refused(BAD_REQUEST) with the field that is wrong."""
+    if request.content_length is not None and request.content_length > _MAX_BODY:
+        raise Refused(BAD_REQUEST, detail=f"more than {_MAX_BODY} bytes")
+    raw = await request.content.read(_MAX_BODY + 1)
+    while not request.content.at_eof() and len(raw) <= _MAX_BODY:
+        raw += await request.content.read(_MAX_BODY + 1 - len(raw))
+    if len(raw) > _MAX_BODY:
+        raise Refused(BAD_REQUEST, detail=f"more than {_MAX_BODY} bytes")
+    try:
+        return msgspec.json.decode(raw or b"{}", type=shape)
+    except msgspec.MsgspecError as error:
+        raise Refused(BAD_REQUEST, detail=str(error)) from error
+
+
+def convert(value: Any, shape: Any) -> Any:
+    """A Socket.IO payload as `shape`; same errors as `read_body`."""
+    try:
+        return msgspec.convert(value if value is not None else {}, type=shape)
+    except msgspec.MsgspecError as error:
+        raise Refused(BAD_REQUEST, detail=str(error)) from error

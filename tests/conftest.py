@@ -1,0 +1,128 @@
+"""What every test may ask for: a clock that obeys, and a real database of each kind."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import tempfile
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from core.clock import ManualClock
+from core.database import Database, metadata
+
+# Every package with tables; importing them fills `metadata`.
+TABLE_MODULES = ("recording.tables", "compliance.tables", "commerce.tables", "rooms.tables", "app.tables")
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture(scope="session")
+def postgresql_url() -> Iterator[str]:
+    """A PostgreSQL server of our own on a free port, gone with the run. A missing server is an error, not a skip."""
+    binaries = _postgresql_binaries()
+    folder = Path(tempfile.mkdtemp(prefix="tellercast-pg-"))
+    as_other: list[str] = []
+    if os.geteuid() == 0:  # initdb refuses root
+        user = pwd.getpwnam("nobody")
+        os.chown(folder, user.pw_uid, user.pw_gid)
+        as_other = ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
+    data = folder / "data"
+    port = free_port()
+    run = [*as_other, str(binaries / "initdb"), "-D", str(data), "-U", "tellercast", "-A", "trust", "-E", "UTF8", "--no-sync"]
+    subprocess.run(run, check=True, stdout=subprocess.DEVNULL, timeout=60, cwd=folder)
+    server = subprocess.Popen(
+        [*as_other, str(binaries / "postgres"), "-D", str(data), "-p", str(port), "-k", str(folder), "-h", "127.0.0.1"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd=folder,
+    )
+    try:
+        subprocess.run(
+            [str(binaries / "pg_isready"), "-h", "127.0.0.1", "-p", str(port), "-t", "30"],
+            check=False,
+            stdout=subprocess.DEVNULL,
+            timeout=40,
+        )
+        _wait_ready(binaries, port, server)
+        yield f"postgresql+asyncpg://tellercast@127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait(timeout=30)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _postgresql_binaries() -> Path:
+    for candidate in sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True):
+        if (candidate / "initdb").exists():
+            return candidate
+    found = shutil.which("initdb")
+    if found is None:
+        raise RuntimeError("PostgreSQL is not installed; `make test-tools` installs it")
+    return Path(found).parent
+
+
+def _wait_ready(binaries: Path, port: int, server: subprocess.Popen[bytes]) -> None:
+    command = [str(binaries / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port), "-t", "1"]
+    for _ in range(3000):
+        if server.poll() is not None:
+            raise RuntimeError(f"PostgreSQL ended with {server.returncode} while starting")
+        if subprocess.run(command, check=False, timeout=10).returncode == 0:
+            return
+    raise RuntimeError("PostgreSQL did not become ready")
+
+
+def free_port(kind: int = socket.SOCK_STREAM) -> int:
+    """A port nobody uses at this moment."""
+    with socket.socket(socket.AF_INET, kind) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of an empty database, once of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite+aiosqlite:///{tmp_path / 'tellercast.db'}"
+    return str(request.getfixturevalue("postgresql_url"))
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    """A database with all tables, empty, once on SQLite and once on PostgreSQL."""
+    for module in TABLE_MODULES:
+        try:
+            importlib.import_module(module)
+        except ModuleNotFoundError as error:
+            if error.name not in (module, module.split(".")[0]):
+                raise
+    if database_url.startswith("sqlite"):
+        database = Database(database_url)
+        async with database.engine.begin() as connection:
+            await connection.run_sync(metadata.create_all)
+        yield database
+        await database.close()
+        return
+    name = f"t_{uuid.uuid4().hex}"
+    admin = await asyncpg.connect(database_url.replace("+asyncpg", "") + "/postgres")
+    try:
+        await admin.execute(f'CREATE DATABASE "{name}"')
+        database = Database(f"{database_url}/{name}")
+        async with database.engine.begin() as connection:
+            await connection.run_sync(metadata.create_all)
+        yield database
+        await database.close()
+        await admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+    finally:
+        await admin.close()
