@@ -14,7 +14,8 @@ from typing import Any
 class Problem:
     """One kind of refusal. `{name}` in a sentence is filled from the refusal's parameters.
 
-    `door` names what the page should offer next: "" nothing, "login", "assessment", "call", "disclosure", "retry", "amount", "lobby".
+    `door` names what the page should offer next: "" (nothing), "login", "assessment", "call", "disclosure", "retry", "amount"
+    or "lobby".
     """
 
     code: str

@@ -17,6 +17,7 @@ from sqlalchemy import (
 )
 
 from core.database import Moment, metadata
+from recording.guards import append_only
 
 sessions = Table(
     "sessions",
@@ -131,3 +132,6 @@ feed_cursors = Table(
     Column("media", String(64), primary_key=True),  # which media process
     Column("n", BigInteger, nullable=False),  # last record taken in
 )
+
+append_only(trail_entries)
+append_only(seals)

@@ -25,8 +25,8 @@ class PacketSink(Protocol):
         ...
 
     def rtp(self, kind: Kind, payload: bytes, *, timestamp: int, sequence: int, marker: bool, arrival: float) -> None:
-        """One packet's payload (header and padding removed). `timestamp` and `sequence` as received (32 and 16 bits, they wrap),
-        `arrival` in seconds of Unix time. Packets come as the network brought them: reordered, doubled or missing."""
+        """One packet's payload (header and padding removed). `timestamp` and `sequence` as received (32 and 16 bits, they
+        wrap), `arrival` in seconds of Unix time. Packets come as the network brought them: reordered, doubled or missing."""
         ...
 
     def sender_report(self, kind: Kind, *, ntp: float, timestamp: int, arrival: float) -> None:

@@ -6,7 +6,6 @@ import importlib
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 import uuid
@@ -18,6 +17,7 @@ import pytest
 
 from core.clock import ManualClock
 from core.database import Database, metadata
+from tests.ports import free_port
 
 # Every package with tables; importing them fills `metadata`.
 TABLE_MODULES = ("recording.tables", "compliance.tables", "commerce.tables", "rooms.tables", "app.tables")
@@ -81,13 +81,6 @@ def _wait_ready(binaries: Path, port: int, server: subprocess.Popen[bytes]) -> N
         if subprocess.run(command, check=False, timeout=10).returncode == 0:
             return
     raise RuntimeError("PostgreSQL did not become ready")
-
-
-def free_port(kind: int = socket.SOCK_STREAM) -> int:
-    """A port nobody uses at this moment."""
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

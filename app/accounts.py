@@ -1,0 +1,131 @@
+"""Signing in and out, and who am I. In demo mode anybody may be anybody; outside it those routes do not exist."""
+
+from __future__ import annotations
+
+import msgspec
+from aiohttp import web
+
+from app.identity import Identity, clear_cookie
+from app.middleware import IDENTITY
+from commerce.customers import CUSTOMERS
+from core.errors import Problem, Refused
+from core.http import Route, lang, person
+from core.identity import Person, Role
+
+DEMO_PEOPLE = {
+    p.id: p
+    for p in (
+        Person("customer-c1", Role.CUSTOMER, "陈晓"),
+        Person("customer-c3", Role.CUSTOMER, "李文"),
+        Person("customer-c5", Role.CUSTOMER, "赵敏"),
+        Person("customer-elder", Role.CUSTOMER, "王桂兰"),
+        Person("adviser-1", Role.ADVISER, "周岚"),
+        Person("adviser-2", Role.ADVISER, "吴哲"),
+        Person("supervisor-1", Role.SUPERVISOR, "郑宁"),
+        Person("reviewer-1", Role.REVIEWER, "孙恒"),
+        Person("reviewer-2", Role.REVIEWER, "钱颖"),
+    )
+}
+
+NO_SUCH_PERSON = Problem(
+    "no_such_person", 404,
+    "There is no demo person called {name}.", "没有名为 {name} 的演示身份。",
+    "Choose one of those the sign-in page lists.", "请选择登录页列出的身份。", "login",
+)  # fmt: skip
+PROBLEMS = (NO_SUCH_PERSON,)
+
+
+class DemoLogin(msgspec.Struct, forbid_unknown_fields=True, rename={"as_": "as"}):
+    """Whom to sign in as, such as `customer-c3`."""
+
+    as_: str
+
+
+class PersonView(msgspec.Struct):
+    """A person as pages see them."""
+
+    id: str
+    role: Role
+    name: str
+
+
+class SignedIn(msgspec.Struct):
+    """The bearer token (also set as the cookie) and whom it proves."""
+
+    token: str
+    person: PersonView
+
+
+class DemoPeople(msgspec.Struct):
+    """Everybody one can be in demo mode."""
+
+    people: list[PersonView]
+
+
+class CustomerView(msgspec.Struct):
+    """What the bank knows of a customer that his pages need: his grade C1 to C5 (null without a valid assessment), when it
+    was found, and whether he is 65 or over."""
+
+    grade: str | None
+    assessed_at: str | None
+    age_65: bool
+
+
+class Me(msgspec.Struct):
+    """Who is signed in; `customer` only for customers."""
+
+    id: str
+    role: Role
+    name: str
+    lang: str
+    customer: CustomerView | None = None
+
+
+def routes(*, demo: bool) -> list[Route]:
+    """The ways in and out."""
+    ways = [
+        Route("GET", "/api/me", me, "Who is signed in", gives=Me),
+        Route("POST", "/api/logout", log_out, "Sign out: takes the cookie away", status=204),
+    ]
+    if demo:
+        ways += [
+            Route("GET", "/api/demo/people", people, "Whom one can sign in as (demo mode only)", gives=DemoPeople),
+            Route(
+                "POST", "/api/demo/login", log_in, "Sign in as a demo person (demo mode only)",
+                takes=DemoLogin, gives=SignedIn, problems=PROBLEMS,
+            ),
+        ]  # fmt: skip
+    return ways
+
+
+def _view(someone: Person) -> PersonView:
+    return PersonView(someone.id, someone.role, someone.name)
+
+
+async def me(request: web.Request) -> Me:
+    someone = person(request)
+    answer = Me(someone.id, someone.role, someone.name, lang(request))
+    if someone.role is Role.CUSTOMER:
+        answer.customer = await request.app[CUSTOMERS].view(someone.id)
+    return answer
+
+
+async def log_out(_request: web.Request) -> web.Response:
+    response = web.Response(status=204)
+    clear_cookie(response)
+    return response
+
+
+async def people(_request: web.Request) -> DemoPeople:
+    return DemoPeople([_view(p) for p in DEMO_PEOPLE.values()])
+
+
+async def log_in(request: web.Request, body: DemoLogin) -> web.Response:
+    someone = DEMO_PEOPLE.get(body.as_)
+    if someone is None:
+        raise Refused(NO_SUCH_PERSON, name=body.as_)
+    identity: Identity = request.app[IDENTITY]
+    token = identity.token(someone)
+    response = web.Response(body=msgspec.json.encode(SignedIn(token, _view(someone))), content_type="application/json")
+    identity.set_cookie(response, token)
+    return response

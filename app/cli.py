@@ -1,0 +1,143 @@
+"""The `tellercast` command."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from app.settings import Settings, SettingsError, describe, load
+from app.telemetry import configure_logging
+
+Command = Callable[[argparse.Namespace, Settings], int]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command; answers its exit code: 0 done, 1 it failed or found something, 2 it was called wrongly."""
+    arguments = _parser().parse_args(argv)
+    try:
+        settings = load(**({"demo": True} if getattr(arguments, "demo", False) else {}))
+        configure_logging(as_json=settings.log_json)
+        command: Command = arguments.command
+        return command(arguments, settings)
+    except SettingsError as error:
+        print(f"tellercast: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="tellercast",
+        description="Livestream and video-advisory commerce for banks: every order bound to the recording of its moment.",
+        epilog="Settings come from TELLERCAST_* or the TOML file TELLERCAST_CONFIG names; `tellercast settings` lists them.",
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(name: str, command: Command, help_: str, description: str = "") -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=help_, description=description or help_)
+        sub.set_defaults(command=command)
+        return sub
+
+    serve = add("serve", _serve, "Start one web and one media process and keep both running")
+    serve.add_argument("--demo", action="store_true", help="seed shows, products and people; anybody may sign in as any")
+    for name, command, help_ in (
+        ("web", _web, "Start one web process: pages, API, Socket.IO, database"),
+        ("media", _media, "Start one media process: WebRTC, forwarding, recording"),
+    ):
+        alone = add(name, command, help_)
+        alone.add_argument("--with-parent", action="store_true", help="end when standard input ends")
+    add("migrate", _migrate, "Bring the database to this version's tables; safe to run again")
+    add("demo", _demo, "Seed the demo's shows, products and people; safe to run again")
+    verify = add(
+        "verify", _verify, "Check an evidence bundle offline",
+        "Checks signature, chain, media hashes, gaps, order coverage and register of an evidence bundle. Needs no database, no "
+        "network and no trust in who made it: give the public key you had from elsewhere. Exit code 1 when anything is found.",
+    )  # fmt: skip
+    verify.add_argument("bundle", type=Path, help="the .zip")
+    verify.add_argument(
+        "--key", type=Path, help="public key file (`tellercast keys list` shows it); without it the bundle's own"
+    )
+    recover = add("recover", _recover, "Hash and announce fragments that a killed media process left unannounced")
+    recover.add_argument("--dry-run", action="store_true", help="only say what would be done")
+    keys = add("keys", _keys, "Signing keys of the seals")
+    keys.add_argument("action", choices=("list", "create", "rotate"), help="old keys stay, so that old seals stay verifiable")
+    add("settings", _settings, "Show every setting with its source; secrets masked")
+    return parser
+
+
+def _serve(_arguments: argparse.Namespace, settings: Settings) -> int:
+    from app.migrate import migrate
+    from app.serve import serve
+
+    migrate(settings)
+    return asyncio.run(serve(settings))
+
+
+def _web(arguments: argparse.Namespace, settings: Settings) -> int:
+    from app.process import run
+    from app.web import run_web
+
+    return run(lambda stopping: run_web(settings, stopping), with_parent=arguments.with_parent)
+
+
+def _media(arguments: argparse.Namespace, settings: Settings) -> int:
+    from app.media import run_media
+    from app.process import run
+
+    return run(lambda stopping: run_media(settings, stopping), with_parent=arguments.with_parent)
+
+
+def _migrate(_arguments: argparse.Namespace, settings: Settings) -> int:
+    from app.migrate import migrate
+
+    migrate(settings)
+    print("The database is up to date.")
+    return 0
+
+
+def _demo(_arguments: argparse.Namespace, settings: Settings) -> int:
+    from app.demo import seed_database
+    from app.migrate import migrate
+
+    migrate(settings)
+    asyncio.run(seed_database(settings))
+    print("The demo's shows, products and people are in place.")
+    return 0
+
+
+def _verify(arguments: argparse.Namespace, _settings: Settings) -> int:
+    from compliance.verifier import verify_bundle
+
+    try:
+        key = arguments.key.read_bytes() if arguments.key is not None else None
+        report = verify_bundle(arguments.bundle, key)
+    except OSError as error:
+        print(f"tellercast verify: {error}", file=sys.stderr)
+        return 2
+    print(report.to_text("en"))
+    return 0 if report.ok else 1
+
+
+def _recover(arguments: argparse.Namespace, settings: Settings) -> int:
+    from app.media import recover_archive
+
+    return recover_archive(settings, dry_run=arguments.dry_run)
+
+
+def _keys(arguments: argparse.Namespace, settings: Settings) -> int:
+    from app.keys import keys_command
+
+    return keys_command(settings, arguments.action)
+
+
+def _settings(_arguments: argparse.Namespace, settings: Settings) -> int:
+    print(describe(settings))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,160 @@
+"""What every request passes: language, identity, origin, permission, errors as problem+json or a page, safe headers."""
+
+from __future__ import annotations
+
+import html
+import secrets
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from urllib.parse import quote, urlsplit
+
+import msgspec
+import structlog
+from aiohttp import web
+
+from app.identity import Identity
+from app.permissions import PAGES, may_call, may_open
+from core.errors import BAD_REQUEST, FORBIDDEN, INTERNAL, NOT_FOUND, NOT_SIGNED_IN, Problem, Refused, Unavailable
+from core.http import LANG, PERSON
+from core.identity import Person
+
+log = structlog.get_logger()
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+IDENTITY = web.AppKey("identity", Identity)
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+# Never refused: files of the pages themselves, and Socket.IO, which identifies on its own.
+OPEN_PREFIXES = ("/static/", "/socket.io/")
+
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; connect-src 'self' ws: wss:; "
+        "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Permissions-Policy": "camera=(self), microphone=(self), display-capture=(self), geolocation=()",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+
+METHOD_NOT_ALLOWED = Problem(
+    "method_not_allowed", 405,
+    "This address does not take {method}.", "此地址不支持 {method} 方法。",
+    "See /api/openapi.json for what it takes.", "请参阅 /api/openapi.json。",
+)  # fmt: skip
+ORIGIN_REFUSED = Problem(
+    "origin_refused", 403,
+    "The request came from another site.", "请求来自其他网站,已被拒绝。",
+    "Open the page here and try again.", "请在本站打开页面后重试。", "lobby",
+)  # fmt: skip
+PROBLEMS = (METHOD_NOT_ALLOWED, ORIGIN_REFUSED)
+
+
+async def add_headers(_request: web.Request, response: web.StreamResponse) -> None:
+    """on_response_prepare: also what streams and files send carries the headers."""
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
+
+
+@web.middleware
+async def outermost(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Language and identity in; every refusal and failure out as an answer that explains itself."""
+    request[LANG] = _language(request)
+    try:
+        return await _guarded(request, handler)
+    except Refused as refusal:
+        return _answer(request, refusal)
+    except web.HTTPNotFound:
+        return _answer(request, Refused(NOT_FOUND))
+    except web.HTTPMethodNotAllowed as error:
+        answer = _answer(request, Refused(METHOD_NOT_ALLOWED, method=request.method))
+        answer.headers["Allow"] = error.headers["Allow"]
+        return answer
+    except web.HTTPRequestEntityTooLarge:
+        return _answer(request, Refused(BAD_REQUEST, detail="too large"))
+    except web.HTTPException:
+        raise
+    except ConnectionResetError:
+        raise  # the reader went away; there is nobody to answer
+    except Exception:
+        reference = secrets.token_hex(4)
+        log.exception("request failed", reference=reference, method=request.method, path=request.path)
+        return _answer(request, Refused(INTERNAL, reference=reference))
+
+
+async def _guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
+    if request.path.startswith(OPEN_PREFIXES):
+        return await handler(request)
+    person, by_cookie = request.app[IDENTITY].from_request(request)
+    request[PERSON] = person
+    if by_cookie and request.method not in SAFE_METHODS:
+        _check_origin(request)
+    resource = request.match_info.route.resource
+    template = resource.canonical if resource is not None else ""
+    if request.match_info.http_exception is not None:
+        return await handler(request)  # 404 and 405 say so themselves
+    allowed = may_open(person, template) if template in PAGES else may_call(person, request.method, template)
+    if not allowed:
+        raise Refused(NOT_SIGNED_IN if person is None else FORBIDDEN)
+    return await handler(request)
+
+
+def _check_origin(request: web.Request) -> None:
+    """A cookie is proof only from our own pages. Browsers send Origin with every unsafe request; other clients need not."""
+    origin = request.headers.get("Origin")
+    if origin is None:
+        if request.headers.get("Sec-Fetch-Site", "same-origin") not in {"same-origin", "none"}:
+            raise Refused(ORIGIN_REFUSED)
+        return
+    if urlsplit(origin).netloc != request.host:
+        raise Refused(ORIGIN_REFUSED)
+
+
+def _language(request: web.Request) -> str:
+    for choice in (request.query.get("lang"), request.cookies.get("lang")):
+        if choice in {"zh", "en"}:
+            return choice
+    for part in request.headers.get("Accept-Language", "").split(","):
+        tag = part.split(";")[0].strip().lower()
+        if tag.startswith("zh"):
+            return "zh"
+        if tag.startswith("en"):
+            return "en"
+    return "en"
+
+
+def _answer(request: web.Request, refusal: Refused) -> web.Response:
+    wants_page = request.method in {"GET", "HEAD"} and "text/html" in request.headers.get("Accept", "")
+    if wants_page and not request.path.startswith("/api/"):
+        if refusal.problem is NOT_SIGNED_IN:
+            return web.Response(status=302, headers={"Location": f"/login?next={quote(request.path_qs)}"})
+        return _page(request, refusal)
+    response = web.Response(
+        body=msgspec.json.encode(refusal.to_json(request[LANG])),
+        status=refusal.problem.status,
+        content_type="application/problem+json",
+    )
+    if isinstance(refusal, Unavailable):
+        response.headers["Retry-After"] = str(refusal.retry_after)
+    if refusal.problem.status == HTTPStatus.UNAUTHORIZED:
+        response.headers["WWW-Authenticate"] = "Bearer"
+    return response
+
+
+def _page(request: web.Request, refusal: Refused) -> web.Response:
+    """A refusal as a plain page: the sentence, the next step and a way on."""
+    said = refusal.to_json(request[LANG])
+    chinese = request[LANG] == "zh"
+    person = request.get(PERSON)
+    others = "切换身份" if chinese else "Sign in as someone else"
+    home = "返回首页" if chinese else "Back to the lobby"
+    who = f"{html.escape(person.name)} · " if isinstance(person, Person) else ""
+    body = f"""<!doctype html>
+<html lang="{"zh-CN" if chinese else "en"}"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>{html.escape(said["title"])} · Tellercast</title>
+<link rel="stylesheet" href="/static/styles/tokens.css"><link rel="stylesheet" href="/static/styles/base.css">
+<link rel="stylesheet" href="/static/styles/components.css"></head>
+<body><main class="page-message"><p class="page-message-code">{who}{said["status"]}</p><h1>{html.escape(said["title"])}</h1>
+<p>{html.escape(said["next"])}</p>
+<p><a class="button" href="/">{home}</a> <a href="/login">{others}</a></p></main></body></html>"""
+    return web.Response(text=body, status=refusal.problem.status, content_type="text/html")

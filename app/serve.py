@@ -1,0 +1,130 @@
+"""`tellercast serve`: one web and one media process, watched over; whichever dies is started again."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from dataclasses import dataclass
+
+import aiohttp
+import structlog
+
+from app.settings import Settings
+
+log = structlog.get_logger()
+
+# A process that lived this long was well; its next death is restarted at once.
+_WELL_AFTER_S = 30.0
+_LONGEST_PAUSE_S = 5.0
+_STOP_WITHIN_S = 15.0
+_READY_WITHIN_S = 60.0
+
+
+@dataclass
+class Child:
+    """One watched process and what is known of its deaths."""
+
+    name: str
+    command: tuple[str, ...]
+    environ: dict[str, str]
+    process: asyncio.subprocess.Process | None = None
+    deaths: int = 0
+
+    async def start(self) -> asyncio.subprocess.Process:
+        # Its standard input is a pipe that we hold: when we vanish it reads the end and stops (`--with-parent`).
+        # A session of its own keeps the terminal's Ctrl-C from reaching it before us.
+        self.process = await asyncio.create_subprocess_exec(
+            *self.command, stdin=asyncio.subprocess.PIPE, env=self.environ, start_new_session=True
+        )
+        return self.process
+
+    async def stop(self) -> None:
+        """Asks it to end, then insists."""
+        process = self.process
+        if process is None or process.returncode is not None:
+            return
+        process.send_signal(signal.SIGTERM)
+        try:
+            await asyncio.wait_for(process.wait(), _STOP_WITHIN_S)
+        except TimeoutError:
+            log.warning("process did not stop in time and was killed", process=self.name)
+            process.kill()
+            await process.wait()
+
+
+async def serve(settings: Settings) -> int:
+    """Runs until SIGINT or SIGTERM; answers the exit code. 1 when the web process never became ready."""
+    environ = {**os.environ, "TELLERCAST_DEMO": "1" if settings.demo else "0"}
+    base = (sys.executable, "-m", "app.cli")
+    children = [Child(name, (*base, name, "--with-parent"), environ) for name in ("media", "web")]
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopping.set)
+    watchers = [asyncio.create_task(_watch(child, stopping)) for child in children]
+    announced = asyncio.create_task(_announce(settings, stopping))
+    stopped = asyncio.create_task(stopping.wait())
+    await asyncio.wait({stopped, announced}, return_when=asyncio.FIRST_COMPLETED)
+    ready = not announced.done() or announced.result()
+    if ready:
+        await stopping.wait()
+    stopping.set()
+    announced.cancel()
+    for child in children:  # media first: web still hears its last fragments
+        await child.stop()
+    await asyncio.gather(*watchers)
+    return 0 if ready else 1
+
+
+async def _watch(child: Child, stopping: asyncio.Event) -> None:
+    while not stopping.is_set():
+        began = time.monotonic()
+        process = await child.start()
+        code = await process.wait()
+        if stopping.is_set():
+            return
+        child.deaths = 1 if time.monotonic() - began > _WELL_AFTER_S else child.deaths + 1
+        pause = 0.0 if child.deaths == 1 else min(_LONGEST_PAUSE_S, 0.25 * 2.0**child.deaths)
+        log.error("process died; starting it again", process=child.name, code=code, deaths=child.deaths, pause_s=pause)
+        try:
+            await asyncio.wait_for(stopping.wait(), pause or 0.01)
+        except TimeoutError:
+            continue
+
+
+async def _announce(settings: Settings, stopping: asyncio.Event) -> bool:
+    """Waits until the web process is ready, then says how to get in."""
+    host = "127.0.0.1" if settings.http_host in {"0.0.0.0", ""} else settings.http_host  # noqa: S104 - compared, not bound
+    address = f"http://{host}:{settings.http_port}/readyz"
+    deadline = time.monotonic() + _READY_WITHIN_S
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as client:
+        while not stopping.is_set() and time.monotonic() < deadline:
+            try:
+                async with client.get(address) as response:
+                    if response.status == 200:  # noqa: PLR2004
+                        print(_ways_in(settings), flush=True)
+                        return True
+            except (aiohttp.ClientError, TimeoutError):
+                pass
+            await asyncio.sleep(0.1)
+    if not stopping.is_set():
+        print(f"Tellercast did not become ready within {_READY_WITHIN_S:.0f} s; the lines above say why.", file=sys.stderr)
+    return stopping.is_set()
+
+
+def _ways_in(settings: Settings) -> str:
+    base = settings.base_url
+    if not settings.demo:
+        return f"Tellercast is ready at {base}/"
+    return "\n".join(
+        (
+            "Tellercast is ready. Ways in:",
+            f"  customer    {base}/login?as=customer-c3",
+            f"  adviser     {base}/login?as=adviser-1&next=/studio",
+            f"  compliance  {base}/login?as=reviewer-1&next=/console",
+            "Ctrl-C ends it.",
+        )
+    )

@@ -1,0 +1,160 @@
+"""All settings, read once into one frozen value. Environment (`TELLERCAST_*`) wins over the TOML file, that over defaults."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+PREFIX = "TELLERCAST_"
+# A Unix socket's address holds 108 bytes on Linux (unix(7)).
+_LONGEST_SOCKET_PATH = 100
+
+
+class SettingsError(ValueError):
+    """A setting can't be read; the message names it, its source and what would be right."""
+
+
+def _setting(default: Any, doc: str, *, secret: bool = False) -> Any:
+    return field(default=default, metadata={"doc": doc, "secret": secret})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """One installation's settings. `sources` names where each value came from."""
+
+    http_host: str = _setting("127.0.0.1", "Address the web process listens on; 0.0.0.0 for all (put TLS in front)")
+    http_port: int = _setting(8080, "Port of pages, API and Socket.IO")
+    data_dir: Path = _setting(Path("./var"), "Where secrets, keys, the SQLite file, the archive and logs of events live")
+    database_url: str = _setting("", "sqlite+aiosqlite:///file or postgresql://…; default: a file in data_dir", secret=True)
+    redis_url: str = _setting("", "Joins several web processes; none is needed for one", secret=True)
+    archive_url: str = _setting("", "file:/path of the recordings; default: archive/ in the data directory")
+    archive_free_floor_mb: int = _setting(64, "MB that must stay free where recordings go; below it the sale closes")
+    media_udp_host: str = _setting("0.0.0.0", "Address the media process receives on")  # noqa: S104 - media must be reachable
+    media_udp_port: int = _setting(8081, "The one UDP port of the media process")
+    public_address: str = _setting("", "Address browsers reach the media port at, behind NAT; default: the machine's own")
+    ice_servers: str = _setting("", "Comma-separated STUN/TURN URLs handed to browsers")
+    media_url: str = _setting("", "http://host:port of a media process elsewhere; default: the Unix socket")
+    media_secret: str = _setting("", "Shared by web and media when they meet over a port", secret=True)
+    media_listen: str = _setting("", "host:port where a media process elsewhere listens for web; default: the Unix socket")
+    public_url: str = _setting("", "The address people use, such as https://live.bank.example; default http://localhost:PORT")
+    origin: str = _setting("tellercast.local", "Name in every seal: who signed")
+    jurisdiction: str = _setting("cn", "Whose retention rules hold: cn, eu, uk, us")
+    core_url: str = _setting("", "The bank's core system that takes orders; demo mode has a sandbox of its own")
+    core_secret: str = _setting("", "Signs what is sent to the core", secret=True)
+    metrics_token: str = _setting("", "Bearer token for /metrics; without it only this machine may read them", secret=True)
+    sample_percent: int = _setting(10, "Of every hundred sessions, how many compliance reviews though no rule asked")
+    seal_wait_s: int = _setting(30, "Seconds an ended session waits for its last fragments before it is sealed")
+    demo: bool = _setting(False, "Seeds shows, products and people, and lets anybody sign in as any of them")
+    log_json: bool = _setting(False, "Logs as JSON lines")
+    sources: Mapping[str, str] = field(default_factory=dict, compare=False)
+
+    @property
+    def resolved_database_url(self) -> str:
+        return self.database_url or f"sqlite+aiosqlite:///{self.data_dir.resolve() / 'tellercast.db'}"
+
+    @property
+    def archive_root(self) -> Path:
+        if not self.archive_url:
+            return self.data_dir.resolve() / "archive"
+        scheme, _, path = self.archive_url.partition(":")
+        if scheme != "file" or not path:
+            raise SettingsError(f"{PREFIX}ARCHIVE_URL is {self.archive_url!r}: this version archives to file:/path")
+        return Path(path.removeprefix("//")).resolve()
+
+    @property
+    def media_socket(self) -> Path:
+        """Where web meets its media process; short enough for the kernel however deep the data directory lies."""
+        path = self.data_dir.resolve() / "media.sock"
+        if len(os.fsencode(path)) <= _LONGEST_SOCKET_PATH:
+            return path
+        digest = hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
+        return Path(tempfile.gettempdir()) / f"tellercast-{os.geteuid()}-{digest}.sock"
+
+    @property
+    def base_url(self) -> str:
+        return self.public_url.rstrip("/") or f"http://localhost:{self.http_port}"
+
+
+def load(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
+    """Settings from `environ` (the process's own when None), the TOML file that `TELLERCAST_CONFIG` names, and `overrides`.
+
+    Raises SettingsError for an unknown name or a value of the wrong kind: a misspelt setting must not pass for a default.
+    """
+    environ = os.environ if environ is None else environ
+    known = {f.name: f for f in fields(Settings) if f.name != "sources"}
+    values: dict[str, Any] = {}
+    sources: dict[str, str] = {}
+    config = environ.get(PREFIX + "CONFIG")
+    if config:
+        for name, value in _read_toml(Path(config)).items():
+            if name not in known:
+                raise SettingsError(f"{config}: there is no setting {name!r}; `tellercast settings` lists them all")
+            values[name], sources[name] = _parse(known[name], str(value), config), config
+    for variable, text in environ.items():
+        name = variable.removeprefix(PREFIX).lower()
+        if variable == PREFIX + "CONFIG" or not variable.startswith(PREFIX):
+            continue
+        if name not in known:
+            raise SettingsError(f"there is no setting {variable}; `tellercast settings` lists them all")
+        values[name], sources[name] = _parse(known[name], text, variable), variable
+    for name, value in overrides.items():
+        values[name], sources[name] = value, "command line"
+    return Settings(**values, sources=sources)
+
+
+def describe(settings: Settings) -> str:
+    """Every setting with its value, source and meaning; secrets masked."""
+    lines = []
+    for f in fields(Settings):
+        if f.name == "sources":
+            continue
+        value = getattr(settings, f.name)
+        shown = "********" if f.metadata["secret"] and value else value
+        source = settings.sources.get(f.name, "default")
+        lines.append(f"{PREFIX}{f.name.upper()} = {shown!s}\n    {f.metadata['doc']} [{source}]")
+    return "\n".join(lines)
+
+
+def secret_file(path: Path, size: int = 32) -> bytes:
+    """The secret kept in `path`, made on first use and readable by its owner alone."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    except FileExistsError:
+        return bytes.fromhex(path.read_text().strip())
+    fresh = os.urandom(size)
+    with os.fdopen(handle, "w") as file:
+        file.write(fresh.hex() + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    return fresh
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text())
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"{PREFIX}CONFIG: {path} can't be read: {error}") from error
+
+
+def _parse(setting: Any, text: str, source: str) -> Any:
+    kind = type(setting.default)
+    if kind is bool:
+        lowered = text.strip().lower()
+        if lowered in {"1", "true", "yes", "on"}:
+            return True
+        if lowered in {"0", "false", "no", "off", ""}:
+            return False
+        raise SettingsError(f"{source}: {setting.name} is {text!r}; say 1 or 0")
+    if kind is int:
+        try:
+            return int(text)
+        except ValueError:
+            raise SettingsError(f"{source}: {setting.name} is {text!r}; a whole number is wanted") from None
+    return Path(text) if isinstance(setting.default, Path) else text

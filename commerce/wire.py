@@ -1,0 +1,212 @@
+"""The public shapes of this package, over HTTP and Socket.IO alike.
+
+Amounts are integers of the currency's minor unit (fen); times RFC 3339 with `Z`; `media_ms` milliseconds since the session's
+start. Texts come in the language that was asked for.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+
+ProductClass = Literal["deposit", "wealth", "fund", "insurance"]
+Channel = Literal["show", "call"]
+OrderState = Literal["placed", "sent", "confirmed", "rejected", "cancelled"]
+
+Id = Annotated[str, msgspec.Meta(min_length=1, max_length=40, pattern=r"^[A-Za-z0-9_-]+$")]
+Key = Annotated[str, msgspec.Meta(min_length=8, max_length=64, pattern=r"^[A-Za-z0-9_-]+$")]
+Amount = Annotated[int, msgspec.Meta(gt=0, le=10**15)]
+Version = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+
+
+class DisclosureText(msgspec.Struct, frozen=True, kw_only=True):
+    """The current disclosure of a product, in the asked language."""
+
+    version: int
+    text: str
+    sha256: str
+    """Of the canonical JSON of both languages' texts; it stands in the trail."""
+
+
+class Product(msgspec.Struct, frozen=True, kw_only=True, rename={"product_class": "class"}):
+    """A product as everybody sees it; its price has no person in it."""
+
+    id: str
+    name: str
+    product_class: ProductClass
+    risk: str
+    """R1 to R5, the higher of the issuer's and the bank's rating."""
+    risk_meaning: str
+    """What that grade means, in a sentence."""
+    term_days: int | None
+    """None when there is no fixed term."""
+    rate_text: str
+    """The marketing wording of the return; never a promise."""
+    currency: str
+    minimum: int
+    step: int
+    cap: int | None
+    """The most one customer may order in all; None when there is no cap."""
+    left: int
+    """What may still be sold, in minor units, over all customers."""
+    sale_open: bool
+    """Whether this product's own sale window is open and something is left. A session's sale may still be closed."""
+    disclosure: DisclosureText
+
+
+class ShelfProduct(Product, frozen=True, kw_only=True, rename={"product_class": "class"}):
+    """A product on a session's shelf."""
+
+    pinned: bool
+
+
+class Products(msgspec.Struct, frozen=True):
+    """All products, by class, then risk, then name."""
+
+    products: list[Product]
+
+
+class Shelf(msgspec.Struct, frozen=True, kw_only=True):
+    """A session's shelf in its order, and the product that is being explained."""
+
+    session: str
+    seq: int
+    """The trail's sequence number at this moment."""
+    products: list[ShelfProduct]
+    pinned: str | None
+
+
+class DisclosureVersion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The disclosure version the customer has read."""
+
+    version: Version
+
+
+class PlaceOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A customer's wish to buy. The same `key` with the same body is the same order, however often it is sent."""
+
+    session: Id
+    product: Id
+    amount: Amount
+    key: Key
+    """Chosen by the client, 8 to 64 of A-Z a-z 0-9 _ -, unique among the customer's orders."""
+    disclosure: DisclosureVersion
+    proposal: Id | None = None
+    """The adviser's proposal this order answers; only in a call."""
+
+
+class ConfirmDisclosure(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The customer has read and confirms this version of the product's disclosure, in this session."""
+
+    product: Id
+    version: Version
+
+
+class ExplainRisk(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The adviser has explained this product's risks to this customer of 65 or over, in this call."""
+
+    customer: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+    product: Id
+
+
+class OrderedProduct(msgspec.Struct, frozen=True, kw_only=True):
+    """What was ordered, with the risk it was rated at then."""
+
+    id: str
+    name: str
+    risk: str
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True):
+    """An order as its customer sees it."""
+
+    id: str
+    session: str
+    product: OrderedProduct
+    amount: int
+    currency: str
+    state: OrderState
+    reason: str | None
+    """Why it was rejected, when it was."""
+    placed_at: str
+    media_ms: int
+    """The moment in the session's recording it is bound to."""
+    trail_seq: int
+    """Its entry in the session's trail."""
+    receipt_url: str
+    cancellable_until: str
+    """Until then the customer may cancel, unless it has been confirmed or rejected before."""
+
+
+class Orders(msgspec.Struct, frozen=True):
+    """The customer's own orders, newest first, at most 200."""
+
+    orders: list[Order]
+
+
+class Option(msgspec.Struct, frozen=True):
+    """One answer a question offers."""
+
+    id: str
+    text: str
+
+
+class Question(msgspec.Struct, frozen=True):
+    """One question of the risk questionnaire."""
+
+    id: str
+    text: str
+    options: list[Option]
+
+
+class Grade(msgspec.Struct, frozen=True, kw_only=True):
+    """What an assessment came to: C1 to C5."""
+
+    grade: str
+    meaning: str
+    at: str
+    valid_until: str
+
+
+class Questionnaire(msgspec.Struct, frozen=True, kw_only=True):
+    """The questions, the customer's current grade, and how often it may still be filled in."""
+
+    questions: list[Question]
+    current: Grade | None
+    left_today: int
+    left_year: int
+
+
+class Answers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One option for every question: {question id: option id}."""
+
+    answers: Annotated[dict[Annotated[str, msgspec.Meta(max_length=20)], Annotated[str, msgspec.Meta(max_length=20)]],
+                       msgspec.Meta(max_length=40)]  # fmt: skip
+
+
+class Assessment(msgspec.Struct, frozen=True, kw_only=True):
+    """A questionnaire just filled in."""
+
+    grade: str
+    meaning: str
+    score: int
+    """0 to 100, by the published table of scores (`commerce/questionnaire.py`)."""
+    valid_until: str
+
+
+class Tally(msgspec.Struct, frozen=True, kw_only=True):
+    """What a session has sold so far: cancelled and rejected orders left out. One per currency."""
+
+    count: int
+    amount: int
+    currency: str
+
+
+class Sale(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether anything can be bought in a session now, and if not why."""
+
+    open: bool
+    reason: str | None
+    sentence_en: str
+    sentence_zh: str

@@ -1,0 +1,157 @@
+"""What a verification finds, in sentences of both languages that name the place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+# A record with more faults than this is not described better by a longer list.
+MOST_FINDINGS: Final = 1000
+
+# code: (English, Chinese). A code that starts with "note_" is told but is no fault.
+MESSAGES: Final[dict[str, tuple[str, str]]] = {
+    "zip_unreadable": ("the file is not a readable zip: {detail}", "文件不是可读的 zip:{detail}"),
+    "zip_unsafe": ("the zip is not one this program writes: {detail}", "zip 结构不符合规范:{detail}"),
+    "member_missing": ("it is missing", "文件缺失"),
+    "member_unknown": ("it does not belong to the bundle", "不属于证据包的文件"),
+    "member_changed": ("its bytes are not those the manifest names", "内容与清单所载摘要不符"),
+    "member_unreadable": ("it can't be read: {detail}", "无法读取:{detail}"),
+    "manifest_signature": ("its signature does not hold: {detail}", "清单签名无效:{detail}"),
+    "seal_missing": ("the session has no seal", "会话未封存"),
+    "seal_unreadable": ("the seal can't be read: {detail}", "封印无法读取:{detail}"),
+    "seal_signature": ("the seal's signature does not hold: {detail}", "封印签名无效:{detail}"),
+    "seal_session": ("the seal is of {other}", "封印属于 {other}"),
+    "seal_entries": ("the seal counts {sealed} entries, there are {found}", "封印记载 {sealed} 条记录,实有 {found} 条"),
+    "seal_fragments": ("the seal counts {sealed} fragments, the entries name {found}", "封印记载 {sealed} 个片段,实有 {found}"),
+    "seal_root": ("the entries do not hash to the sealed root", "记录的哈希根与封印不符"),
+    "hashes_root": ("the listed hashes do not hash to the sealed root", "哈希列表与封印不符"),
+    "entry_unreadable": ("it can't be read: {detail}", "无法读取:{detail}"),
+    "entry_not_canonical": ("its bytes are not canonical JSON", "不是规范 JSON"),
+    "entry_session": ("it belongs to {other}", "属于 {other}"),
+    "entry_changed": ("hash differs", "哈希不符"),
+    "entry_dropped": ("it is missing", "记录缺失"),
+    "entry_added": ("it was not in the sealed record", "封存时不存在此记录"),
+    "entry_twice": ("it stands twice", "重复出现"),
+    "entry_moved": ("it stands at place {place}", "位置变为第 {place} 条"),
+    "entries_swapped": ("they are swapped", "顺序互换"),
+    "entry_seq": ("it is numbered {found}", "序号为 {found}"),
+    "entry_prev": ("it does not follow the entry before it", "与前一条记录不衔接"),
+    "entry_time": ("it is earlier than the entry before it", "时间早于前一条记录"),
+    "fragment_missing": ("the file is missing", "文件缺失"),
+    "fragment_size": ("it has {found} bytes, its entry says {said}", "大小为 {found} 字节,记录为 {said} 字节"),
+    "fragment_hash": ("its SHA-256 is not the one its entry names", "SHA-256 与记录不符"),
+    "fragment_twice": ("two entries name it", "有两条记录指向它"),
+    "fragment_entry": ("its entry can't be read: {detail}", "片段记录无法读取:{detail}"),
+    "fragment_unknown": ("no entry names this file", "没有记录指向此文件"),
+    "gap_unexplained": ("nothing recorded from {start} ms to {end} ms, and no entry says so", "{start}–{end} 毫秒无录制无说明"),
+    "order_uncovered": ("placed at {ms} ms, which {stream} does not show", "于 {ms} 毫秒下单,{stream} 未录到"),
+    "text_mismatch": ("the text does not match its commitment", "文本与承诺值不符"),
+    "text_unknown": ("no entry has a commitment for it", "没有对应的承诺值"),
+    "price_differs": ("sold at more than one price: {prices}", "存在多个价格:{prices}"),
+    "disclosure_text": ("the text does not have the hash that was confirmed", "文本与确认时的摘要不符"),
+    "disclosure_unknown": ("nobody confirmed this text in the session", "会话中无人确认过此文本"),
+    "register_unreadable": ("it can't be read: {detail}", "无法读取:{detail}"),
+    "register_chain": ("{detail}", "登记链断裂:{detail}"),
+    "register_seal": ("it does not carry this session's seal", "未载有本会话的封印"),
+    "after_chain": ("{detail}", "封存后记录链断裂:{detail}"),
+    "stored_differs": ("the database says {stored}, the entry says {said}", "数据库为 {stored},记录为 {said}"),
+    "note_more": ("{more} further findings are not listed", "另有 {more} 条未列出"),
+    "note_key": ("checked with the key in the bundle: it proves nothing about who signed", "使用包内公钥,不能证明签署者身份"),
+    "note_gap": ("not recorded from {start} ms to {end} ms: {reason}", "{start}–{end} 毫秒未录制:{reason}"),
+    "note_order_uncovered": ("its moment was not recorded, and the record says so", "下单时刻未录制,记录中已注明"),
+    "note_erased": ("{count} personal texts were erased or left out", "{count} 条个人文本已删除或未附"),
+    "note_disclosure": ("the text that was confirmed is not in the bundle", "证据包中没有所确认的文本"),
+    "note_price": ("the order's entry names no price", "下单记录未载价格"),
+    "note_not_started": ("the session never went live", "会话未曾开播"),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One finding: a stable `code`, `where` it is ("entry 17", "host/1/3", "seal.txt"), and what fills its sentence."""
+
+    code: str
+    where: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_fault(self) -> bool:
+        """Whether the record fails because of it; the others only tell."""
+        return not self.code.startswith("note_")
+
+    @property
+    def detail(self) -> str:
+        """The English sentence."""
+        return self.text("en")
+
+    def text(self, lang: str) -> str:
+        """The sentence in "en" or "zh"."""
+        en, zh = MESSAGES[self.code]
+        return (zh if lang == "zh" else en).format_map(self.params)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The outcome: `ok` when there is no fault. Counts are of what was found, not of what the seal claims.
+
+    `trusted` is whether the signature was checked with a key given from outside.
+    """
+
+    session: str
+    findings: tuple[Finding, ...]
+    entries: int
+    fragments: int
+    orders: int
+    root: str
+    sealed_at: str | None
+    trusted: bool
+
+    @property
+    def ok(self) -> bool:
+        return not any(finding.is_fault for finding in self.findings)
+
+    @property
+    def faults(self) -> tuple[Finding, ...]:
+        return tuple(finding for finding in self.findings if finding.is_fault)
+
+    def to_text(self, lang: str = "en") -> str:
+        """The report for a terminal, in "en" or "zh"."""
+        zh = lang == "zh"
+        faults = len(self.faults)
+        if zh:
+            head = "校验通过" if self.ok else f"校验未通过:{faults} 处问题"
+            counts = f"会话 {self.session}:{self.entries} 条记录,{self.fragments} 个片段,{self.orders} 笔订单"
+            root = f"哈希根 {self.root},封存于 {self.sealed_at or '—'}"
+        else:
+            head = "VERIFIED" if self.ok else f"NOT VERIFIED: {faults} fault{'s' if faults != 1 else ''}"
+            counts = f"session {self.session}: {self.entries} entries, {self.fragments} fragments, {self.orders} orders"
+            root = f"root {self.root}, sealed {self.sealed_at or 'never'}"
+        lines = [f"{'✗' if item.is_fault else '·'} {item.where}: {item.text(lang)}" for item in self.findings]
+        return "\n".join([head, counts, root, *lines]) + "\n"
+
+
+class Findings:
+    """Collects findings, at most `MOST_FINDINGS`; the rest are counted."""
+
+    def __init__(self) -> None:
+        self._kept: list[Finding] = []
+        self._more = 0
+        self._more_faults = 0
+
+    def add(self, code: str, where: str, **params: Any) -> None:
+        finding = Finding(code, where, params)
+        if len(self._kept) < MOST_FINDINGS:
+            self._kept.append(finding)
+        else:
+            self._more += 1
+            self._more_faults += finding.is_fault
+
+    def taken(self) -> tuple[Finding, ...]:
+        """All of them, faults first, each group in the order found. A fault is never lost behind a thousand notes."""
+        kept = sorted(self._kept, key=lambda finding: not finding.is_fault)
+        if self._more_faults and not any(finding.is_fault for finding in kept):
+            kept.insert(0, Finding("zip_unsafe", "bundle", {"detail": f"{self._more_faults} faults among too many notes"}))
+        if self._more:
+            kept.append(Finding("note_more", "report", {"more": self._more}))
+        return tuple(kept)

@@ -1,0 +1,106 @@
+"""Is what must be recorded being recorded, and was it? Pure decisions over watermarks and fragments (invariant 1)."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from recording.tables import fragments as fragments_table
+from recording.tables import streams
+
+# Fragments are cut between frames, so that neighbours never touch exactly: a hole up to this long is not one.
+HOLE_MS = 250
+MAX_AGE_S = 5.0
+
+PUBLISHING, LOST, LEFT, FAILED, CLOSED = "publishing", "lost", "left", "failed", "closed"
+
+
+@dataclass(frozen=True, slots=True)
+class Watermark:
+    """How far a stream is safely on disk: `media_ms` on the session's axis, `at` the wall time of that media time.
+
+    `status` is publishing | lost | left | failed | closed. Both times are None while nothing has been written.
+    """
+
+    stream: str
+    status: str
+    media_ms: int | None
+    at: datetime | None
+
+
+async def watermarks(tx: AsyncConnection, session_id: str) -> dict[str, Watermark]:
+    """The watermark of every stream that was ever published in the session, by stream name."""
+    query = select(streams).where(streams.c.session_id == session_id).order_by(streams.c.name)
+    return {row.name: Watermark(row.name, row.status, row.watermark_ms, row.watermark_at) for row in await tx.execute(query)}
+
+
+async def spans(tx: AsyncConnection, session_id: str, stream: str) -> list[tuple[int, int]]:
+    """What is recorded of a stream: (start_ms, end_ms) of its runs, holes up to `HOLE_MS` closed, in order."""
+    table = fragments_table
+    query = (
+        select(table.c.start_ms, table.c.end_ms)
+        .where(table.c.session_id == session_id, table.c.stream == stream)
+        .order_by(table.c.start_ms)
+    )
+    return merge((row.start_ms, row.end_ms) for row in await tx.execute(query))
+
+
+def sale_blocker(
+    required: Iterable[str],
+    watermarks: Mapping[str, Watermark],
+    now: datetime,
+    paused: bool,
+    max_age_s: float = MAX_AGE_S,
+) -> str | None:
+    """Why nothing may be sold now, or None: recording_failed, recording_not_started, publisher_lost, recording_stale.
+
+    `paused` (the session is paused in its trail) excuses a watermark that stands still, nothing else. Of several reasons the
+    one named first above wins. A watermark from the future beyond `max_age_s` means clocks that disagree, and proves nothing.
+    """
+    found = {_blocker(watermarks.get(name), now, paused, max_age_s) for name in required}
+    for reason in ("recording_failed", "recording_not_started", "publisher_lost", "recording_stale"):
+        if reason in found:
+            return reason
+    return None
+
+
+def _blocker(mark: Watermark | None, now: datetime, paused: bool, max_age_s: float) -> str | None:
+    if mark is None:
+        return "recording_not_started"
+    if mark.status == FAILED:
+        return "recording_failed"
+    if mark.status != PUBLISHING:
+        return "publisher_lost"
+    if mark.at is None:
+        return "recording_not_started"
+    limit = timedelta(seconds=max_age_s)
+    age = now - mark.at
+    return "recording_stale" if age < -limit or (age > limit and not paused) else None
+
+
+def merge(pieces: Iterable[tuple[int, int]], hole_ms: int = HOLE_MS) -> list[tuple[int, int]]:
+    """Overlapping and neighbouring pieces as the fewest runs, in order; a hole of up to `hole_ms` is closed."""
+    runs: list[tuple[int, int]] = []
+    for start, end in sorted(pieces):
+        if runs and start - runs[-1][1] <= hole_ms:
+            runs[-1] = (runs[-1][0], max(runs[-1][1], end))
+        else:
+            runs.append((start, end))
+    return runs
+
+
+def uncovered(orders_ms: Iterable[int], fragments: Sequence[tuple[int, int]]) -> list[int]:
+    """The order times that no fragment (start_ms, end_ms) of one stream shows, in the order given."""
+    runs = merge(fragments)
+    starts = [start for start, _end in runs]
+    missing = []
+    for moment in orders_ms:
+        place = bisect_right(starts, moment) - 1
+        if place < 0 or moment > runs[place][1]:
+            missing.append(moment)
+    return missing

@@ -1,0 +1,189 @@
+"""The trail in the database: appended by one transaction at a time, never changed.
+
+The life of an entry:
+1. the trail's head row is locked, so that numbers are contiguous and hashes chain whoever appends at the same time;
+2. personal texts get a salt and become commitments; the bodies are built and hashed in order;
+3. entries, texts and the new head are written by one statement each, in the caller's transaction: what the entry speaks of
+   and the entry commit together or not at all.
+Entries can't be updated or deleted even by hand: `recording/guards.py` has the triggers.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator, Collection
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import RowMapping, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from core.clock import Clock, media_ms
+from core.errors import NOT_FOUND, Refused
+from recording.chain import GENESIS, SALT_BYTES, Draft, Entry, commitment, next_entry, read_entry
+from recording.errors import TrailSealed
+from recording.tables import sessions, trail_entries, trail_heads, trail_texts
+
+__all__ = ["Draft", "Entry", "Trail", "after_trail", "lock_head"]
+
+PAGE = 500
+
+
+def after_trail(session_id: str) -> str:
+    """The name of the second trail, for what happens after the seal: views, exports, late answers of the core."""
+    return f"{session_id}/after"
+
+
+class Trail:
+    """Appends to and reads from trails; holds no state of its own, so that any number of processes may."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    async def append(self, tx: AsyncConnection, session_id: str, *drafts: Draft) -> list[Entry]:
+        """Append in this order, numbered without a gap. Raises TrailSealed, and ValueError for a draft JSON can't carry."""
+        if not drafts:
+            return []
+        head = await lock_head(tx, session_id)
+        if head["sealed"]:
+            raise TrailSealed(session_id)
+        now = self._clock.now()  # after the lock: a later number never has an earlier time on the same machine
+        seq, prev = int(head["seq"]), str(head["hash"])
+        entries: list[Entry] = []
+        rows: list[dict[str, Any]] = []
+        texts: list[dict[str, Any]] = []
+        for draft in drafts:
+            seq += 1
+            data = dict(draft.data)
+            for name, text in draft.private.items():
+                if name in data:
+                    raise ValueError(f"{draft.kind}: {name!r} is both data and private")
+                salt = secrets.token_bytes(SALT_BYTES)
+                data[name] = {"sha256": commitment(salt, text)}
+                texts.append({"session_id": session_id, "seq": seq, "field": name, "salt": salt, "text": text})
+            moment = _moment(draft, head["started_at"], now)
+            entry, body = next_entry(session_id, seq, now, moment, draft.kind, draft.actor, data, prev)
+            prev = entry.hash
+            entries.append(entry)
+            rows.append(
+                {
+                    "session_id": session_id,
+                    "seq": seq,
+                    "kind": entry.kind,
+                    "media_ms": moment,
+                    "body": body.decode(),
+                    "hash": entry.hash,
+                }
+            )
+        await tx.execute(insert(trail_entries), rows)
+        if texts:
+            await tx.execute(insert(trail_texts), texts)
+        await tx.execute(update(trail_heads).where(trail_heads.c.session_id == session_id).values(seq=seq, hash=prev))
+        return entries
+
+    async def entries(
+        self,
+        tx: AsyncConnection,
+        session_id: str,
+        after: int = 0,
+        limit: int = PAGE,
+        kinds: Collection[str] | None = None,
+    ) -> list[Entry]:
+        """At most `limit` entries with a number above `after`, in order; only of `kinds` when given."""
+        return [read_entry(body, stored) for body, stored in await self.bodies(tx, session_id, after, limit, kinds)]
+
+    async def bodies(
+        self,
+        tx: AsyncConnection,
+        session_id: str,
+        after: int = 0,
+        limit: int = PAGE,
+        kinds: Collection[str] | None = None,
+    ) -> list[tuple[str, str]]:
+        """The same as stored: (canonical JSON, hash), for export and verification."""
+        query = (
+            select(trail_entries.c.body, trail_entries.c.hash)
+            .where(trail_entries.c.session_id == session_id, trail_entries.c.seq > after)
+            .order_by(trail_entries.c.seq)
+            .limit(limit)
+        )
+        if kinds is not None:
+            query = query.where(trail_entries.c.kind.in_(sorted(kinds)))
+        return [(row.body, row.hash) for row in await tx.execute(query)]
+
+    async def stream(
+        self, tx: AsyncConnection, session_id: str, after: int = 0, kinds: Collection[str] | None = None
+    ) -> AsyncIterator[Entry]:
+        """Every entry above `after`, read in pages of bounded size."""
+        while True:
+            page = await self.entries(tx, session_id, after, PAGE, kinds)
+            for entry in page:
+                yield entry
+            if len(page) < PAGE:
+                return
+            after = page[-1].seq
+
+    async def last(self, tx: AsyncConnection, session_id: str) -> int:
+        """The number of the last entry, 0 when there is none: the `seq` that events to pages carry."""
+        query = select(trail_heads.c.seq).where(trail_heads.c.session_id == session_id)
+        return int((await tx.execute(query)).scalar_one_or_none() or 0)
+
+    async def count(self, tx: AsyncConnection, session_id: str, kinds: Collection[str]) -> int:
+        """How many entries of these kinds there are."""
+        query = select(func.count()).where(trail_entries.c.session_id == session_id, trail_entries.c.kind.in_(sorted(kinds)))
+        return int((await tx.execute(query)).scalar_one())
+
+    async def texts(
+        self, tx: AsyncConnection, session_id: str, first: int = 1, last: int | None = None
+    ) -> dict[tuple[int, str], str]:
+        """The personal texts of entries `first` to `last`, by (seq, field); erased ones are missing."""
+        opened = await self.openings(tx, session_id, first, last)
+        return {place: text for place, (_salt, text) in opened.items()}
+
+    async def openings(
+        self, tx: AsyncConnection, session_id: str, first: int = 1, last: int | None = None
+    ) -> dict[tuple[int, str], tuple[bytes, str]]:
+        """Salt and text of each commitment that was not erased: what evidence needs to prove a text."""
+        query = select(trail_texts).where(
+            trail_texts.c.session_id == session_id, trail_texts.c.seq >= first, trail_texts.c.text.is_not(None)
+        )
+        if last is not None:
+            query = query.where(trail_texts.c.seq <= last)
+        return {(row.seq, row.field): (bytes(row.salt), row.text) for row in await tx.execute(query)}
+
+    async def erase(self, tx: AsyncConnection, session_id: str, seq: int, field: str) -> None:
+        """Forget a personal text and its salt for good; the chain still verifies. Raises Refused(NOT_FOUND)."""
+        query = (
+            update(trail_texts)
+            .where(trail_texts.c.session_id == session_id, trail_texts.c.seq == seq, trail_texts.c.field == field)
+            .values(salt=None, text=None)
+        )
+        if (await tx.execute(query)).rowcount != 1:
+            raise Refused(NOT_FOUND)
+
+
+async def lock_head(tx: AsyncConnection, session_id: str) -> RowMapping:
+    """The trail's head {seq, hash, sealed, started_at}, made if missing, locked until the transaction ends.
+
+    Two that make it at once: the second's insert waits for the first and then does nothing, and both go on to the lock.
+    """
+    query = (
+        select(trail_heads.c.seq, trail_heads.c.hash, trail_heads.c.sealed, sessions.c.started_at)
+        .select_from(trail_heads.outerjoin(sessions, sessions.c.id == trail_heads.c.session_id))
+        .where(trail_heads.c.session_id == session_id)
+        .with_for_update(of=trail_heads)
+    )
+    head = (await tx.execute(query)).mappings().one_or_none()
+    if head is None:
+        make = sqlite.insert if tx.dialect.name == "sqlite" else postgresql.insert
+        fresh = {"session_id": session_id, "seq": 0, "hash": GENESIS, "sealed": 0}
+        await tx.execute(make(trail_heads).values(fresh).on_conflict_do_nothing())
+        head = (await tx.execute(query)).mappings().one()
+    return head
+
+
+def _moment(draft: Draft, started_at: datetime | None, now: datetime) -> int | None:
+    if draft.media_ms is not None:
+        return draft.media_ms
+    return media_ms(started_at, now) if started_at is not None else None

@@ -1,0 +1,186 @@
+"""What both Socket.IO namespaces share: who may in, one event after the other, everything answered.
+
+Events are found in a table, validated, asked permission for, and limited per socket; every acknowledgement is `{ok: true, …}` or
+`{ok: false, error}` with the problem in the person's language. The table is the whole of what a client can reach: python-socketio's
+own `on_…` lookup is not used, and a client that sends an event named "connect" or "disconnect" reaches nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from http.cookies import CookieError, SimpleCookie
+from typing import Any
+from urllib.parse import parse_qs
+
+import msgspec
+import socketio
+import structlog
+from socketio.exceptions import ConnectionRefusedError as SocketRefused
+
+from core.clock import Clock
+from core.errors import FORBIDDEN, INTERNAL, NOT_SIGNED_IN, TOO_MANY, Refused
+from core.http import convert
+from core.identity import Person
+from rooms.rate import Bucket
+
+log = structlog.get_logger()
+
+# One person's hands are slower than this; what is faster is a program.
+EVENTS_BURST, EVENTS_PER_S = 20.0, 10.0
+WAITING_MAX = 16
+HANDLER_TIMEOUT_S = 20.0
+
+Identify = Callable[[Mapping[str, Any], object], Person | None]
+May = Callable[[Person | None, str, str], bool]
+
+
+@dataclass(slots=True)
+class Socket:
+    """One client's connection to one namespace."""
+
+    sid: str
+    person: Person
+    lang: str
+    bucket: Bucket
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    waiting: int = 0
+    sessions: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One row of a namespace's table: the payload's shape and who handles it. The answer's fields join `ok` in the ack."""
+
+    takes: Any
+    handler: Callable[[Socket, Any], Awaitable[Mapping[str, Any]]]
+
+
+class _Json:
+    """What python-socketio calls `json`: without ASCII escapes, which make a Chinese character six bytes."""
+
+    @staticmethod
+    def dumps(value: Any, **_options: Any) -> str:
+        return msgspec.json.encode(value).decode()
+
+    @staticmethod
+    def loads(text: str | bytes, **_options: Any) -> Any:
+        return msgspec.json.decode(text)
+
+
+def socket_server(
+    *, cors_allowed_origins: list[str] | None = None, client_manager: socketio.AsyncManager | None = None
+) -> socketio.AsyncServer:
+    """A Socket.IO server with our bounds: 64 KiB a message, one client's events in order. Attach it to an aiohttp application."""
+    return socketio.AsyncServer(
+        async_mode="aiohttp",
+        async_handlers=False,
+        client_manager=client_manager,
+        json=_Json,
+        max_http_buffer_size=64 * 1024,
+        cors_allowed_origins=cors_allowed_origins,
+        ping_interval=15,
+        ping_timeout=10,
+    )
+
+
+class Namespace(socketio.AsyncNamespace):  # type: ignore[misc]  # python-socketio ships without type hints
+    """Subclasses give `events` and may override `entered` and `left`."""
+
+    def __init__(self, namespace: str, identify: Identify, may: May, clock: Clock) -> None:
+        super().__init__(namespace)
+        self._identify, self._may, self._clock = identify, may, clock
+        self.sockets: dict[str, Socket] = {}
+        self.events: Mapping[str, Event] = {}
+
+    async def entered(self, socket: Socket) -> None:
+        """The socket is in; put it into its rooms."""
+
+    async def left(self, socket: Socket) -> None:
+        """The socket is gone."""
+
+    async def trigger_event(self, event: str, *args: Any) -> Any:
+        """python-socketio's way in, for its own two events and for whatever a client sends."""
+        sid = args[0]
+        # A client may name its event so, too; only the server's own come while the socket is not connected.
+        own = event in ("connect", "disconnect") and not self.server.manager.is_connected(sid, self.namespace)
+        if own and event == "connect":
+            return await self._connect(sid, args[1], args[2] if len(args) > 2 else None)  # noqa: PLR2004 - sid, environ, auth
+        if own:
+            return await self._disconnect(sid)
+        socket = self.sockets.get(sid)
+        if socket is None:
+            return {"ok": False, "error": Refused(NOT_SIGNED_IN).to_json()}
+        return await self._in_order(socket, event, args[1] if len(args) > 1 else None)
+
+    async def _connect(self, sid: str, environ: Mapping[str, Any], auth: object) -> None:
+        person = self._identify(environ, auth)
+        lang = language(environ, auth)
+        if person is None:
+            raise SocketRefused("not_signed_in", Refused(NOT_SIGNED_IN).to_json(lang))
+        bucket = Bucket(EVENTS_BURST, EVENTS_PER_S, self._clock.monotonic())
+        socket = self.sockets[sid] = Socket(sid, person, lang, bucket)
+        try:
+            await self.entered(socket)
+        except Exception:
+            log.exception("a socket could not enter", namespace=self.namespace)
+            self.sockets.pop(sid, None)
+            raise SocketRefused("internal_error") from None
+
+    async def _disconnect(self, sid: str) -> None:
+        socket = self.sockets.pop(sid, None)
+        if socket is None:
+            return
+        try:
+            await self.left(socket)
+        except Exception:  # there is nobody to answer any more
+            log.exception("a socket could not leave", namespace=self.namespace)
+
+    async def _in_order(self, socket: Socket, event: str, payload: Any) -> dict[str, Any]:
+        if socket.waiting >= WAITING_MAX:
+            return {"ok": False, "error": Refused(TOO_MANY, wait_s=1).to_json(socket.lang)}
+        socket.waiting += 1
+        try:
+            async with socket.lock:
+                return await self._answered(socket, event, payload)
+        finally:
+            socket.waiting -= 1
+
+    async def _answered(self, socket: Socket, event: str, payload: Any) -> dict[str, Any]:
+        try:
+            async with asyncio.timeout(HANDLER_TIMEOUT_S):
+                return {"ok": True, **await self._handled(socket, event, payload)}
+        except Refused as refusal:
+            error = refusal.to_json(socket.lang)
+        except Exception:
+            reference = secrets.token_hex(4)
+            log.exception("event failed", reference=reference, namespace=self.namespace, socket_event=event[:40])
+            error = Refused(INTERNAL, reference=reference).to_json(socket.lang)
+        return {"ok": False, "error": error}
+
+    async def _handled(self, socket: Socket, event: str, payload: Any) -> Mapping[str, Any]:
+        wait_s = socket.bucket.take(self._clock.monotonic())
+        if wait_s:
+            raise Refused(TOO_MANY, wait_s=max(1, round(wait_s)))
+        row = self.events.get(event)
+        if row is None or not self._may(socket.person, self.namespace, event):
+            raise Refused(FORBIDDEN)
+        return await row.handler(socket, convert(payload, row.takes))
+
+
+def language(environ: Mapping[str, Any], auth: object) -> str:
+    """ "zh" or "en": what the client says in `auth.lang`, the query, the cookie, or its browser."""
+    if isinstance(auth, dict) and auth.get("lang") in ("zh", "en"):
+        return str(auth["lang"])
+    asked = parse_qs(str(environ.get("QUERY_STRING", ""))).get("lang", [""])[0]
+    if asked in ("zh", "en"):
+        return asked
+    try:
+        jar = SimpleCookie(str(environ.get("HTTP_COOKIE", "")))
+    except CookieError:
+        jar = SimpleCookie()
+    if "lang" in jar and jar["lang"].value in ("zh", "en"):
+        return jar["lang"].value
+    return "zh" if str(environ.get("HTTP_ACCEPT_LANGUAGE", "")).lower().startswith("zh") else "en"

@@ -1,0 +1,78 @@
+"""Shows, calls and the proposals made in them. The recorded run of either is a row of `sessions`, one floor down."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, Index, Integer, String, Table, Text, text
+
+from core.database import Moment, metadata
+
+shows = Table(
+    "shows",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("session_id", ForeignKey("sessions.id"), nullable=False, unique=True),
+    Column("title", String(120), nullable=False),
+    Column("summary", Text, nullable=False, default=""),
+    Column("host_id", String(64), nullable=False),
+    Column("host_name", String(80), nullable=False),
+    Column("product_class", String(16)),  # deposit | wealth | fund | insurance; NULL when the show sells several
+    Column("starts_at", Moment, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("viewers_peak", Integer, nullable=False, default=0),
+    CheckConstraint("viewers_peak >= 0", name="viewers_peak"),
+    Index("ix_shows_starts_at", "starts_at"),
+)
+
+_OPEN = text("state IN ('waiting', 'accepted', 'live')")
+
+calls = Table(
+    "calls",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("session_id", ForeignKey("sessions.id"), unique=True),  # of the conversation under way; NULL before consent
+    Column("customer_id", String(64), nullable=False),
+    Column("customer_name", String(80), nullable=False),
+    Column("adviser_id", String(64)),
+    Column("adviser_name", String(80)),
+    Column("offered_to", String(64)),  # an adviser it was transferred to: only this one may accept it
+    Column("topic", String(200), nullable=False),
+    Column("state", String(12), nullable=False),  # rooms/lifecycle.py
+    Column("waiting_since", Moment, nullable=False),  # its place in the line; a transfer keeps it
+    Column("seen_at", Moment, nullable=False),  # when the waiting customer was last connected
+    Column("accepted_at", Moment),
+    Column("consent_version", String(16)),
+    Column("consent_at", Moment),
+    Column("ended_at", Moment),
+    Column("ended_by", String(64)),
+    Column("reason", String(40)),  # hung_up | customer_away | no_consent | declined
+    CheckConstraint("state IN ('waiting', 'accepted', 'live', 'ended', 'cancelled', 'declined')", name="state"),
+    Index("ix_calls_state_waiting_since", "state", "waiting_since"),
+    # One open call a customer, kept by the database: two tabs asking at once make one call.
+    Index("uq_calls_open_customer", "customer_id", unique=True, sqlite_where=_OPEN, postgresql_where=_OPEN),
+)
+
+# A call that is transferred is recorded as one session for each adviser; this says who was in which.
+call_sessions = Table(
+    "call_sessions",
+    metadata,
+    Column("session_id", ForeignKey("sessions.id"), primary_key=True),
+    Column("call_id", ForeignKey("calls.id"), nullable=False, index=True),
+    Column("customer_id", String(64), nullable=False),
+    Column("adviser_id", String(64), nullable=False),
+)
+
+proposals = Table(
+    "proposals",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("call_id", ForeignKey("calls.id"), nullable=False, index=True),
+    Column("session_id", ForeignKey("sessions.id"), nullable=False),
+    Column("product_id", String(40), nullable=False),
+    Column("product_name", String(120), nullable=False),
+    Column("currency", String(3), nullable=False),
+    Column("amount", BigInteger, nullable=False),  # minor units
+    Column("state", String(12), nullable=False),  # open | confirmed | replaced
+    Column("at", Moment, nullable=False),
+    Column("order_id", String(40)),
+    CheckConstraint("amount > 0", name="amount"),
+)

@@ -1,0 +1,103 @@
+// A session over Socket.IO: joins, keeps the snapshot, and after a break joins again with the last sequence number, so
+// that nothing but comments is missed.
+import { asProblem, Problem } from "./api.js";
+import { onLang } from "./i18n.js";
+import { connect } from "./socket.js";
+import { changed, emptySnapshot, joined } from "./session_model.js";
+
+const EVENTS = ["presence", "shelf", "pinned", "order", "state", "notice"];
+const REJOIN_MS = 3000;
+
+/**
+ * Events (CustomEvent, `detail` as said):
+ * `snapshot` after every join {snapshot, comments} · `change` after every other change {snapshot, event} · `comments` Comment[] ·
+ * `notice` {kind, text_en, text_zh} · `order` the payload · `media` when the media process was restarted (reconnect WHIP/WHEP) ·
+ * `status` Status · `refused` Problem of a join.
+ */
+export class SessionClient extends EventTarget {
+  /** @param {string} session */
+  constructor(session) {
+    super();
+    this.id = session;
+    this.snapshot = emptySnapshot();
+    this.connection = connect("/room");
+    this.closed = false;
+    /** @type {number | undefined} */
+    this.again = undefined;
+    for (const event of EVENTS) this.connection.on(event, (payload) => this.#received(event, payload));
+    this.connection.on("comments", (payload) => payload.session === session && this.#tell("comments", payload.comments));
+    this.connection.onStatus((status) => {
+      this.#tell("status", status);
+      if (status === "connected") void this.#join();
+    });
+    // Names and disclosures come in the language asked for.
+    this.stopLang = onLang(() => void this.refresh());
+  }
+
+  /** The connection's state: "connecting"|"connected"|"reconnecting"|"offline". */
+  get status() {
+    return this.connection.status();
+  }
+
+  /** @param {string} event @param {any} detail */
+  #tell(event, detail) {
+    this.dispatchEvent(new CustomEvent(event, { detail }));
+  }
+
+  async #join() {
+    clearTimeout(this.again);
+    try {
+      const after = this.snapshot.seq || undefined;
+      const ack = await this.connection.emit("join", after ? { session: this.id, after } : { session: this.id }, 8000);
+      if (this.closed) return;
+      const boot = this.snapshot.mediaBoot;
+      this.snapshot = joined(this.snapshot, ack);
+      this.#tell("snapshot", { snapshot: this.snapshot, comments: ack.comments ?? [] });
+      this.#compareBoot(boot);
+    } catch (error) {
+      if (this.closed) return;
+      const problem = asProblem(error);
+      this.#tell("refused", problem);
+      if (problem.code === "offline" || problem.status >= 500 || problem.status === 429) this.again = window.setTimeout(() => void this.#join(), REJOIN_MS);
+    }
+  }
+
+  /** Reads the session anew, by joining it again; also after a change that another member made over HTTP. */
+  async refresh() {
+    if (this.status === "connected") await this.#join();
+  }
+
+  /** @param {string} event @param {any} payload */
+  #received(event, payload) {
+    if (payload.session !== this.id) return;
+    const boot = this.snapshot.mediaBoot;
+    this.snapshot = changed(this.snapshot, event, payload);
+    if (event === "notice" || event === "order") this.#tell(event, payload);
+    if (event === "notice" && payload.kind === "media_restarted") this.#tell("media", this.snapshot);
+    if (event !== "notice") this.#tell("change", { snapshot: this.snapshot, event });
+    this.#compareBoot(boot);
+  }
+
+  /** @param {string | null} before */
+  #compareBoot(before) {
+    if (before && this.snapshot.mediaBoot && before !== this.snapshot.mediaBoot) this.#tell("media", this.snapshot);
+  }
+
+  /** @param {string} event @param {Record<string, unknown>} [payload] the session is added @param {number} [timeoutMs] @returns {Promise<any>} */
+  emit(event, payload = {}, timeoutMs) {
+    return this.connection.emit(event, { session: this.id, ...payload }, timeoutMs);
+  }
+
+  close() {
+    this.closed = true;
+    clearTimeout(this.again);
+    this.stopLang();
+    if (this.status === "connected") this.emit("leave").catch((error) => error instanceof Problem || console.error(error));
+    this.connection.close();
+  }
+}
+
+/** @param {string} session @returns {SessionClient} */
+export function joinSession(session) {
+  return new SessionClient(session);
+}

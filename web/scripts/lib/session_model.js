@@ -1,0 +1,83 @@
+// What a page knows of a session, and how each event of `/room` changes it. Pure: old snapshot in, new snapshot out.
+
+/** @typedef {{id: string, name: string, class: "deposit"|"wealth"|"fund"|"insurance", risk: string, risk_meaning: string, term_days: number | null, rate_text: string, currency: string, minimum: number, step: number, cap: number | null, left: number | null, sale_open: boolean, pinned?: boolean, disclosure: {version: string, text: string}}} Product */
+/** @typedef {{id: string, session: string, product: {id: string, name: string, risk: string}, amount: number, currency: string, state: "placed"|"sent"|"confirmed"|"rejected"|"cancelled", placed_at: string, media_ms: number, trail_seq: number, receipt_url: string, cancellable_until: string | null}} Order */
+/** @typedef {{id: string, at: string, media_ms: number, author: string, author_tag: string, text: string, host: boolean}} Comment */
+/** @typedef {{open: boolean, reason: string | null, sentence?: string, sentence_en?: string, sentence_zh?: string}} Sale */
+/** @typedef {{id: string, kind: "show"|"call", state: "scheduled"|"live"|"paused"|"ended"|"cancelled", title: string, started_at: string | null, ended_at: string | null, required: string[], streams: {name: string, status: string}[], sale: Sale, recording?: boolean, media_boot?: string | null, shelf: Product[], pinned: string | Product | null, me_role: string}} SessionView */
+/**
+ * @typedef {object} Snapshot
+ * @property {number} seq the newest sequence number seen
+ * @property {SessionView | null} session null until joined
+ * @property {number} viewers
+ * @property {boolean} recording
+ * @property {string | null} mediaBoot changes when the media process was restarted
+ * @property {Order[]} orders one's own, newest first
+ * @property {{count: number, amount: number, currency: string} | null} tally for the host
+ */
+
+/** @returns {Snapshot} */
+export function emptySnapshot() {
+  return { seq: 0, session: null, viewers: 0, recording: false, mediaBoot: null, orders: [], tally: null };
+}
+
+/** The acknowledgement of `join` over what was known. @param {Snapshot} before @param {any} ack @returns {Snapshot} */
+export function joined(before, ack) {
+  const session = /** @type {SessionView} */ (ack.session);
+  return {
+    ...before, session, seq: Math.max(before.seq, ack.seq ?? 0), viewers: ack.viewers ?? before.viewers,
+    recording: ack.recording ?? session.recording ?? recorded(session), mediaBoot: ack.media_boot ?? session.media_boot ?? before.mediaBoot,
+    orders: (ack.orders ?? []).reduce(withOrder, before.orders),
+  };
+}
+
+/** Whether every required stream is being recorded, from its status. @param {SessionView} session */
+function recorded(session) {
+  const status = new Map(session.streams.map((stream) => [stream.name, stream.status]));
+  return session.state === "live" && session.required.every((name) => status.get(name) === "recording" || status.get(name) === "live");
+}
+
+/** @param {Order[]} orders @param {Order} order @returns {Order[]} */
+function withOrder(orders, order) {
+  const rest = orders.filter((one) => one.id !== order.id);
+  return [order, ...rest].sort((a, b) => b.placed_at.localeCompare(a.placed_at));
+}
+
+/** @param {string | Product | null | undefined} pinned @returns {string | null} */
+export function pinnedId(pinned) {
+  return typeof pinned === "string" ? pinned : pinned?.id ?? null;
+}
+
+/** The product being explained now. @param {SessionView | null} session @returns {Product | null} */
+export function pinnedProduct(session) {
+  if (!session) return null;
+  const id = pinnedId(session.pinned);
+  const onShelf = session.shelf.find((product) => (id ? product.id === id : product.pinned));
+  return onShelf ?? (session.pinned && typeof session.pinned === "object" ? session.pinned : null);
+}
+
+/** @type {Record<string, (snapshot: Snapshot, payload: any, session: SessionView) => Snapshot>} */
+const CHANGES = {
+  presence: (snapshot, { viewers }) => ({ ...snapshot, viewers }),
+  shelf: (snapshot, { products }, session) => ({ ...snapshot, session: { ...session, shelf: products, pinned: products.find((/** @type {Product} */ p) => p.pinned)?.id ?? session.pinned } }),
+  pinned: (snapshot, { product }, session) => ({ ...snapshot, session: {
+    ...session, pinned: product?.id ?? null, shelf: session.shelf.map((one) => ({ ...one, pinned: one.id === product?.id })) } }),
+  order: (snapshot, { order, tally }) => ({ ...snapshot, tally: tally ?? snapshot.tally, orders: order ? withOrder(snapshot.orders, order) : snapshot.orders }),
+  state: (snapshot, payload, session) => ({
+    ...snapshot, recording: payload.recording ?? snapshot.recording, mediaBoot: payload.media_boot ?? snapshot.mediaBoot,
+    session: { ...session, state: payload.state ?? session.state, sale: payload.sale ?? session.sale, streams: payload.streams ?? session.streams } }),
+};
+
+/** @param {Snapshot} snapshot @param {string} event @param {any} payload @returns {Snapshot} */
+export function changed(snapshot, event, payload) {
+  const change = CHANGES[event];
+  if (!change || !snapshot.session) return snapshot;
+  const next = change(snapshot, payload, snapshot.session);
+  return payload.seq > next.seq ? { ...next, seq: payload.seq } : next;
+}
+
+/** Why nothing can be bought, in the reader's language; "" when it can. @param {Sale} sale @param {"zh"|"en"} lang */
+export function saleSentence(sale, lang) {
+  if (sale.open) return "";
+  return (lang === "zh" ? sale.sentence_zh : sale.sentence_en) ?? sale.sentence ?? "";
+}

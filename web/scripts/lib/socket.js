@@ -1,0 +1,90 @@
+// One Socket.IO namespace, with acknowledgements as promises and the connection's state in four words.
+import { io } from "../../vendor/socket.io-client/socket.io.esm.min.js";
+import { Problem, offline } from "./api.js";
+
+/** @typedef {"connecting"|"connected"|"reconnecting"|"offline"} Status */
+/**
+ * @typedef {object} Connection
+ * @property {(event: string, payload?: unknown, timeoutMs?: number) => Promise<any>} emit the acknowledgement; throws Problem on ok:false or when nobody answered
+ * @property {(event: string, fn: (payload: any) => void) => () => void} on
+ * @property {(fn: (status: Status) => void) => () => void} onStatus told at once, then on every change
+ * @property {() => Status} status
+ * @property {() => void} close
+ */
+
+const FAILURES_UNTIL_OFFLINE = 3;
+
+/** @param {string} namespace "/room" or "/desk" @returns {Connection} */
+export function connect(namespace) {
+  const socket = io(namespace, {
+    transports: ["websocket", "polling"], tryAllTransports: true, reconnectionDelay: 400, reconnectionDelayMax: 5000, timeout: 8000,
+  });
+  /** @type {Set<(status: Status) => void>} */
+  const listeners = new Set();
+  /** @type {Status} */
+  let status = "connecting";
+  let failures = 0;
+  let before = false;
+  let closed = false;
+  /** @type {number | undefined} */
+  let again;
+
+  /** @param {Status} next */
+  function tell(next) {
+    if (next === status) return;
+    status = next;
+    for (const fn of listeners) fn(status);
+  }
+
+  function dropped() {
+    if (closed) return;
+    const away = !navigator.onLine || failures >= FAILURES_UNTIL_OFFLINE;
+    tell(away ? "offline" : before ? "reconnecting" : "connecting");
+    // A connection that the server ended or refused is not retried by the client library: we do.
+    if (!socket.active && again === undefined) again = window.setTimeout(retry, Math.min(10_000, 500 * 2 ** Math.min(failures, 5)));
+  }
+
+  function retry() {
+    clearTimeout(again);
+    again = undefined;
+    if (!closed && !socket.connected) socket.connect();
+  }
+
+  const online = () => { failures = 0; retry(); };
+  socket.on("connect", () => { failures = 0; before = true; tell("connected"); });
+  socket.on("connect_error", () => { failures += 1; dropped(); });
+  socket.on("disconnect", dropped);
+  window.addEventListener("offline", dropped);
+  window.addEventListener("online", online);
+
+  return {
+    async emit(event, payload = {}, timeoutMs = 5000) {
+      let answer;
+      try {
+        answer = await socket.timeout(timeoutMs).emitWithAck(event, payload);
+      } catch {
+        throw offline();
+      }
+      if (!answer || answer.ok === false) throw new Problem(answer?.error ?? {});
+      return answer;
+    },
+    on(event, fn) {
+      socket.on(event, fn);
+      return () => { socket.off(event, fn); };
+    },
+    onStatus(fn) {
+      listeners.add(fn);
+      fn(status);
+      return () => { listeners.delete(fn); };
+    },
+    status: () => status,
+    close() {
+      closed = true;
+      clearTimeout(again);
+      window.removeEventListener("offline", dropped);
+      window.removeEventListener("online", online);
+      listeners.clear();
+      socket.disconnect();
+    },
+  };
+}

@@ -1,0 +1,172 @@
+// Watching a stream, and staying with it: it may not have begun, may break, may come back; `close` alone ends it.
+import { asProblem, Problem } from "./api.js";
+import { backoff, negotiate, newPeer, release } from "./webrtc.js";
+
+/** @typedef {"waiting"|"connecting"|"playing"|"reconnecting"|"ended"|"failed"} WatchState `waiting`: nobody publishes yet; `failed`: refused, asked again slowly */
+/** @typedef {{close: () => void, reconnect: () => void, state: () => WatchState}} Subscriber */
+
+const DISCONNECTED_MS = 2000;
+const STALL_MS = 6000;
+const CHECK_MS = 1000;
+const WAIT_MS = 1500;
+const REFUSED_MS = 15_000;
+
+/**
+ * @param {object} options
+ * @param {string} options.session
+ * @param {string} [options.stream] "host", "adviser", "customer"; the session's first when not given
+ * @param {HTMLVideoElement} options.video
+ * @param {(state: WatchState, problem?: Problem) => void} [options.onState]
+ * @param {() => void} [options.onMuted] the browser would not play sound before a tap: the picture plays muted
+ * @returns {Subscriber}
+ */
+export function subscribe({ session, stream, video, onState = () => {}, onMuted = () => {} }) {
+  const url = `/api/sessions/${encodeURIComponent(session)}/whep${stream ? `?stream=${encodeURIComponent(stream)}` : ""}`;
+  /** @type {RTCPeerConnection | null} */ let pc = null;
+  /** @type {WatchState} */ let state = "connecting";
+  let resource = "";
+  let attempt = 0;
+  let played = false;
+  let closed = false;
+  let bytes = 0;
+  let movedAt = 0;
+  /** @type {number | undefined} */ let retry;
+  /** @type {number | undefined} */ let lost;
+
+  /** @param {WatchState} next @param {Problem} [problem] */
+  function tell(next, problem) {
+    if (next === state && !problem) return;
+    state = next;
+    onState(next, problem);
+  }
+
+  async function start() {
+    const mine = newPeer();
+    pc = mine;
+    bytes = 0;
+    movedAt = performance.now();
+    const media = new MediaStream();
+    mine.addTransceiver("video", { direction: "recvonly" });
+    mine.addTransceiver("audio", { direction: "recvonly" });
+    mine.addEventListener("track", (event) => {
+      media.addTrack(event.track);
+      if (mine !== pc || video.srcObject === media) return;
+      // The last picture stays until the new connection has one.
+      video.srcObject = media;
+      void play();
+    });
+    mine.addEventListener("connectionstatechange", () => mine === pc && watch(mine.connectionState));
+    try {
+      const got = await negotiate(mine, url);
+      if (mine === pc && !closed) resource = got;
+      else release(got);
+    } catch (error) {
+      if (mine === pc && !closed) refused(asProblem(error));
+    }
+  }
+
+  async function play() {
+    try {
+      await video.play();
+    } catch (error) {
+      if (/** @type {Error} */ (error).name !== "NotAllowedError" || video.muted) return;
+      video.muted = true;
+      onMuted();
+      await video.play().catch(() => {
+        // Nothing plays before a tap; the page's own button does then.
+      });
+    }
+  }
+
+  /** @param {RTCPeerConnectionState} connection */
+  function watch(connection) {
+    clearTimeout(lost);
+    if (connection === "connected") attempt = 0;
+    else if (connection === "disconnected") lost = window.setTimeout(reconnect, DISCONNECTED_MS);
+    else if (connection === "failed") reconnect();
+  }
+
+  function playing() {
+    if (closed || pc?.connectionState !== "connected") return;
+    played = true;
+    tell("playing");
+  }
+
+  /** @param {Problem} problem */
+  function refused(problem) {
+    if (problem.code === "stream_not_found" || problem.status === 404) later("waiting", problem.retryAfter * 1000 || WAIT_MS * (1 + Math.random() / 2));
+    else if (problem.status === 409 || problem.status === 410) later("ended", REFUSED_MS / 3, problem);
+    else if (problem.status >= 400 && problem.status < 500 && problem.status !== 429) later("failed", REFUSED_MS, problem);
+    else later(played ? "reconnecting" : "connecting", problem.retryAfter * 1000 || backoff(attempt));
+  }
+
+  /** @param {WatchState} next @param {number} delay ms @param {Problem} [problem] */
+  function later(next, delay, problem) {
+    tell(next, problem);
+    clearTimeout(retry);
+    retry = window.setTimeout(again, delay);
+  }
+
+  function again() {
+    if (closed) return;
+    clearTimeout(retry);
+    clearTimeout(lost);
+    attempt += 1;
+    drop();
+    void start();
+  }
+
+  function drop() {
+    pc?.close();
+    pc = null;
+    release(resource);
+    resource = "";
+  }
+
+  function reconnect() {
+    if (closed) return;
+    later(played ? "reconnecting" : "connecting", attempt ? backoff(attempt) : 0);
+  }
+
+  // A connection may stand while nothing comes through it; only the counted bytes tell.
+  async function check() {
+    const mine = pc;
+    if (!mine || mine.connectionState !== "connected") return;
+    let total = 0;
+    (await mine.getStats()).forEach((/** @type {any} */ row) => {
+      if (row.type === "inbound-rtp") total += row.bytesReceived ?? 0;
+    });
+    if (mine !== pc) return;
+    if (total > bytes) {
+      movedAt = performance.now();
+      if (!video.paused && video.readyState >= 2) playing();
+    } else if (performance.now() - movedAt > STALL_MS) again();
+    bytes = total;
+  }
+
+  const meter = window.setInterval(() => void check(), CHECK_MS);
+  const leaving = () => release(resource);
+  video.addEventListener("playing", playing);
+  window.addEventListener("pagehide", leaving);
+  window.addEventListener("online", again);
+  onState(state);
+  void start();
+
+  return {
+    reconnect: again,
+    state: () => state,
+    close() {
+      if (closed) return;
+      closed = true;
+      clearTimeout(retry);
+      clearTimeout(lost);
+      clearInterval(meter);
+      video.removeEventListener("playing", playing);
+      window.removeEventListener("pagehide", leaving);
+      window.removeEventListener("online", again);
+      drop();
+      video.srcObject = null;
+      tell("ended");
+    },
+  };
+}
