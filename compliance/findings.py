@@ -58,6 +58,7 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
     "stored_differs": ("the database says {stored}, the entry says {said}", "数据库为 {stored},记录为 {said}"),
     "note_more": ("{more} further findings are not listed", "另有 {more} 条未列出"),
     "note_key": ("checked with the key in the bundle: it proves nothing about who signed", "使用包内公钥,不能证明签署者身份"),
+    "note_manifest_key": ("signed by a key of the bundle, not by the one given", "由包内公钥签署,非所给公钥"),
     "note_gap": ("not recorded from {start} ms to {end} ms: {reason}", "{start}–{end} 毫秒未录制:{reason}"),
     "note_order_uncovered": ("its moment was not recorded, and the record says so", "下单时刻未录制,记录中已注明"),
     "note_erased": ("{count} personal texts were erased or left out", "{count} 条个人文本已删除或未附"),
@@ -146,6 +147,11 @@ class Findings:
         else:
             self._more += 1
             self._more_faults += finding.is_fault
+
+    def extend(self, others: Findings) -> None:
+        """Everything another collection has."""
+        for finding in others.taken():
+            self.add(finding.code, finding.where, **finding.params)
 
     def taken(self) -> tuple[Finding, ...]:
         """All of them, faults first, each group in the order found. A fault is never lost behind a thousand notes."""

@@ -23,6 +23,7 @@ SHELF_CHANGED = "shelf_changed"
 PRODUCT_PINNED = "product_pinned"
 PRODUCT_UNPINNED = "product_unpinned"
 DISCLOSURE_CONFIRMED = "disclosure_confirmed"
+RISK_EXPLAINED = "risk_explained"
 ORDER_PLACED = "order_placed"
 ORDER_REFUSED = "order_refused"
 ORDER_CANCELLED = "order_cancelled"
@@ -37,15 +38,18 @@ PROPOSAL_MADE = "proposal_made"
 PROPOSAL_CONFIRMED = "proposal_confirmed"
 CALL_TRANSFERRED = "call_transferred"
 CALL_ENDED = "call_ended"
+CALL_LISTENED = "call_listened"
 VIEWED = "viewed"
 SEARCHED = "searched"
 VERIFIED = "verified"
 EXPORTED = "exported"
 CASE_OPENED = "case_opened"
 CASE_CLAIMED = "case_claimed"
+CASE_RELEASED = "case_released"
 CASE_DECIDED = "case_decided"
 CASE_CONFIRMED = "case_confirmed"
 CASE_CLOSED = "case_closed"
+CASE_REOPENED = "case_reopened"
 
 # In the order the console draws them.
 LANES = ("session", "picture", "comments", "pins", "disclosures", "sale", "orders", "gaps", "review")
@@ -71,6 +75,7 @@ KINDS: dict[str, Kind] = {
         Kind(CALL_ACCEPTED, "session", "an adviser took the call"),
         Kind(CALL_TRANSFERRED, "session", "the call went to another adviser"),
         Kind(CALL_ENDED, "session", "one of the two hung up, or was lost"),
+        Kind(CALL_LISTENED, "session", "a supervisor listens in"),
         Kind(PUBLISHER_JOINED, "picture", "someone began to send this stream"),
         Kind(PUBLISHER_LOST, "picture", "the sender vanished without saying goodbye"),
         Kind(PUBLISHER_LEFT, "picture", "the sender stopped on purpose"),
@@ -81,6 +86,7 @@ KINDS: dict[str, Kind] = {
         Kind(PRODUCT_PINNED, "pins", "a product is being explained now"),
         Kind(PRODUCT_UNPINNED, "pins", "the explanation is over"),
         Kind(DISCLOSURE_CONFIRMED, "disclosures", "a customer confirmed this version of a disclosure"),
+        Kind(RISK_EXPLAINED, "disclosures", "the adviser gave a customer of 65 or over the extra risk explanation"),
         Kind(CONSENT_GIVEN, "disclosures", "a customer agreed to be recorded"),
         Kind(SALE_OPENED, "sale", "everything required is being recorded; orders are taken"),
         Kind(SALE_CLOSED, "sale", "orders are not taken, and why"),
@@ -102,8 +108,10 @@ KINDS: dict[str, Kind] = {
         Kind(EXPORTED, "review", "evidence was taken out"),
         Kind(CASE_OPENED, "review", "a case was opened, and why"),
         Kind(CASE_CLAIMED, "review", "a reviewer took the case"),
+        Kind(CASE_RELEASED, "review", "the case went back to the queue"),
         Kind(CASE_DECIDED, "review", "the reviewer's verdict"),
         Kind(CASE_CONFIRMED, "review", "a second person confirmed the verdict"),
         Kind(CASE_CLOSED, "review", "the case is closed"),
+        Kind(CASE_REOPENED, "review", "the case was opened again, and why"),
     )
 }

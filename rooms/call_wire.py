@@ -23,7 +23,7 @@ class CallCustomer(Struct, frozen=True):
 
 
 class Proposal(Struct, frozen=True):
-    """What the adviser proposes in a call. `amount` in minor units of `currency`; state open | confirmed | replaced."""
+    """What the adviser proposes in a call. `amount` in minor units of `currency`; state open | confirmed | replaced | withdrawn."""
 
     id: str
     product: str
@@ -31,7 +31,7 @@ class Proposal(Struct, frozen=True):
     amount: int
     currency: str
     at: str
-    state: Literal["open", "confirmed", "replaced"]
+    state: Literal["open", "confirmed", "replaced", "withdrawn"]
     order: str | None
 
 
@@ -46,7 +46,7 @@ class Consent(Struct, frozen=True):
 
 
 class Call(Struct, frozen=True):
-    """A call. `position` (from 1) and `eta_s` only while waiting; `eta_s` is null when nobody is available: no empty promise."""
+    """A call. `position` (from 1) and `eta_s` only while waiting; `eta_s` is null when nobody is available."""
 
     id: str
     state: CallState

@@ -26,7 +26,7 @@ class CallEvent(StrEnum):
     """What may happen to a call."""
 
     ACCEPT = "accept"  # an adviser takes it; consent is still to be given
-    RESUME = "resume"  # an adviser takes a transferred call whose customer has consented
+    RESUME = "resume"  # an adviser takes a call whose customer has consented already
     CONSENT = "consent"
     DECLINE = "decline"  # an adviser won't take it
     RETURN = "return"  # the adviser who took it, or to whom it was offered, puts it back into the line
@@ -40,6 +40,8 @@ S, E = CallState, CallEvent
 TRANSITIONS: dict[tuple[CallState, CallEvent], CallState] = {
     (S.WAITING, E.ACCEPT): S.ACCEPTED,
     (S.WAITING, E.RESUME): S.LIVE,
+    (S.WAITING, E.CONSENT): S.WAITING,
+    (S.WAITING, E.TRANSFER): S.WAITING,
     (S.WAITING, E.DECLINE): S.DECLINED,
     (S.WAITING, E.RETURN): S.WAITING,
     (S.WAITING, E.HANG_UP): S.CANCELLED,

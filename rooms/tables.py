@@ -24,6 +24,7 @@ shows = Table(
 )
 
 _OPEN = text("state IN ('waiting', 'accepted', 'live')")
+_BUSY = text("state IN ('accepted', 'live')")
 
 calls = Table(
     "calls",
@@ -49,6 +50,8 @@ calls = Table(
     Index("ix_calls_state_waiting_since", "state", "waiting_since"),
     # One open call a customer, kept by the database: two tabs asking at once make one call.
     Index("uq_calls_open_customer", "customer_id", unique=True, sqlite_where=_OPEN, postgresql_where=_OPEN),
+    # And one at a time for an adviser.
+    Index("uq_calls_busy_adviser", "adviser_id", unique=True, sqlite_where=_BUSY, postgresql_where=_BUSY),
 )
 
 # A call that is transferred is recorded as one session for each adviser; this says who was in which.
@@ -68,10 +71,8 @@ proposals = Table(
     Column("call_id", ForeignKey("calls.id"), nullable=False, index=True),
     Column("session_id", ForeignKey("sessions.id"), nullable=False),
     Column("product_id", String(40), nullable=False),
-    Column("product_name", String(120), nullable=False),
-    Column("currency", String(3), nullable=False),
     Column("amount", BigInteger, nullable=False),  # minor units
-    Column("state", String(12), nullable=False),  # open | confirmed | replaced
+    Column("state", String(12), nullable=False),  # open | confirmed | replaced | withdrawn
     Column("at", Moment, nullable=False),
     Column("order_id", String(40)),
     CheckConstraint("amount > 0", name="amount"),

@@ -132,14 +132,13 @@ class SessionView(Struct, frozen=True):
 
 
 class ShowSummary(Struct, frozen=True):
-    """The numbers of a show, for its host. `amount` in minor units of `currency`; duration in ms."""
+    """The numbers of a show, for its host. `amounts` has one tally per currency; duration in ms."""
 
     session: str
     viewers_peak: int
     comments: int
     orders: int
-    amount: int
-    currency: str
+    amounts: list[Tally]
     duration_ms: int
 
 

@@ -9,30 +9,30 @@ const SPEEDS = [0.5, 1, 1.5, 2, 4];
  * @param {number} duration_ms
  */
 export function createControls(does, duration_ms) {
-  const now = h("output", { class: "transport__now", testid: "clock" }, "0:00");
-  const play = h("button", { class: "transport__play", type: "button", testid: "play", tLabel: "console.play" }, icon("play"));
+  const now = h("output", { class: "transport-now", testid: "clock" }, "0:00");
+  const play = h("button", { class: "transport-play", type: "button", testid: "play", tLabel: "console.play" }, icon("play"));
   play.addEventListener("click", does.toggle);
   const speed = h(
     "select",
-    { class: "transport__speed", testid: "speed", tLabel: "console.speed" },
+    { class: "transport-speed", testid: "speed", tLabel: "console.speed" },
     SPEEDS.map((n) => h("option", { value: String(n), selected: n === 1 }, `${n}×`)),
   );
   speed.addEventListener("change", () => does.speed(Number(speed.value)));
-  const copied = h("span", { class: "transport__copied", role: "status" });
+  const copied = h("span", { class: "transport-copied", role: "status" });
   /** @param {string} key @param {string} text @param {() => void} fn @param {string} testid */
-  const small = (key, text, fn, testid) => h("button", { class: "transport__small", type: "button", tLabel: key, tTitle: key, testid, onclick: fn }, text);
+  const small = (key, text, fn, testid) => h("button", { class: "transport-small", type: "button", tLabel: key, tTitle: key, testid, onclick: fn }, text);
   const element = h(
     "div",
     { class: "transport", role: "toolbar", tLabel: "console.controls" },
     small("console.back_10", "−10 s", () => does.skip(-10_000), "back-10"),
     play,
     small("console.on_10", "+10 s", () => does.skip(10_000), "on-10"),
-    h("span", { class: "transport__clock" }, now, h("span", { class: "transport__all" }, ` / ${duration(duration_ms)}`)),
+    h("span", { class: "transport-clock" }, now, h("span", { class: "transport-all" }, ` / ${duration(duration_ms)}`)),
     speed,
-    h("span", { class: "transport__gap" }),
+    h("span", { class: "transport-gap" }),
     copied,
-    h("button", { class: "transport__small", type: "button", testid: "copy-link", onclick: does.link, t: "console.copy_link" }),
-    h("span", { class: "transport__zoom" },
+    h("button", { class: "transport-small", type: "button", testid: "copy-link", onclick: does.link, t: "console.copy_link" }),
+    h("span", { class: "transport-zoom" },
       small("console.zoom_out", "−", () => does.zoom(1 / 1.6), "zoom-out"),
       small("console.zoom_in", "+", () => does.zoom(1.6), "zoom-in"),
       small("console.zoom_fit", "⤢", does.fit, "zoom-fit")),

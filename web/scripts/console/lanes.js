@@ -8,26 +8,23 @@
 /** @typedef {{ x: number, count: number, first: Entry }} Mark what is drawn at one place of a lane */
 
 /** The order from above; a lane the server adds later comes after these. */
-export const ORDER = ["picture", "gaps", "session", "pins", "disclosures", "sale", "orders", "comments", "hits"];
-
-/** Where an entry belongs when the server did not say. */
-const BY_KIND = new Map([
-  ["fragment", "picture"], ["publisher_joined", "picture"], ["publisher_lost", "picture"], ["publisher_left", "picture"],
-  ["gap", "gaps"], ["recording_failed", "gaps"], ["recording_recovered", "gaps"],
-  ["comment", "comments"], ["comment_blocked", "hits"],
-  ["pinned", "pins"], ["unpinned", "pins"], ["shelf", "pins"],
-  ["disclosure_shown", "disclosures"], ["disclosure_confirmed", "disclosures"], ["consent", "disclosures"],
-  ["sale_opened", "sale"], ["sale_closed", "sale"],
-]);
+export const ORDER = ["session", "picture", "gaps", "pins", "disclosures", "sale", "orders", "comments", "review"];
 
 /** @param {Entry} entry */
-export function laneOf(entry) {
-  if (entry.lane) return entry.lane;
-  return BY_KIND.get(entry.kind) ?? (/order/.test(entry.kind) ? "orders" : "session");
-}
+export const laneOf = (entry) => entry.lane;
 
-/** @param {Entry} entry the session's start counts as 0 */
+/** @param {Entry} entry what has no media time came before the start */
 export const msOfEntry = (entry) => entry.media_ms ?? 0;
+
+/**
+ * In order of time, and inside the session: what reviewers did afterwards stands at its end.
+ * @param {Entry[]} entries @param {number} duration ms @returns {Entry[]}
+ */
+export function inOrder(entries, duration) {
+  return entries
+    .map((e) => ({ ...e, media_ms: e.lane === "review" ? duration : Math.min(Math.max(0, msOfEntry(e)), duration) }))
+    .sort((a, b) => msOfEntry(a) - msOfEntry(b) || Number(a.lane === "review") - Number(b.lane === "review") || a.seq - b.seq);
+}
 
 /**
  * @param {Entry[]} entries @param {string[]} [named] lanes the server wants shown even when empty

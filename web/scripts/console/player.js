@@ -23,17 +23,17 @@ const STEER_EVERY_MS = 100;
 /** @param {Stream} stream @returns {Screen} */
 function screenOf(stream) {
   const video = h("video", {
-    class: "screen__video", testid: `player-${stream.name}`, preload: "auto", playsInline: true, tLabel: "console.picture_of", tp: { name: { t: `stream.${stream.name}` } },
+    class: "screen-video", testid: `player-${stream.name}`, preload: "auto", playsInline: true, tLabel: "console.picture_of", tp: { name: { t: `stream.${stream.name}` } },
   });
   if (stream.mp4) video.src = stream.mp4;
-  const note = h("p", { class: "screen__note", hidden: true });
-  const mute = h("button", { class: "screen__mute", type: "button", "aria-pressed": "false", tLabel: "console.mute", t: "console.mute" });
+  const note = h("p", { class: "screen-note", hidden: true });
+  const mute = h("button", { class: "screen-mute", type: "button", "aria-pressed": "false", tLabel: "console.mute", t: "console.mute" });
   mute.addEventListener("click", () => {
     video.muted = !video.muted;
     mute.setAttribute("aria-pressed", String(video.muted));
   });
-  const label = h("span", { class: "screen__name", t: `stream.${stream.name}` });
-  const frame = h("figure", { class: "screen" }, video, note, h("figcaption", { class: "screen__bar" }, label, mute));
+  const label = h("span", { class: "screen-name", t: `stream.${stream.name}` });
+  const frame = h("figure", { class: "screen" }, video, note, h("figcaption", { class: "screen-bar" }, label, mute));
   return { stream, video, frame, note };
 }
 
@@ -45,7 +45,7 @@ function screenOf(stream) {
  */
 export function createPlayer(streams, duration_ms, { onTime, onPlaying }) {
   const screens = streams.map(screenOf);
-  const element = h("div", { class: `screens screens--${Math.min(2, screens.length)}` }, screens.map((s) => s.frame));
+  const element = h("div", { class: `screens screens-${Math.min(2, screens.length)}` }, screens.map((s) => s.frame));
   let clock = 0;
   let speed = 1;
   let playing = false;

@@ -24,20 +24,20 @@ export function createTimeline(lanes, duration_ms, streams, does) {
   /** @type {Entry | null} */ let selected = null;
   /** @type {Set<string>} */ const hidden = new Set();
 
-  const canvas = h("canvas", { class: "timeline__canvas", "aria-hidden": "true" });
-  const tip = h("div", { class: "timeline__tip", hidden: true });
+  const canvas = h("canvas", { class: "timeline-canvas", "aria-hidden": "true" });
+  const tip = h("div", { class: "timeline-tip", hidden: true });
   const stage = h("div", {
-    class: "timeline__stage", testid: "timeline", tabindex: "0", role: "group", tLabel: "console.timeline",
+    class: "timeline-stage", testid: "timeline", tabindex: "0", role: "group", tLabel: "console.timeline",
     "aria-keyshortcuts": "ArrowLeft ArrowRight Enter + - Home End Space",
   }, canvas, tip);
-  const heads = h("div", { class: "timeline__heads" }, h("div", { class: "timeline__corner" }), lanes.map(head));
+  const heads = h("div", { class: "timeline-heads" }, h("div", { class: "timeline-corner" }), lanes.map(head));
   const element = h("div", { class: "timeline" }, heads, stage);
 
   /** @param {Lane} lane */
   function head(lane) {
     const button = h("button", {
-      class: "timeline__head", type: "button", testid: `lane-${lane.name}`, "aria-pressed": "true", data: { lane: lane.name },
-    }, h("span", { t: `lane.${lane.name}` }), h("span", { class: "timeline__count" }, number(lane.entries.length)));
+      class: "timeline-head", type: "button", testid: `lane-${lane.name}`, "aria-pressed": "true", data: { lane: lane.name },
+    }, h("span", { t: `lane.${lane.name}` }), h("span", { class: "timeline-count" }, number(lane.entries.length)));
     button.addEventListener("click", () => {
       if (!hidden.delete(lane.name)) hidden.add(lane.name);
       button.setAttribute("aria-pressed", String(!hidden.has(lane.name)));
@@ -92,7 +92,7 @@ export function createTimeline(lanes, duration_ms, streams, does) {
   on(canvas, "pointermove", (event) => {
     const { ms, entry, x, y } = at(event);
     if (dragging) return does.onSeek(ms);
-    canvas.classList.toggle("timeline__canvas--entry", entry !== null);
+    canvas.classList.toggle("timeline-canvas-entry", entry !== null);
     showTip(entry, x, y);
   });
   const release = () => { dragging = false; };
@@ -164,7 +164,7 @@ export function createTimeline(lanes, duration_ms, streams, does) {
     select(entry) {
       selected = entry;
       view = showing(view, msOfEntry(entry));
-      for (const button of heads.children) button.classList.toggle("timeline__head--selected", /** @type {HTMLElement} */ (button).dataset["lane"] === laneOf(entry));
+      for (const button of heads.children) button.classList.toggle("timeline-head-selected", /** @type {HTMLElement} */ (button).dataset["lane"] === laneOf(entry));
       redraw();
     },
     redraw,

@@ -1,5 +1,5 @@
 // One Socket.IO namespace, with acknowledgements as promises and the connection's state in four words.
-import { io } from "../../vendor/socket.io-client/socket.io.esm.min.js";
+import { io } from "/static/vendor/socket.io-client/socket.io.esm.min.js";
 import { Problem, offline } from "./api.js";
 
 /** @typedef {"connecting"|"connected"|"reconnecting"|"offline"} Status */

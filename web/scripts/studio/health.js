@@ -1,50 +1,18 @@
-// The upload's health, from the counters of RTCPeerConnection.getStats to a sentence a person can act on. Pure.
+// The upload's health, from what the publisher measures to a sentence a person can act on. Pure.
 
-/**
- * @typedef {{ at: number, kbps: number, loss: number, rtt_ms: number | null, fps: number | null, limited: string }} Sample
- * One reading: `at` ms, `kbps` kilobits per second sent since the one before, `loss` share 0..1 the far end reports.
- */
-/** @typedef {{ at: number, bytes: number }} Counters the running totals the next reading is measured against */
+/** @typedef {{ kbps: number, loss: number, rttMs: number, fps: number, limited: string }} Sample as `onStats` of whip.js gives it, every 2 s */
 /** @typedef {"starting" | "good" | "fair" | "weak" | "slow" | "busy" | "silent" | "lost"} Level */
 
-/** Readings kept for the plot: two minutes at one a second. */
-export const KEPT = 120;
+/** Readings kept for the plot: two minutes. */
+export const KEPT = 60;
 
 /** Below these, in kbit/s, a picture of a talking person falls apart or goes soft. */
 const WEAK_KBPS = 180;
 const FAIR_KBPS = 450;
 
-/**
- * @param {Iterable<any>} stats the values of an RTCStatsReport
- * @param {Counters | null} before
- * @param {number} at now, ms
- * @returns {{ sample: Sample | null, counters: Counters }} no sample on the first reading: a rate needs two
- */
-export function read(stats, before, at) {
-  let bytes = 0;
-  let loss = 0;
-  /** @type {number | null} */ let rtt = null;
-  /** @type {number | null} */ let fps = null;
-  let limited = "none";
-  for (const s of stats) {
-    if (s.type === "outbound-rtp") {
-      bytes += s.bytesSent ?? 0;
-      if (s.kind === "video") {
-        fps = s.framesPerSecond ?? fps;
-        limited = s.qualityLimitationReason ?? limited;
-      }
-    } else if (s.type === "remote-inbound-rtp") {
-      loss = Math.max(loss, s.fractionLost ?? 0);
-      if (typeof s.roundTripTime === "number") rtt = Math.max(rtt ?? 0, s.roundTripTime * 1000);
-    } else if (s.type === "candidate-pair" && s.nominated && typeof s.currentRoundTripTime === "number") {
-      rtt = rtt ?? s.currentRoundTripTime * 1000;
-    }
-  }
-  const counters = { at, bytes };
-  if (!before || at <= before.at) return { sample: null, counters };
-  // A new peer connection counts from zero again; a negative rate would be nonsense.
-  const kbps = Math.max(0, ((bytes - before.bytes) * 8) / (at - before.at));
-  return { sample: { at, kbps, loss, rtt_ms: rtt, fps, limited }, counters };
+/** @param {Sample[]} samples @param {Sample} sample @returns {Sample[]} oldest first, at most KEPT */
+export function kept(samples, sample) {
+  return [...samples, sample].slice(-KEPT);
 }
 
 /**
@@ -54,12 +22,12 @@ export function read(stats, before, at) {
  */
 export function judge(samples, now) {
   if (!now.connected) return samples.length ? "lost" : "starting";
-  const last = samples.slice(-5);
-  if (last.length < 3) return "starting";
+  const last = samples.slice(-3);
+  if (last.length < 2) return "starting";
   const kbps = mean(last.map((s) => s.kbps));
   const loss = mean(last.map((s) => s.loss));
-  const rtt = mean(last.map((s) => s.rtt_ms ?? 0));
-  if (last.slice(-3).every((s) => s.kbps < 2)) return "silent";
+  const rtt = mean(last.map((s) => s.rttMs));
+  if (last.every((s) => s.kbps < 2)) return "silent";
   if (loss > 0.08 || (now.camera && kbps < WEAK_KBPS)) return "weak";
   if (last.at(-1)?.limited === "cpu") return "busy";
   if (rtt > 400) return "slow";

@@ -67,7 +67,7 @@ export function recordingWord({ recording, stage, publisher }) {
   if (stage === "paused") return "paused";
   if (stage !== "live") return "off";
   if (recording) return "recording";
-  return publisher === "connected" && recording === false ? "failed" : "starting";
+  return publisher === "live" && recording === false ? "failed" : "starting";
 }
 
 /**

@@ -1,0 +1,182 @@
+"""Products and their disclosures: what is for sale and which text must be confirmed first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal, cast
+
+from sqlalchemy import Row, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from commerce.tables import disclosures, products
+from commerce.wire import DisclosureText, ProductClass
+from commerce.wire import Product as ProductView
+from compliance.rules import RISK_MEANING, product_risk, risk_name, suitable
+from core.canonical import canonical, sha256_hex
+from core.clock import Clock
+from core.errors import NOT_FOUND, Refused
+
+Lang = Literal["en", "zh"]
+
+
+@dataclass(frozen=True, slots=True)
+class Disclosure:
+    """One version of a product's disclosure; `sha256` of the canonical JSON {"en": …, "zh": …}."""
+
+    version: int
+    text_en: str
+    text_zh: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """A product with its current disclosure. Amounts in minor units; the price has no person in it."""
+
+    id: str
+    product_class: ProductClass
+    name_en: str
+    name_zh: str
+    rate_text_en: str
+    rate_text_zh: str
+    issuer_risk: int
+    bank_risk: int
+    term_days: int | None
+    currency: str
+    minimum: int
+    step: int
+    cap: int | None
+    left: int
+    price: Mapping[str, Any]
+    sale_from: datetime
+    sale_until: datetime
+    disclosure: Disclosure
+
+    @property
+    def risk(self) -> int:
+        """1 to 5, the higher of the two ratings."""
+        return product_risk(self.issuer_risk, self.bank_risk)
+
+    def name(self, lang: str) -> str:
+        return self.name_zh if lang == "zh" else self.name_en
+
+    def on_sale(self, now: datetime) -> bool:
+        """In its sale window and not sold out."""
+        return self.sale_from <= now < self.sale_until and self.left >= self.minimum
+
+    def fields(self, now: datetime, lang: str) -> dict[str, Any]:
+        """The fields of the public shape, in `lang`."""
+        text = self.disclosure.text_zh if lang == "zh" else self.disclosure.text_en
+        return {
+            "id": self.id,
+            "name": self.name(lang),
+            "product_class": self.product_class,
+            "risk": risk_name(self.risk),
+            "risk_meaning": RISK_MEANING[self.risk].text(lang),
+            "term_days": self.term_days,
+            "rate_text": self.rate_text_zh if lang == "zh" else self.rate_text_en,
+            "currency": self.currency,
+            "minimum": self.minimum,
+            "step": self.step,
+            "cap": self.cap,
+            "left": self.left,
+            "sale_open": self.on_sale(now),
+            "disclosure": DisclosureText(version=self.disclosure.version, text=text, sha256=self.disclosure.sha256),
+        }
+
+    def view(self, now: datetime, lang: str) -> ProductView:
+        """As everybody sees it."""
+        return ProductView(**self.fields(now, lang))
+
+
+# Products of one class stand together (〔2026〕9号: separate zones), then by risk: nothing else can rank them (invariant 7).
+_CLASSES: dict[str, int] = {"deposit": 0, "wealth": 1, "fund": 2, "insurance": 3}
+
+_WITH_DISCLOSURE = select(
+    products, disclosures.c.version, disclosures.c.text_en, disclosures.c.text_zh, disclosures.c.sha256
+).join(
+    disclosures,
+    (disclosures.c.product_id == products.c.id) & (disclosures.c.version == products.c.disclosure_version),
+)
+
+
+async def get(tx: AsyncConnection, product_id: str, *, lock: bool = False) -> Product:
+    """One product; with `lock` held still until the transaction ends. Raises Refused(NOT_FOUND)."""
+    query = _WITH_DISCLOSURE.where(products.c.id == product_id)
+    if lock:
+        query = query.with_for_update(of=products, key_share=True)  # key_share: orders' foreign keys need not wait
+    row = (await tx.execute(query)).one_or_none()
+    if row is None:
+        raise Refused(NOT_FOUND)
+    return _product(row)
+
+
+async def all_products(tx: AsyncConnection) -> list[Product]:
+    """Every product, by class, risk, name."""
+    return ranked(_product(row) for row in await tx.execute(_WITH_DISCLOSURE))
+
+
+async def by_ids(tx: AsyncConnection, ids: Iterable[str]) -> dict[str, Product]:
+    """These products by id; unknown ones are missing."""
+    query = _WITH_DISCLOSURE.where(products.c.id.in_(sorted(set(ids))))
+    return {row.id: _product(row) for row in await tx.execute(query)}
+
+
+async def suitable_for(tx: AsyncConnection, grade: int | None, now: datetime) -> list[Product]:
+    """What an adviser may propose to a customer of this C grade: suitable and on sale. None suits nobody not yet assessed."""
+    if grade is None:
+        return []
+    return [product for product in await all_products(tx) if suitable(product.risk, grade) and product.on_sale(now)]
+
+
+def ranked(found: Iterable[Product]) -> list[Product]:
+    """By class, then risk, then name; the inputs hold nothing of what the bank earns (invariant 7)."""
+    return sorted(found, key=lambda product: (_CLASSES[product.product_class], product.risk, product.name_en))
+
+
+async def put(tx: AsyncConnection, clock: Clock, values: Mapping[str, Any], text_en: str, text_zh: str) -> str:
+    """A new product with version 1 of its disclosure; `values` are the columns of `products`. Answers its id."""
+    await tx.execute(insert(products).values(**values, disclosure_version=1))
+    await _publish(tx, clock, values["id"], 1, text_en, text_zh)
+    return str(values["id"])
+
+
+async def publish_disclosure(tx: AsyncConnection, clock: Clock, product_id: str, text_en: str, text_zh: str) -> Disclosure:
+    """The next version of a product's disclosure; from now on only this one counts. Raises Refused(NOT_FOUND)."""
+    product = await get(tx, product_id, lock=True)
+    version = product.disclosure.version + 1
+    disclosure = await _publish(tx, clock, product_id, version, text_en, text_zh)
+    await tx.execute(update(products).where(products.c.id == product_id).values(disclosure_version=version))
+    return disclosure
+
+
+async def _publish(tx: AsyncConnection, clock: Clock, product_id: str, version: int, text_en: str, text_zh: str) -> Disclosure:
+    sha256 = sha256_hex(canonical({"en": text_en, "zh": text_zh}))
+    row = {"product_id": product_id, "version": version, "text_en": text_en, "text_zh": text_zh, "sha256": sha256}
+    await tx.execute(insert(disclosures).values(**row, published_at=clock.now()))
+    return Disclosure(version, text_en, text_zh, sha256)
+
+
+def _product(row: Row[Any]) -> Product:
+    return Product(
+        id=row.id,
+        product_class=cast("ProductClass", row._mapping[products.c.product_class]),
+        name_en=row.name_en,
+        name_zh=row.name_zh,
+        rate_text_en=row.rate_text_en,
+        rate_text_zh=row.rate_text_zh,
+        issuer_risk=row.issuer_risk,
+        bank_risk=row.bank_risk,
+        term_days=row.term_days,
+        currency=row.currency,
+        minimum=row.minimum,
+        step=row.step,
+        cap=row.cap,
+        left=row.left,
+        price=row.price,
+        sale_from=row.sale_from,
+        sale_until=row.sale_until,
+        disclosure=Disclosure(row.version, row.text_en, row.text_zh, row.sha256),
+    )

@@ -1,0 +1,139 @@
+"""Customers as the seller must know them: identified or not, how old, which grade, what they hold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from sqlalchemy import func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from commerce import assessments
+from commerce.lifecycle import STANDING
+from commerce.tables import customers, holdings, orders, products
+from compliance.rules import CHINA, ELDER_AGE, age_on
+from core.clock import Clock
+from core.errors import NOT_FOUND, Refused
+from core.pii import Pii
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """A customer; name and birth date don't print themselves."""
+
+    id: str
+    real_name: Pii[str] | None
+    birth_date: Pii[date]
+
+    @property
+    def identified(self) -> bool:
+        return self.real_name is not None
+
+    def age(self, now: datetime) -> int:
+        """Full years, by the calendar where the bank is."""
+        born = self.birth_date.reveal()
+        return age_on(datetime(born.year, born.month, born.day, tzinfo=CHINA), now.astimezone(CHINA))
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """What a customer holds of one class, and the share in per cent that their plan aims at."""
+
+    product_class: str
+    amount: int
+    currency: str
+    target_percent: int
+
+
+@dataclass(frozen=True, slots=True)
+class PastOrder:
+    """One line of a customer's history with us."""
+
+    at: datetime
+    product_en: str
+    product_zh: str
+    amount: int
+    currency: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What an adviser sees beside the video: no more than advice needs, and nothing the bank earns (invariant 7)."""
+
+    grade: int | None
+    assessed_at: datetime | None
+    age_65: bool
+    holdings: tuple[Holding, ...]
+    history: tuple[PastOrder, ...]
+
+
+async def get(tx: AsyncConnection, person_id: str, *, lock: bool = False) -> Customer | None:
+    """The customer, None when the bank knows nobody by this id; with `lock` held still until the transaction ends."""
+    query = select(customers).where(customers.c.person_id == person_id)
+    if lock:
+        query = query.with_for_update(key_share=True)
+    row = (await tx.execute(query)).one_or_none()
+    if row is None:
+        return None
+    return Customer(row.person_id, None if row.real_name is None else Pii(row.real_name), Pii(row.birth_date))
+
+
+async def create(tx: AsyncConnection, clock: Clock, person_id: str, birth_date: date, real_name: str | None = None) -> Customer:
+    """A customer the bank now knows."""
+    row = {"person_id": person_id, "real_name": real_name, "birth_date": birth_date, "created_at": clock.now()}
+    await tx.execute(insert(customers).values(**row))
+    return Customer(person_id, None if real_name is None else Pii(real_name), Pii(birth_date))
+
+
+async def identify(tx: AsyncConnection, person_id: str, real_name: str) -> None:
+    """A verified real name is now on file. Raises Refused(NOT_FOUND)."""
+    changed = await tx.execute(update(customers).where(customers.c.person_id == person_id).values(real_name=real_name))
+    if changed.rowcount != 1:
+        raise Refused(NOT_FOUND)
+
+
+async def picture(tx: AsyncConnection, clock: Clock, person_id: str) -> Picture:
+    """The adviser's view of a customer, with the latest 20 orders. Raises Refused(NOT_FOUND)."""
+    customer = await get(tx, person_id)
+    if customer is None:
+        raise Refused(NOT_FOUND)
+    now = clock.now()
+    current = await assessments.latest(tx, person_id)
+    held = await tx.execute(select(holdings).where(holdings.c.customer_id == person_id).order_by(holdings.c.product_class))
+    past = await tx.execute(
+        select(orders.c.placed_at, products.c.name_en, products.c.name_zh, orders.c.amount, orders.c.currency, orders.c.state)
+        .join(products, products.c.id == orders.c.product_id)
+        .where(orders.c.customer_id == person_id)
+        .order_by(orders.c.placed_at.desc())
+        .limit(20)
+    )
+    valid = current is not None and current.valid(now)
+    return Picture(
+        grade=current.grade if current is not None and valid else None,
+        assessed_at=None if current is None else current.at,
+        age_65=customer.age(now) >= ELDER_AGE,
+        holdings=tuple(
+            Holding(row._mapping[holdings.c.product_class], row.amount, row.currency, row.target_percent) for row in held
+        ),
+        history=tuple(PastOrder(r.placed_at, r.name_en, r.name_zh, r.amount, r.currency, r.state) for r in past),
+    )
+
+
+async def held_in(tx: AsyncConnection, person_id: str, currency: str) -> int:
+    """All the customer holds with the bank in one currency."""
+    query = select(func.coalesce(func.sum(holdings.c.amount), 0)).where(
+        holdings.c.customer_id == person_id, holdings.c.currency == currency
+    )
+    return int((await tx.execute(query)).scalar_one())
+
+
+async def ordered_of(tx: AsyncConnection, person_id: str, product_id: str, *, but: str = "") -> int:
+    """What the customer has on order of a product in all, without order `but`; it counts towards the cap."""
+    query = select(func.coalesce(func.sum(orders.c.amount), 0)).where(
+        orders.c.customer_id == person_id,
+        orders.c.product_id == product_id,
+        orders.c.state.in_(STANDING),
+        orders.c.id != but,
+    )
+    return int((await tx.execute(query)).scalar_one())

@@ -1,0 +1,102 @@
+"""Telling the customer before selling: the disclosure confirmed in a session, and the extra explanation for those over 65."""
+
+from __future__ import annotations
+
+from sqlalchemy import func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from commerce import catalogue, errors
+from commerce.tables import disclosure_confirmations, explanations, shelf
+from commerce.trailing import insert_new
+from core.clock import Clock
+from core.errors import FORBIDDEN, Refused
+from core.identity import Person, Role
+from recording import kinds, sessions
+from recording.lifecycle import FINAL
+from recording.trail import Draft, Trail, lock_head
+
+
+async def confirm(
+    tx: AsyncConnection, trail: Trail, clock: Clock, person: Person, session_id: str, product_id: str, version: int
+) -> int | None:
+    """The customer has read and confirmed this version; answers its entry's number, None when it was confirmed before.
+
+    Raises Refused: FORBIDDEN, NOT_FOUND, SESSION_NOT_LIVE, PRODUCT_NOT_ON_SHELF, DISCLOSURE_OUTDATED.
+    """
+    if person.role is not Role.CUSTOMER:
+        raise Refused(FORBIDDEN)
+    await _open_session(tx, session_id)
+    product = await _on_shelf(tx, session_id, product_id)
+    current = product.disclosure
+    if version != current.version:
+        raise Refused(errors.DISCLOSURE_OUTDATED, product=product_id, current=current.version, confirmed=version)
+    row = {"session_id": session_id, "customer_id": person.id, "product_id": product_id, "version": version}
+    if not await insert_new(tx, disclosure_confirmations, **row, at=clock.now(), trail_seq=0):
+        return None
+    data = {"product": product_id, "version": version, "disclosure_sha256": current.sha256}
+    draft = Draft(kinds.DISCLOSURE_CONFIRMED, Role.CUSTOMER.value, data, {"customer": person.id})
+    [entry] = await trail.append(tx, session_id, draft)
+    table = disclosure_confirmations
+    mine = (table.c.session_id == session_id) & (table.c.customer_id == person.id) & (table.c.product_id == product_id)
+    await tx.execute(update(table).where(mine, table.c.version == version).values(trail_seq=entry.seq))
+    return entry.seq
+
+
+async def explain(
+    tx: AsyncConnection, trail: Trail, clock: Clock, adviser: Person, session_id: str, customer_id: str, product_id: str
+) -> int | None:
+    """The call's adviser has explained this product's risks once more; answers the entry's number, None when done before.
+
+    Raises Refused: FORBIDDEN (not this call's adviser), NOT_FOUND, SESSION_NOT_LIVE, PRODUCT_NOT_ON_SHELF.
+    """
+    session = await _open_session(tx, session_id)
+    if session.kind != "call" or session.host_id != adviser.id:
+        raise Refused(FORBIDDEN)
+    product = await _on_shelf(tx, session_id, product_id)
+    row = {"session_id": session_id, "customer_id": customer_id, "product_id": product_id, "adviser_id": adviser.id}
+    if not await insert_new(tx, explanations, **row, at=clock.now(), trail_seq=0):
+        return None
+    draft = Draft(kinds.RISK_EXPLAINED, adviser.id, {"product": product_id, "risk": product.risk}, {"customer": customer_id})
+    [entry] = await trail.append(tx, session_id, draft)
+    table = explanations
+    mine = (table.c.session_id == session_id) & (table.c.customer_id == customer_id) & (table.c.product_id == product_id)
+    await tx.execute(update(table).where(mine).values(trail_seq=entry.seq))
+    return entry.seq
+
+
+async def confirmed_version(tx: AsyncConnection, session_id: str, customer_id: str, product_id: str) -> int | None:
+    """The newest version this customer confirmed in this session."""
+    table = disclosure_confirmations
+    query = select(func.max(table.c.version)).where(
+        table.c.session_id == session_id, table.c.customer_id == customer_id, table.c.product_id == product_id
+    )
+    found = (await tx.execute(query)).scalar_one()
+    return None if found is None else int(found)
+
+
+async def is_explained(tx: AsyncConnection, session_id: str, customer_id: str, product_id: str) -> bool:
+    """Whether the extra explanation was given to this customer in this session."""
+    table = explanations
+    query = select(table.c.trail_seq).where(
+        table.c.session_id == session_id, table.c.customer_id == customer_id, table.c.product_id == product_id
+    )
+    return (await tx.execute(query)).one_or_none() is not None
+
+
+async def _open_session(tx: AsyncConnection, session_id: str) -> sessions.Session:
+    """The session, its trail held, not over. Raises Refused(NOT_FOUND), Refused(SESSION_NOT_LIVE)."""
+    session = await sessions.get(tx, session_id)  # before the lock, which would make a head for a session that isn't there
+    await lock_head(tx, session_id)
+    session = await sessions.get(tx, session.id)
+    if session.state in FINAL:
+        raise Refused(errors.SESSION_NOT_LIVE)
+    return session
+
+
+async def _on_shelf(tx: AsyncConnection, session_id: str, product_id: str) -> catalogue.Product:
+    """The product, if this session offers it. Raises Refused(NOT_FOUND), Refused(PRODUCT_NOT_ON_SHELF)."""
+    product = await catalogue.get(tx, product_id)
+    query = select(shelf.c.position).where(shelf.c.session_id == session_id, shelf.c.product_id == product_id)
+    if (await tx.execute(query)).one_or_none() is None:
+        raise Refused(errors.PRODUCT_NOT_ON_SHELF, product=product_id)
+    return product

@@ -1,0 +1,174 @@
+"""Orders as they stand, and the one way to move one on: state, stock and trail entry change together or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Row, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from commerce import lifecycle, wire
+from commerce.lifecycle import Event, State
+from commerce.tables import orders, products
+from commerce.trailing import append_or_after
+from compliance.rules import product_risk, risk_name
+from core.clock import Clock, to_text
+from core.errors import NOT_FOUND, Refused
+from recording import kinds
+from recording.trail import Draft, Entry, Trail
+
+PAGE: Final = 200
+
+_KIND_OF: Final = {
+    Event.SEND: kinds.ORDER_SENT,
+    Event.CONFIRM: kinds.ORDER_CONFIRMED,
+    Event.REJECT: kinds.ORDER_REJECTED,
+    Event.CANCEL: kinds.ORDER_CANCELLED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRecord:
+    """An order with what is needed to show it. Amount in minor units, `media_ms` on the session's axis."""
+
+    id: str
+    customer_id: str
+    session_id: str
+    product_id: str
+    product_en: str
+    product_zh: str
+    risk: int
+    amount: int
+    currency: str
+    channel: str
+    proposal_id: str | None
+    state: State
+    reason: str | None
+    placed_at: datetime
+    cancellable_until: datetime
+    changed_at: datetime
+    media_ms: int
+    trail_seq: int
+
+    def view(self, lang: str) -> wire.Order:
+        """As its customer sees it."""
+        name = self.product_zh if lang == "zh" else self.product_en
+        return wire.Order(
+            id=self.id,
+            session=self.session_id,
+            product=wire.OrderedProduct(id=self.product_id, name=name, risk=risk_name(self.risk)),
+            amount=self.amount,
+            currency=self.currency,
+            state=self.state.value,
+            reason=self.reason,
+            placed_at=to_text(self.placed_at),
+            media_ms=self.media_ms,
+            trail_seq=self.trail_seq,
+            receipt_url=f"/receipt/{self.id}",
+            cancellable_until=to_text(self.cancellable_until),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class OrderChanged:
+    """An order was placed or moved on, and that is committed. `seq` is the number of the entry that says so."""
+
+    order: OrderRecord
+    seq: int
+
+
+OnOrder = Callable[[OrderChanged], Awaitable[None]]
+
+_WITH_PRODUCT = select(orders, products.c.name_en, products.c.name_zh).join(products, products.c.id == orders.c.product_id)
+
+
+async def get(tx: AsyncConnection, order_id: str, *, customer_id: str | None = None, lock: bool = False) -> OrderRecord:
+    """One order; with `customer_id` only that customer's. Raises Refused(NOT_FOUND)."""
+    query = _WITH_PRODUCT.where(orders.c.id == order_id)
+    if customer_id is not None:
+        query = query.where(orders.c.customer_id == customer_id)
+    if lock:
+        query = query.with_for_update(of=orders, key_share=True)
+    row = (await tx.execute(query)).one_or_none()
+    if row is None:
+        raise Refused(NOT_FOUND)
+    return _record(row)
+
+
+async def of_customer(
+    tx: AsyncConnection, customer_id: str, *, session_id: str | None = None, changed_after_seq: int | None = None
+) -> list[OrderRecord]:
+    """A customer's orders, newest first, at most 200; of one session if given, there only those placed after an entry."""
+    query = _WITH_PRODUCT.where(orders.c.customer_id == customer_id)
+    if session_id is not None:
+        query = query.where(orders.c.session_id == session_id)
+    if changed_after_seq is not None:
+        query = query.where(orders.c.trail_seq > changed_after_seq)
+    query = query.order_by(orders.c.placed_at.desc(), orders.c.id.desc()).limit(PAGE)
+    return [_record(row) for row in await tx.execute(query)]
+
+
+async def move(
+    tx: AsyncConnection, trail: Trail, clock: Clock, order_id: str, event: Event, *, actor: str, reason: str | None = None
+) -> OrderChanged | None:
+    """One step of the order's life, its entry, and the stock back if it ended without a purchase. None: it was there already.
+
+    Raises Refused(NOT_FOUND), IllegalEvent. Locks order, trail, product, in the order of `orders.py`.
+    """
+    order = await get(tx, order_id, lock=True)
+    state = lifecycle.advance(order.state, event)
+    if state is order.state:
+        return None
+    entry = await note(tx, trail, order, event, actor=actor, reason=reason)
+    changed = replace(order, state=state, reason=reason or order.reason, changed_at=clock.now())
+    values = {"state": state.value, "reason": changed.reason, "changed_at": changed.changed_at}
+    await tx.execute(update(orders).where(orders.c.id == order_id).values(values))
+    if state in lifecycle.RETURNS_STOCK:
+        back = {"left": products.c.left + order.amount}
+        await tx.execute(update(products).where(products.c.id == order.product_id).values(back))
+    return OrderChanged(changed, entry.seq)
+
+
+async def note(
+    tx: AsyncConnection, trail: Trail, order: OrderRecord, event: Event, *, actor: str, reason: str | None, late: bool = False
+) -> Entry:
+    """The entry that says it; `late` for an answer that came when the order had ended already and changes nothing."""
+    data: dict[str, Any] = {"order": order.id, "product": order.product_id, "amount": order.amount, "currency": order.currency}
+    if reason is not None:
+        data["reason"] = reason
+    if late:
+        data["late"] = True
+    draft = Draft(_KIND_OF[event], actor, data, {"customer": order.customer_id})
+    return await append_or_after(tx, trail, order.session_id, draft)
+
+
+def _record(row: Row[Any]) -> OrderRecord:
+    return OrderRecord(
+        id=row.id,
+        customer_id=row.customer_id,
+        session_id=row.session_id,
+        product_id=row.product_id,
+        product_en=row.name_en,
+        product_zh=row.name_zh,
+        risk=_risk_then(row),
+        amount=row.amount,
+        currency=row.currency,
+        channel=row.channel,
+        proposal_id=row.proposal_id,
+        state=State(row.state),
+        reason=row.reason,
+        placed_at=row.placed_at,
+        cancellable_until=row.cancellable_until,
+        changed_at=row.changed_at,
+        media_ms=row.media_ms,
+        trail_seq=row.trail_seq,
+    )
+
+
+def _risk_then(row: Row[Any]) -> int:
+    """The rating when the order was placed, from its snapshot: a later change of rating doesn't rewrite receipts."""
+    seen = row.snapshot["inputs"]["product"]
+    return product_risk(seen["issuer_risk"], seen["bank_risk"])

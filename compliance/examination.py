@@ -1,0 +1,211 @@
+"""The examination of one session's record, wherever it comes from: a bundle's files or the database and the archive. Pure.
+
+Feed it in this order: `take_seal`, `take_sealed_hash` for each sealed hash at hand, `take_entry` for each body, `end_entries`,
+then texts, disclosures, fragments, register; `report` closes it. It holds one hash per entry and one reference per
+fragment, and nothing else grows with the session.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import rfc8785
+
+from compliance.findings import Findings, Report
+from compliance.record import Disclosure, FragmentRef, Record
+from compliance.sequence import Found, differences
+from core.canonical import canonical, sha256_hex
+from core.clock import to_text
+from recording.chain import GENESIS, Entry, read_entry
+from recording.claim import Claim, check_register, claim_hash, read_claim
+from recording.merkle import tree_root
+from recording.note import BadNote, Unverified, VerifierKey, open_note, split_note
+
+# What reading an entry's body may raise on hostile bytes.
+_UNREADABLE: Final = (ValueError, TypeError, KeyError, RecursionError, OverflowError, rfc8785.CanonicalizationError)
+
+
+class Examination:
+    """One record under examination; every method turns what is wrong into findings and never raises on content."""
+
+    def __init__(self) -> None:
+        self.findings = Findings()
+        self.record = Record(self.findings)
+        self.claim: Claim | None = None
+        self.trusted = False
+        self._seal_hash: str | None = None
+        self._sealed: list[str] = []
+        self._found: list[Found] = []
+        self._prevs: dict[int, str] = {}
+        self._chain = Findings()
+        self._last: Entry | None = None
+        self._root = ""
+        self._paths: set[str] = set()
+        self._disclosed: set[Disclosure] = set()
+
+    @property
+    def entries(self) -> int:
+        return len(self._found)
+
+    def take_seal(self, note: str, keys: Sequence[VerifierKey], *, trusted: bool) -> None:
+        """The session's signed seal, and the keys whose signature counts."""
+        self.trusted = trusted
+        if not trusted:
+            self.findings.add("note_key", "seal.txt")
+        try:
+            text, _signatures = split_note(note)
+            self.claim = read_claim(text)
+            self._seal_hash = claim_hash(text)
+        except (BadNote, ValueError) as error:
+            self.findings.add("seal_unreadable", "seal.txt", detail=error)
+            return
+        try:
+            _text, signed_by = open_note(note, keys)
+            name = text.partition("/")[0]
+            if all(key.name != name for key in signed_by):
+                self.findings.add("seal_signature", "seal.txt", detail=f"{name} did not sign it")
+        except (BadNote, Unverified) as error:
+            self.findings.add("seal_signature", "seal.txt", detail=error)
+
+    def take_sealed_hash(self, digest: str) -> None:
+        """The next entry's hash as it was stored when the session was sealed."""
+        self._sealed.append(digest)
+
+    def take_entry(self, body: bytes) -> None:
+        """The next entry as it stands."""
+        place = len(self._found) + 1
+        digest = sha256_hex(body)
+        try:
+            entry = read_entry(body, digest)
+            if entry.body != body:
+                self.findings.add("entry_not_canonical", f"entry {place}")
+        except _UNREADABLE as error:
+            self.findings.add("entry_unreadable", f"entry {place}", detail=error)
+            self._found.append(Found(digest, None))
+            self._last = None
+            return
+        self._found.append(Found(digest, entry.seq))
+        self._prevs.setdefault(entry.seq, entry.prev)
+        self._check_link(place, entry)
+        self._last = entry
+        self.record.add(entry)
+
+    def _check_link(self, place: int, entry: Entry) -> None:
+        where = f"entry {place}"
+        if entry.seq != place:
+            self._chain.add("entry_seq", where, found=entry.seq)
+        if self.claim is not None and entry.session != self.claim.session:
+            self._chain.add("entry_session", where, other=entry.session)
+        if place == 1 and entry.prev != GENESIS:
+            self._chain.add("entry_prev", where)
+        if self._last is not None and entry.prev != self._last.hash:
+            self._chain.add("entry_prev", where)
+        if self._last is not None and entry.at < self._last.at:
+            self._chain.add("entry_time", where)
+
+    def end_entries(self) -> None:
+        """All entries are in: compare them with the seal and with each other."""
+        found = [item.hash for item in self._found]
+        self._root = tree_root(bytes.fromhex(digest) for digest in found).hex()
+        claim = self.claim
+        whole = claim is not None and self._root == claim.root.hex()
+        if claim is not None:
+            if claim.entries != len(found):
+                self.findings.add("seal_entries", "seal.txt", sealed=claim.entries, found=len(found))
+            if claim.fragments != len(self.record.fragments):
+                self.findings.add("seal_fragments", "seal.txt", sealed=claim.fragments, found=len(self.record.fragments))
+            if not whole:
+                self.findings.add("seal_root", "seal.txt")
+        believed = claim is not None and _root_of(self._sealed) == claim.root.hex()
+        if self._sealed and claim is not None and not believed and self._sealed != found:
+            self.findings.add("hashes_root", "hashes.txt")
+        if whole:
+            # Nothing but what was sealed; a fault of the chain was sealed with it.
+            self.findings.extend(self._chain)
+            return
+        expected = self._sealed if believed or (claim is None and self._sealed) else self._expected_by_chain()
+        faults = differences(expected, self._found)
+        for fault in faults:
+            numbers = [str(number) for number in fault.numbers]
+            where = f"entry {numbers[0]}" if len(numbers) == 1 else f"entries {' and '.join(numbers)}"
+            self.findings.add(fault.code, where, place=fault.place)
+        if not faults:
+            self.findings.extend(self._chain)
+
+    def _expected_by_chain(self) -> list[str]:
+        """The hashes as each entry's successor names them: the best to be had without the sealed ones."""
+        own = {item.claims: item.hash for item in self._found if item.claims is not None}
+        last = min(max(own, default=0), 2 * len(self._found))  # an absurd number must not make an absurd list
+        return [self._prevs.get(number + 1) or own.get(number) or f"unknown {number}" for number in range(1, last + 1)]
+
+    def take_text(self, seq: Any, field: Any, salt: bytes, text: Any) -> None:
+        """A personal text with its salt."""
+        self.record.open_text(int(seq), str(field), salt, str(text))
+
+    def take_disclosure(self, item: Mapping[str, Any]) -> None:
+        """The texts {"en", "zh"} behind a confirmed disclosure {product, version, sha256, text}."""
+        told = Disclosure(str(item["product"]), int(item["version"]), str(item["sha256"]))
+        where = f"disclosure {told.product} version {told.version}"
+        if sha256_hex(canonical(item["text"])) != told.sha256:
+            self.findings.add("disclosure_text", where)
+        if told not in self.record.disclosures:
+            self.findings.add("disclosure_unknown", where)
+        self._disclosed.add(told)
+
+    def take_fragment(self, ref: FragmentRef, size: int | None, digest: str | None) -> None:
+        """What stands at a fragment's path: its size in bytes and SHA-256, None when nothing does."""
+        if ref.path in self._paths:
+            self.findings.add("fragment_twice", ref.where)
+        self._paths.add(ref.path)
+        if size is None or digest is None:
+            self.findings.add("fragment_missing", ref.where)
+            return
+        if size != ref.bytes:
+            self.findings.add("fragment_size", ref.where, found=size, said=ref.bytes)
+        if digest != ref.sha256:
+            self.findings.add("fragment_hash", ref.where)
+
+    def take_register(self, notes: Sequence[str], keys: Iterable[VerifierKey]) -> None:
+        """All seals of the register up to and including this session's, in order."""
+        for finding in check_register(notes, keys):
+            self.findings.add("register_chain", "register", detail=finding)
+        if self.claim is None:
+            return
+        last = notes[-1].rpartition("\n\n")[0] + "\n" if notes else ""
+        if len(notes) != self.claim.number or claim_hash(last) != self._seal_hash:
+            self.findings.add("register_seal", f"register, seal {self.claim.number}")
+
+    def report(self, session: str = "") -> Report:
+        """The whole outcome. `session` names it when there is no seal to do so."""
+        for disclosure in self.record.disclosures:
+            if disclosure not in self._disclosed:
+                self.findings.add("note_disclosure", f"disclosure {disclosure.product} version {disclosure.version}")
+        self.record.check()
+        claim = self.claim
+        return Report(
+            session=claim.session if claim is not None else session,
+            findings=self.findings.taken(),
+            entries=self.entries,
+            fragments=len(self.record.fragments),
+            orders=len(self.record.orders),
+            root=self._root,
+            sealed_at=to_text(claim.at) if claim is not None else None,
+            trusted=self.trusted,
+        )
+
+
+def read_object(raw: bytes) -> dict[str, Any]:
+    """One JSON object of a .jsonl line. Raises ValueError."""
+    value = json.loads(raw)
+    if not isinstance(value, dict):
+        raise ValueError("not an object")
+    return value
+
+
+def _root_of(digests: Sequence[str]) -> str:
+    try:
+        return tree_root(bytes.fromhex(digest) for digest in digests).hex()
+    except ValueError:
+        return ""

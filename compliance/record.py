@@ -1,0 +1,234 @@
+"""What a trail says about media, orders, prices, disclosures and personal texts, and whether it holds together. Pure.
+
+Fed with entries in order; `check` then finds holes nobody explained, orders nobody recorded and prices that differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import rfc8785
+
+from compliance.findings import Findings
+from recording import kinds
+from recording.chain import Entry, commitment
+from recording.coverage import merge, uncovered
+
+# A hole in a required stream may be this long without an entry: what lies between two cuts, and clocks that differ a little.
+TOLERANCE_MS: Final = 500
+_HEX: Final = frozenset("0123456789abcdef")
+_DIGEST: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class FragmentRef:
+    """A piece of the recording as its entry names it; `path` is relative to the archive's root."""
+
+    seq: int
+    stream: str
+    epoch: int
+    index: int
+    start_ms: int
+    end_ms: int
+    bytes: int
+    sha256: str
+    path: str
+
+    @property
+    def where(self) -> str:
+        return f"fragment {self.stream}/{self.epoch}/{self.index} ({self.path})"
+
+
+@dataclass(frozen=True, slots=True)
+class _Gap:
+    stream: str
+    start: int
+    end: int
+    reason: str
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    seq: int
+    id: str
+    media_ms: int | None
+    product: str
+    price: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Disclosure:
+    """A disclosure that a customer confirmed, by product, version and the hash of its texts."""
+
+    product: str
+    version: int
+    sha256: str
+
+
+class Record:
+    """Collects what the entries say. Never raises on what they contain: what can't be read is a finding."""
+
+    def __init__(self, findings: Findings) -> None:
+        self._findings = findings
+        self.started = False
+        self.required: tuple[str, ...] = ()
+        self.end_ms: int | None = None
+        self.fragments: list[FragmentRef] = []
+        self.disclosures: dict[Disclosure, int] = {}
+        self.orders: list[_Order] = []
+        self._gaps: list[_Gap] = []
+        self._excused: set[str] = set()
+        self._commitments: dict[tuple[int, str], str] = {}
+        self._opened: set[tuple[int, str]] = set()
+
+    def add(self, entry: Entry) -> None:
+        """The next entry."""
+        for name, value in entry.data.items():
+            if (digest := _committed(value)) is not None:
+                self._commitments[entry.seq, name] = digest
+        read = _READERS.get(entry.kind)
+        if read is None:
+            return
+        try:
+            read(self, entry)
+        except (KeyError, TypeError, ValueError) as error:
+            code = "fragment_entry" if entry.kind == kinds.FRAGMENT else "entry_unreadable"
+            self._findings.add(code, f"entry {entry.seq}", detail=repr(error))
+
+    def open_text(self, seq: int, field: str, salt: bytes, text: str) -> None:
+        """A personal text, to be held against its commitment."""
+        where = f"entry {seq}, {field}"
+        digest = self._commitments.get((seq, field))
+        if digest is None:
+            self._findings.add("text_unknown", where)
+        elif commitment(salt, text) != digest:
+            self._findings.add("text_mismatch", where)
+        self._opened.add((seq, field))
+
+    def check(self) -> None:
+        """Everything that can be said once all entries and texts are in."""
+        if not self.started:
+            self._findings.add("note_not_started", "session")
+        self._check_streams()
+        self._check_orders()
+        self._check_prices()
+        if erased := len(self._commitments.keys() - self._opened):
+            self._findings.add("note_erased", "texts", count=erased)
+
+    def _check_streams(self) -> None:
+        end = self.end_ms or 0
+        for stream in self.required:
+            pieces = [(item.start_ms, item.end_ms) for item in self.fragments if item.stream == stream]
+            for gap in (gap for gap in self._gaps if gap.stream == stream):
+                pieces.append((gap.start, gap.end))
+                where = f"stream {stream}, entry {gap.seq}"
+                self._findings.add("note_gap", where, start=gap.start, end=gap.end, reason=gap.reason)
+            for start, stop in holes(pieces, end):
+                self._findings.add("gap_unexplained", f"stream {stream}", start=start, end=stop)
+
+    def _check_orders(self) -> None:
+        for stream in self.required:
+            pieces = [(item.start_ms, item.end_ms) for item in self.fragments if item.stream == stream]
+            missing = set(uncovered((order.media_ms for order in self.orders if order.media_ms is not None), pieces))
+            for order in self.orders:
+                if order.media_ms is not None and order.media_ms not in missing:
+                    continue
+                where = f"entry {order.seq}, order {order.id}"
+                if order.id in self._excused:
+                    self._findings.add("note_order_uncovered", where)
+                else:
+                    self._findings.add("order_uncovered", where, ms=order.media_ms, stream=stream)
+
+    def _check_prices(self) -> None:
+        prices: dict[str, set[str]] = {}
+        for order in self.orders:
+            if order.price is None:
+                self._findings.add("note_price", f"entry {order.seq}, order {order.id}")
+            else:
+                prices.setdefault(order.product, set()).add(order.price)
+        for product, found in sorted(prices.items()):
+            if len(found) > 1:
+                self._findings.add("price_differs", f"product {product}", prices=", ".join(sorted(found)))
+
+    def _started(self, entry: Entry) -> None:
+        self.started = True
+        self.required = tuple(str(name) for name in entry.data.get("required", ()))
+
+    def _ended(self, entry: Entry) -> None:
+        self.end_ms = entry.media_ms
+
+    def _fragment(self, entry: Entry) -> None:
+        data = entry.data
+        numbers = {name: _whole(data[name]) for name in ("epoch", "index", "start_ms", "end_ms", "bytes")}
+        texts = {name: _text(data[name]) for name in ("stream", "sha256", "path")}
+        self.fragments.append(FragmentRef(seq=entry.seq, **numbers, **texts))  # type: ignore[arg-type]
+
+    def _gap(self, entry: Entry) -> None:
+        data = entry.data
+        span = _whole(data["from_ms"]), _whole(data["to_ms"])
+        self._gaps.append(_Gap(_text(data["stream"]), *span, str(data.get("reason", "")), entry.seq))
+
+    def _order(self, entry: Entry) -> None:
+        data = entry.data
+        price = data.get("price")
+        told = None if price is None else rfc8785.dumps(price).decode()
+        moment = data.get("media_ms", entry.media_ms)
+        self.orders.append(_Order(entry.seq, _name(data["order"]), moment, _name(data["product"]), told))
+
+    def _uncovered(self, entry: Entry) -> None:
+        self._excused.add(_name(entry.data["order"]))
+
+    def _disclosure(self, entry: Entry) -> None:
+        data = entry.data
+        told = Disclosure(_text(data["product"]), _whole(data["version"]), _text(data["disclosure_sha256"]))
+        self.disclosures.setdefault(told, entry.seq)
+
+
+_READERS = {
+    kinds.SESSION_STARTED: Record._started,
+    kinds.SESSION_ENDED: Record._ended,
+    kinds.FRAGMENT: Record._fragment,
+    kinds.GAP: Record._gap,
+    kinds.ORDER_PLACED: Record._order,
+    kinds.ORDER_UNCOVERED: Record._uncovered,
+    kinds.DISCLOSURE_CONFIRMED: Record._disclosure,
+}
+
+
+def holes(pieces: list[tuple[int, int]], end: int, tolerance: int = TOLERANCE_MS) -> list[tuple[int, int]]:
+    """What of [0, end] no piece covers, leaving out holes of up to `tolerance` ms."""
+    found: list[tuple[int, int]] = []
+    reached = 0
+    for start, stop in [*merge(pieces, 0), (end, end)]:
+        if min(start, end) - reached > tolerance:
+            found.append((reached, min(start, end)))
+        reached = max(reached, stop)
+    return found
+
+
+def _committed(value: Any) -> str | None:
+    """The digest when `value` is a commitment to a personal text."""
+    if not isinstance(value, Mapping) or value.keys() != {"sha256"}:
+        return None
+    digest = value["sha256"]
+    return digest if isinstance(digest, str) and len(digest) == _DIGEST and _HEX.issuperset(digest) else None
+
+
+def _whole(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"not a whole number: {value!r}")
+    return value
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"not a text: {value!r}")
+    return value
+
+
+def _name(value: Any) -> str:
+    """An id, as it stands or inside the thing it names."""
+    return _text(value["id"] if isinstance(value, Mapping) else value)

@@ -1,0 +1,343 @@
+"""From RTP payloads to whole pictures and sound packets: ordering, deduplication, H.264 depacketising. Pure; time is `arrival`.
+
+A picture that refers to something lost is worth nothing as evidence, so after any loss nothing is passed on until a picture
+that stands alone (IDR with its parameter sets), and that one is marked `after_loss`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+START_CODE = b"\x00\x00\x00\x01"
+REORDER_WAIT_S = 0.3  # a retransmission takes one round trip, rarely 300 ms; the watermark has 5 s for everything
+REORDER_PACKETS = 512  # 0.3 s of 15 Mb/s
+STRANGE_JUMP = 3000  # RFC 3550 A.1 MAX_DROPOUT: further away is another numbering, not a loss
+UNIT_BYTES = 4 * 2**20  # an access unit larger than this is an attack, not a picture
+
+IDR, SEI, SPS, PPS, DELIMITER = 5, 6, 7, 8, 9
+STAP_A, FU_A = 24, 28  # RFC 6184 5.2
+
+
+class Unwrapper:
+    """Turns a counter of `bits` bits that wraps into one that does not, taking the nearest value to the last one."""
+
+    def __init__(self, bits: int) -> None:
+        self._range = 1 << bits
+        self._last: int | None = None
+
+    def __call__(self, value: int) -> int:
+        self._last = self.near(value)
+        return self._last
+
+    def near(self, value: int) -> int:
+        """`value` unwrapped against the last one, without becoming the last one itself."""
+        if self._last is None:
+            return value
+        half = self._range >> 1
+        return self._last + ((value - self._last + half) % self._range) - half
+
+
+@dataclass(slots=True)
+class Packet:
+    """One RTP payload with unwrapped numbers. `after_loss`: something that came before it never arrived."""
+
+    sequence: int
+    timestamp: int
+    marker: bool
+    arrival: float
+    payload: bytes
+    after_loss: bool = False
+
+
+class Reorder:
+    """Gives packets back in order, each once; waits at most `wait_s` and `limit` packets for a missing one."""
+
+    def __init__(self, wait_s: float = REORDER_WAIT_S, limit: int = REORDER_PACKETS) -> None:
+        self._wait_s = wait_s
+        self._limit = limit
+        self._next: int | None = None
+        self._held: dict[int, Packet] = {}
+        self._strange: int | None = None
+
+    def push(self, packet: Packet) -> list[Packet]:
+        """What can be passed on now that `packet` is here, in order."""
+        expected = self._next
+        if (expected is None or packet.sequence == expected) and not self._held:
+            self._next = packet.sequence + 1
+            return [packet]
+        if expected is None:
+            expected = packet.sequence
+        distance = packet.sequence - expected
+        if distance > STRANGE_JUMP or distance < -STRANGE_JUMP:
+            return self._renumbered(packet)
+        if distance >= 0:
+            self._held.setdefault(packet.sequence, packet)
+        return self._release() + self.expire(packet.arrival)
+
+    def expire(self, now: float) -> list[Packet]:
+        """Gives up on what is missing for too long; call it also when no packet comes."""
+        out: list[Packet] = []
+        while self._held and (len(self._held) > self._limit or now - self._oldest_arrival() > self._wait_s):
+            out += self._skip()
+        return out
+
+    def flush(self) -> list[Packet]:
+        """Everything still held, in order: nothing more will come."""
+        out: list[Packet] = []
+        while self._held:
+            out += self._skip()
+        return out
+
+    def _oldest_arrival(self) -> float:
+        return next(iter(self._held.values())).arrival
+
+    def _skip(self) -> list[Packet]:
+        first = min(self._held)
+        if first != self._next:
+            self._held[first].after_loss = True
+            self._next = first
+        return self._release()
+
+    def _release(self) -> list[Packet]:
+        out: list[Packet] = []
+        while self._next is not None and (packet := self._held.pop(self._next, None)) is not None:
+            out.append(packet)
+            self._next += 1
+        return out
+
+    def _renumbered(self, packet: Packet) -> list[Packet]:
+        """One packet far away is noise; two in a row are a sender that started counting anew (RFC 3550 A.1)."""
+        if self._strange != packet.sequence:
+            self._strange = packet.sequence + 1
+            return []
+        out = self.flush()
+        self._strange = None
+        self._next = packet.sequence + 1
+        packet.after_loss = True
+        return [*out, packet]
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """What a decoder takes at once: an access unit in Annex B, or an Opus packet. `timestamp` is unwrapped RTP time.
+
+    `arrival` is that of its first packet; `parameters` are the SPS and PPS a keyframe came with, in Annex B.
+    """
+
+    timestamp: int
+    arrival: float
+    data: bytes
+    keyframe: bool = True
+    after_loss: bool = False
+    parameters: bytes = b""
+
+
+class _Picture:
+    """The access unit being put together."""
+
+    __slots__ = ("arrival", "data", "fragmented", "idr", "parameters", "sps", "timestamp", "whole")
+
+    def __init__(self, packet: Packet, whole: bool) -> None:
+        self.timestamp = packet.timestamp
+        self.arrival = packet.arrival
+        self.whole = whole
+        self.data = bytearray()
+        self.parameters = bytearray()
+        self.idr = self.sps = self.fragmented = False
+
+
+class H264:
+    """RFC 6184, packetization modes 0 and 1: packets in order in, access units out. Never raises on what the wire brings."""
+
+    def __init__(self) -> None:
+        self._picture: _Picture | None = None
+        self._lost_timestamp: int | None = None  # the rest of a broken picture is to be ignored
+        self._parameters = b""
+        self.waiting = True  # for a keyframe
+        self._lost = False
+
+    def push(self, packet: Packet) -> Iterator[Unit]:
+        """The access units that `packet` completes: at most one before it (its marker never came) and its own."""
+        if packet.after_loss:
+            self._break(None)
+        if not packet.payload:  # padding only: it fills a sequence number and says nothing
+            return
+        picture = self._picture
+        if picture is not None and picture.timestamp != packet.timestamp:
+            unit = self._finish(picture)
+            if unit is not None:
+                yield unit
+            picture = None
+        if picture is None:
+            if packet.timestamp == self._lost_timestamp:
+                return
+            if packet.after_loss and not _starts_picture(packet.payload):
+                self._lost_timestamp = packet.timestamp
+                return
+            self._lost_timestamp = None
+            picture = self._picture = _Picture(packet, whole=True)
+        if not _add(picture, packet.payload) or len(picture.data) > UNIT_BYTES:
+            self._break(packet.timestamp)
+            return
+        if packet.marker:
+            unit = self._finish(picture)
+            if unit is not None:
+                yield unit
+
+    def _break(self, timestamp: int | None) -> None:
+        if timestamp is None and self._picture is not None:
+            timestamp = self._picture.timestamp
+        self._lost_timestamp = timestamp
+        self._picture = None
+        self._lost = self._lost or not self.waiting
+        self.waiting = True
+
+    def _finish(self, picture: _Picture) -> Unit | None:
+        self._picture = None
+        if picture.fragmented:  # its last FU-A never came
+            self._break(picture.timestamp)
+            return None
+        if picture.sps:
+            self._parameters = bytes(picture.parameters)
+        if not picture.data:
+            return None
+        if not picture.idr:
+            if self.waiting:
+                return None
+            return Unit(picture.timestamp, picture.arrival, bytes(picture.data), keyframe=False)
+        if not self._parameters:
+            return None
+        # In-band sets make every keyframe stand alone, whatever the sample entry of the file says.
+        data = bytes(picture.data) if picture.sps else self._parameters + bytes(picture.data)
+        lost, self._lost, self.waiting = self._lost, False, False
+        return Unit(picture.timestamp, picture.arrival, data, True, lost, self._parameters)
+
+
+def _starts_picture(payload: bytes) -> bool:
+    """Whether a payload right after a hole is surely the first of its picture: it opens with a delimiter or an SPS."""
+    kind = payload[0] & 0x1F
+    if kind == STAP_A and len(payload) > 3:
+        kind = payload[3] & 0x1F
+    return kind in (SPS, DELIMITER)
+
+
+def _add(picture: _Picture, payload: bytes) -> bool:
+    """Puts a payload's NAL units into the picture; False when it makes no sense."""
+    kind = payload[0] & 0x1F
+    if picture.fragmented and kind != FU_A:
+        return False
+    if 1 <= kind < STAP_A:
+        _add_nal(picture, payload)
+        return True
+    if kind == STAP_A:
+        return _add_aggregate(picture, payload)
+    if kind == FU_A and len(payload) > 2:
+        return _add_part(picture, payload)
+    return False
+
+
+def _add_nal(picture: _Picture, nal: bytes) -> None:
+    kind = nal[0] & 0x1F
+    if kind == IDR:
+        picture.idr = True
+    elif kind in (SPS, PPS):
+        picture.sps = picture.sps or kind == SPS
+        picture.parameters += START_CODE + nal
+    picture.data += START_CODE
+    picture.data += nal
+
+
+def _add_aggregate(picture: _Picture, payload: bytes) -> bool:
+    at = 1
+    while at + 2 <= len(payload):
+        size = int.from_bytes(payload[at : at + 2], "big")
+        nal = payload[at + 2 : at + 2 + size]
+        if not size or len(nal) != size:
+            return False
+        _add_nal(picture, nal)
+        at += 2 + size
+    return at == len(payload)
+
+
+def _add_part(picture: _Picture, payload: bytes) -> bool:
+    header = payload[1]
+    first, last = header & 0x80, header & 0x40
+    if bool(first) == picture.fragmented:
+        return False
+    if first:
+        kind = header & 0x1F
+        if kind in (SPS, PPS):  # parameter sets are tens of bytes; a fragmented one is nonsense
+            return False
+        picture.idr = picture.idr or kind == IDR
+        picture.data += START_CODE
+        picture.data.append((payload[0] & 0xE0) | kind)
+    picture.data += memoryview(payload)[2:]
+    picture.fragmented = not last
+    return True
+
+
+class Opus:
+    """RFC 7587: one packet a payload."""
+
+    waiting = False
+
+    def push(self, packet: Packet) -> Iterator[Unit]:
+        """The packet's sound; nothing for an empty payload."""
+        if packet.payload:
+            yield Unit(packet.timestamp, packet.arrival, packet.payload, after_loss=packet.after_loss)
+
+
+_OPUS_FRAME = (480, 960, 1920, 2880)  # SILK: 10, 20, 40, 60 ms at 48 kHz
+
+
+def opus_samples(packet: bytes) -> int:
+    """How long an Opus packet sounds, in samples at 48 kHz (RFC 6716 3.1); 960 for one that says nothing sensible."""
+    config, code = packet[0] >> 3, packet[0] & 3
+    if config < 12:
+        frame = _OPUS_FRAME[config & 3]
+    elif config < 16:
+        frame = (480, 960)[config & 1]
+    else:
+        frame = 120 << (config & 3)
+    if code == 3:
+        count = packet[1] & 0x3F if len(packet) > 1 else 0
+    else:
+        count = 1 if code == 0 else 2
+    samples = frame * count
+    return samples if 0 < samples <= 5760 else 960
+
+
+class Assembler:
+    """One track's way from packets to units."""
+
+    def __init__(self, codec: H264 | Opus) -> None:
+        self._codec = codec
+        self._reorder = Reorder()
+        self._sequence = Unwrapper(16)
+        self._timestamp = Unwrapper(32)
+
+    @property
+    def waiting(self) -> bool:
+        """Nothing can come out before a keyframe."""
+        return self._codec.waiting
+
+    def push(self, payload: bytes, *, timestamp: int, sequence: int, marker: bool, arrival: float) -> list[Unit]:
+        """One packet as the network brought it; returns the units it completes."""
+        packet = Packet(self._sequence(sequence), self._timestamp(timestamp), marker, arrival, payload)
+        return self._units(self._reorder.push(packet))
+
+    def near(self, timestamp: int) -> int:
+        """A sender report's RTP time on the unwrapped axis of this track."""
+        return self._timestamp.near(timestamp)
+
+    def expire(self, now: float) -> list[Unit]:
+        """What is given up waiting for when no packet comes."""
+        return self._units(self._reorder.expire(now))
+
+    def flush(self) -> list[Unit]:
+        """The rest: nothing more will come."""
+        return self._units(self._reorder.flush())
+
+    def _units(self, packets: list[Packet]) -> list[Unit]:
+        return [unit for packet in packets for unit in self._codec.push(packet)]

@@ -1,0 +1,199 @@
+"""The thread between the packets and the disk: muxes, writes, announces, in the order it was asked to.
+
+The event loop never waits for it. What does not fit into its bounded queue is dropped and reported as a failed recording; what the
+feed cannot take now (its disk may be the full one) is kept and tried again, and a fragment stays marked in the archive until then.
+"""
+
+from __future__ import annotations
+
+import errno
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import structlog
+
+from recording.archive import FolderArchive, Place, sealed_event
+from recording.fragment import AUDIO_RATE, VIDEO_RATE, BadMedia, Media, Muxer
+
+QUEUE_JOBS = 256  # fragments of all publishers; at one every 2 s of 30 publishers, some 17 s of a disk that hangs
+QUEUE_BYTES = 128 * 2**20
+BACKLOG = 4096  # events the feed would not take
+RETRY_S = 1.0
+
+log = structlog.get_logger(__name__)
+
+
+class Feed(Protocol):
+    """Takes what happened, durably and in order. Thread-safe; raises OSError when it can't keep it."""
+
+    def append(self, kind: str, data: dict[str, Any]) -> int:
+        """Keeps one record and returns its number."""
+        ...
+
+
+@dataclass(slots=True)
+class Recording:
+    """One publisher's recording as the writer knows it. `dropped_ms` is set by the loop when the queue was full."""
+
+    session: str
+    stream: str
+    epoch: int
+    stored: int = 0
+    failing: bool = False
+    dropped_ms: int | None = None
+
+    def data(self, **more: Any) -> dict[str, Any]:
+        """An event's data: whose it is, and `more`."""
+        return {"session": self.session, "stream": self.stream, "epoch": self.epoch, **more}
+
+
+class Writer:
+    """Owns the thread. `start` before use; `stop` writes what is queued and ends it."""
+
+    def __init__(self, archive: FolderArchive, feed: Feed) -> None:
+        self._archive = archive
+        self._feed = feed
+        self._muxer = Muxer()
+        self._wake = threading.Condition()
+        self._jobs: deque[tuple[int, Callable[[], None]]] = deque()
+        self._queued_bytes = 0
+        self._stopping = False
+        self._backlog: deque[tuple[str, dict[str, Any], Callable[[], None]]] = deque()
+        self._thread = threading.Thread(target=self._run, name="recording-writer", daemon=True)
+
+    def start(self) -> None:
+        """Starts the thread."""
+        self._thread.start()
+
+    def stop(self, timeout: float) -> bool:
+        """Writes what is queued and ends the thread; False when that took longer than `timeout` seconds. Blocks."""
+        with self._wake:
+            self._stopping = True
+            self._wake.notify()
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def write(self, recording: Recording, index: int, media: Media) -> bool:
+        """Queues a fragment; False (and a failed recording) when the queue is full. Never blocks."""
+        size = media.size
+        with self._wake:
+            if len(self._jobs) >= QUEUE_JOBS or self._queued_bytes + size > QUEUE_BYTES:
+                if recording.dropped_ms is None:
+                    recording.dropped_ms = first_ms(media)
+                return False
+            self._push(size, lambda: self._write(recording, index, media))
+        return True
+
+    def fail(self, recording: Recording, media_ms: int, reason: str) -> None:
+        """Queues the news that something cannot be recorded at all."""
+        self._control(lambda: self._failed(recording, media_ms, reason))
+
+    def stream_closed(self, recording: Recording, end_ms: int, reason: str) -> None:
+        """Queues the end of a publisher, after its last fragment."""
+
+        def close() -> None:
+            self._report_dropped(recording)
+            self._announce("stream_closed", recording.data(end_ms=end_ms, fragments=recording.stored, reason=reason))
+
+        self._control(close)
+
+    def session_closed(self, session: str, done: Callable[[], None]) -> None:
+        """Queues the end of a session; `done` is called in the writer's thread once the feed has it."""
+        self._control(lambda: self._announce("session_closed", {"session": session}, done))
+
+    def barrier(self, done: Callable[[], None]) -> None:
+        """Calls `done` in the writer's thread when everything queued so far is written."""
+        self._control(done)
+
+    def _control(self, job: Callable[[], None]) -> None:
+        """Few and without media, so they are not counted: the end of a recording must never be dropped."""
+        with self._wake:
+            self._push(0, job)
+
+    def _push(self, size: int, job: Callable[[], None]) -> None:
+        self._jobs.append((size, job))
+        self._queued_bytes += size
+        self._wake.notify()
+
+    def _run(self) -> None:
+        while True:
+            with self._wake:
+                self._wake.wait_for(lambda: self._jobs or self._stopping, RETRY_S if self._backlog else None)
+                if not self._jobs and self._stopping:
+                    break
+                size, job = self._jobs.popleft() if self._jobs else (0, self._announce_backlog)
+            try:
+                job()
+            except Exception:
+                # The thread must outlive a bug in one fragment: every other recording depends on it.
+                log.exception("recording_writer_error")
+            with self._wake:
+                self._queued_bytes -= size
+        self._announce_backlog()
+
+    def _write(self, recording: Recording, index: int, media: Media) -> None:
+        self._report_dropped(recording)
+        place = Place(recording.session, recording.stream, recording.epoch, index)
+        try:
+            data, contents = self._muxer.mux(media)
+            stored = self._archive.write(place, data)
+        except Exception as error:
+            self._failed(recording, first_ms(media), _reason(error))
+            return
+        recording.stored += 1
+        if recording.failing:
+            recording.failing = False
+            self._announce("recording_recovered", recording.data(media_ms=contents.start_ms))
+        holes = [{"track": h.track, "from_ms": h.from_ms, "to_ms": h.to_ms, "reason": h.reason} for h in media.holes]
+        event = sealed_event(place, stored, contents) | ({"holes": holes} if holes else {})
+        self._announce("fragment_sealed", event, lambda: self._archive.announced(stored.path))
+
+    def _report_dropped(self, recording: Recording) -> None:
+        with self._wake:
+            dropped, recording.dropped_ms = recording.dropped_ms, None
+        if dropped is not None:
+            self._failed(recording, dropped, "overloaded")
+
+    def _failed(self, recording: Recording, media_ms: int, reason: str) -> None:
+        """One event until it works again, however many fragments are lost: the gap between fragments tells the rest."""
+        if recording.failing:
+            return
+        recording.failing = True
+        log.error("recording_failed", reason=reason, **recording.data(media_ms=media_ms))
+        self._announce("recording_failed", recording.data(media_ms=media_ms, reason=reason))
+
+    def _announce(self, kind: str, data: dict[str, Any], done: Callable[[], None] = lambda: None) -> None:
+        if len(self._backlog) >= BACKLOG:
+            log.error("recording_backlog_full", kind=kind)  # a fragment's pending mark brings it back at the next start
+            return
+        self._backlog.append((kind, data, done))
+        self._announce_backlog()
+
+    def _announce_backlog(self) -> None:
+        while self._backlog:
+            kind, data, done = self._backlog[0]
+            try:
+                self._feed.append(kind, data)
+            except OSError as error:
+                log.error("recording_feed_refused", kind=kind, error=str(error))
+                return
+            self._backlog.popleft()
+            done()
+
+
+def first_ms(media: Media) -> int:
+    """Where a fragment begins, in media ms."""
+    starts = [track[0].at / rate for track, rate in ((media.video, VIDEO_RATE), (media.audio, AUDIO_RATE)) if track]
+    return round(min(starts) * 1000)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, BadMedia):
+        return "media_invalid"
+    if isinstance(error, OSError):
+        return "disk_full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "io_error"
+    log.error("recording_internal_error", exc_info=error)
+    return "internal_error"

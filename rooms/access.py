@@ -1,0 +1,74 @@
+"""Who somebody is in one session: the inner door, behind the permission table's outer one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sqlalchemy import Row, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from core.errors import NOT_FOUND, Refused
+from core.identity import Person, Role
+from recording import sessions
+from recording.sessions import Session
+from rooms.errors import CALL_NOT_YOURS
+from rooms.tables import call_sessions, calls, shows
+
+MeRole = Literal["host", "viewer", "adviser", "customer", "supervisor"]
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """A session as one person may use it. `show` or `call` is the row it belongs to.
+
+    In a call, `adviser_id` and `customer_id` are the two of this session, also after the call went to another adviser.
+    """
+
+    session: Session
+    me_role: MeRole
+    show: Row[Any] | None = None
+    call: Row[Any] | None = None
+    adviser_id: str | None = None
+    customer_id: str | None = None
+
+    @property
+    def is_host(self) -> bool:
+        """Whether comments of this person are the host's own."""
+        return self.me_role in ("host", "adviser")
+
+
+async def enter(tx: AsyncConnection, person: Person, session_id: str) -> Access:
+    """What `person` is in the session. Raises Refused(NOT_FOUND), and Refused(CALL_NOT_YOURS) for others' calls."""
+    session = await sessions.get(tx, session_id)
+    if session.kind == "show":
+        show = (await tx.execute(select(shows).where(shows.c.session_id == session_id))).one_or_none()
+        if show is None:
+            raise Refused(NOT_FOUND)
+        return Access(session, _in_show(person, show.host_id), show=show)
+    query = (
+        select(calls, call_sessions.c.adviser_id.label("with_adviser"))
+        .join(call_sessions, call_sessions.c.call_id == calls.c.id)
+        .where(call_sessions.c.session_id == session_id)
+    )
+    call = (await tx.execute(query)).one_or_none()
+    if call is None:
+        raise Refused(NOT_FOUND)
+    me_role = _in_call(person, call.customer_id, call.with_adviser)
+    return Access(session, me_role, call=call, adviser_id=call.with_adviser, customer_id=call.customer_id)
+
+
+def _in_show(person: Person, host_id: str) -> MeRole:
+    if person.id == host_id:
+        return "host"
+    return "supervisor" if person.role is Role.SUPERVISOR else "viewer"
+
+
+def _in_call(person: Person, customer_id: str, adviser_id: str) -> MeRole:
+    if person.id == customer_id:
+        return "customer"
+    if person.id == adviser_id:
+        return "adviser"
+    if person.role is Role.SUPERVISOR:
+        return "supervisor"
+    raise Refused(CALL_NOT_YOURS)

@@ -1,0 +1,117 @@
+"""A session as its pages see it: one consistent reading of state, streams, sale and shelf."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from commerce import sale, shelf, tally
+from commerce.reasons import sale_view
+from core.clock import Clock, media_ms, to_text
+from core.errors import FORBIDDEN, Refused
+from core.identity import Person, Role
+from recording import coverage, kinds, sessions
+from recording.coverage import Watermark
+from recording.sessions import Session
+from recording.trail import Trail
+from rooms import access
+from rooms.access import Access
+from rooms.tables import shows
+from rooms.wire import PersonRef, SaleView, SessionView, ShowSummary, State, StreamState
+
+
+async def view(tx: AsyncConnection, trail: Trail, clock: Clock, place: Access, lang: str) -> SessionView:
+    """GET /api/sessions/{id}, and the `session` of `join`."""
+    session = place.session
+    marks = await coverage.watermarks(tx, session.id)
+    offered = (await shelf.read(tx, trail, session.id)).view(clock, lang)
+    return SessionView(
+        id=session.id,
+        kind="show" if session.kind == "show" else "call",
+        state=session.state.value,
+        title=session.title,
+        started_at=_text(session.started_at),
+        ended_at=_text(session.ended_at),
+        required=list(session.required),
+        streams=_streams(session, marks),
+        recording=_recording(session, marks, clock),
+        sale=await _sale(tx, session, lang),
+        shelf=offered.products,
+        pinned=offered.pinned,
+        host=_host(place),
+        me_role=place.me_role,
+        show=place.show.id if place.show is not None else None,
+        call=place.call.id if place.call is not None else None,
+    )
+
+
+async def state(tx: AsyncConnection, trail: Trail, clock: Clock, session_id: str, *, call: str | None, boot: str | None) -> State:
+    """The `state` event: what changes while a session runs, the same for all languages."""
+    session = await sessions.get(tx, session_id)
+    marks = await coverage.watermarks(tx, session_id)
+    return State(
+        session=session_id,
+        seq=await trail.last(tx, session_id),
+        state=session.state.value,
+        sale=await _sale(tx, session, "en"),
+        streams=_streams(session, marks),
+        recording=_recording(session, marks, clock),
+        media_boot=boot,
+        call=call,
+    )
+
+
+async def summary(tx: AsyncConnection, trail: Trail, clock: Clock, person: Person, session_id: str) -> ShowSummary:
+    """The numbers of a show, for its host and supervisors. Raises Refused(NOT_FOUND), Refused(FORBIDDEN)."""
+    place = await access.enter(tx, person, session_id)
+    if place.show is None or (place.me_role != "host" and person.role is not Role.SUPERVISOR):
+        raise Refused(FORBIDDEN)
+    session = place.session
+    sold = await tally.of_session(tx, session_id)
+    peak = (await tx.execute(select(func.max(shows.c.viewers_peak)).where(shows.c.session_id == session_id))).scalar_one()
+    until = session.ended_at or clock.now()
+    return ShowSummary(
+        session=session_id,
+        viewers_peak=int(peak or 0),
+        comments=await trail.count(tx, session_id, {kinds.COMMENT}),
+        orders=sum(one.count for one in sold),
+        amounts=sold,
+        duration_ms=media_ms(session.started_at, until) if session.started_at is not None else 0,
+    )
+
+
+async def _sale(tx: AsyncConnection, session: Session, lang: str) -> SaleView:
+    said = sale_view(await sale.reason(tx, session.id))
+    return SaleView(
+        open=said.open,
+        reason=said.reason,
+        sentence=said.sentence_zh if lang == "zh" else said.sentence_en,
+        sentence_en=said.sentence_en,
+        sentence_zh=said.sentence_zh,
+    )
+
+
+def _streams(session: Session, marks: dict[str, Watermark]) -> list[StreamState]:
+    """Those required first, also while nobody has published them; then any others."""
+    names = [*session.required, *(name for name in marks if name not in session.required)]
+    return [StreamState(name, marks[name].status if name in marks else "none") for name in names]
+
+
+def _recording(session: Session, marks: dict[str, Watermark], clock: Clock) -> bool:
+    """Whether all that is required is being written at this moment: the "recorded" dot."""
+    if not session.running:
+        return False
+    return coverage.sale_blocker(session.required, marks, clock.now(), session.state == "paused") is None
+
+
+def _host(place: Access) -> PersonRef:
+    if place.show is not None:
+        return PersonRef(place.show.host_id, place.show.host_name)
+    name = place.call.adviser_name if place.call is not None and place.call.adviser_id == place.adviser_id else None
+    return PersonRef(place.adviser_id or "", name or "")
+
+
+def _text(moment: datetime | None) -> str | None:
+    return to_text(moment) if moment is not None else None

@@ -1,0 +1,298 @@
+"""ICE-lite (RFC 8445) for all peers on one UDP port: we answer checks, the peer decides.
+
+A datagram is known by its first byte (RFC 7983): STUN 0-3, DTLS 20-63, SRTP 128-191. STUN finds its session by the user fragment;
+everything else by an address from which an authenticated check has come before. An address may change at any time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import ipaddress
+import secrets
+import socket
+import struct
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+from aioice import stun
+from aioice.ice import get_host_addresses
+
+from core.clock import Clock
+
+_log = structlog.get_logger(__name__)
+
+# A peer tries each of its addresses against each of ours; more than this is no peer but a flood.
+_MAX_ADDRESSES = 16
+_QUEUE = 64
+_EARLY = 128
+_EARLY_S = 2.0
+_SOCKET_BUFFER = 4 * 1024 * 1024
+_ROLE_CONFLICT = 487
+_STUN_LAST, _DTLS_FIRST, _DTLS_LAST, _SRTP_FIRST, _SRTP_LAST = 3, 20, 63, 128, 191
+
+Address = tuple[Any, ...]  # (host, port) on IPv4; IPv6 adds flow and scope
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """One side's user fragment and password."""
+
+    ufrag: str
+    password: str = field(repr=False)
+
+    @classmethod
+    def fresh(cls) -> Credentials:
+        return cls(secrets.token_hex(8), secrets.token_hex(16))
+
+
+class IceSession:
+    """One peer on the port. Stands where aiortc expects an RTCIceTransport: `_recv`, `_send`, `role`, `state`."""
+
+    role = "controlled"
+
+    def __init__(self, port: MediaPort, remote_ufrag: str) -> None:
+        self._port = port
+        self.local = Credentials.fresh()
+        self._remotes = {self.local.ufrag: (self.local, remote_ufrag)}
+        self.remote_ufrag = remote_ufrag
+        self.address: Address | None = None
+        self.addresses: OrderedDict[Address, None] = OrderedDict()
+        self.connected = asyncio.Event()
+        self.last_heard = port.clock.monotonic()
+        self._nominated = False
+        self._closed = False
+        self._queue: deque[bytes] = deque(maxlen=_QUEUE)
+        self._arrived = asyncio.Event()
+        self._early: deque[tuple[float, bytes]] = deque(maxlen=_EARLY)
+        self._on_media: Callable[[bytes], None] | None = None
+
+    @property
+    def state(self) -> str:
+        if self._closed:
+            return "closed"
+        return "completed" if self.address else "checking"
+
+    async def _recv(self) -> bytes:
+        """The next DTLS record. Raises ConnectionError once closed."""
+        while not self._queue:
+            if self._closed:
+                raise ConnectionError("closed")
+            self._arrived.clear()
+            await self._arrived.wait()
+        return self._queue.popleft()
+
+    async def _send(self, data: bytes) -> None:
+        if self._closed:
+            raise ConnectionError("closed")
+        self.send(data)
+
+    def send(self, data: bytes) -> bool:
+        """One datagram to the peer; False when it could not go out (UDP may lose it anyway)."""
+        return self.address is not None and self._port.send(data, self.address)
+
+    def take_media(self, handler: Callable[[bytes], None]) -> None:
+        """From now on SRTP goes to `handler` at once; what came during the handshake and is still fresh goes first."""
+        self._on_media = handler
+        now = self._port.clock.monotonic()
+        while self._early:
+            at, data = self._early.popleft()
+            if now - at < _EARLY_S:
+                handler(data)
+
+    def heard(self) -> None:
+        """Something authentic came: the peer is alive (RFC 7675)."""
+        self.last_heard = self._port.clock.monotonic()
+
+    def restart(self, remote_ufrag: str) -> Credentials:
+        """RFC 8445 section 9: new credentials beside the old, which stay good until the first check with the new ones."""
+        for ufrag in [u for u in self._remotes if u != self.local.ufrag]:
+            self._port.forget_ufrag(ufrag)
+            del self._remotes[ufrag]
+        fresh = Credentials.fresh()
+        self._remotes[fresh.ufrag] = (fresh, remote_ufrag)
+        self._port.know_ufrag(fresh.ufrag, self)
+        self.remote_ufrag = remote_ufrag
+        return fresh
+
+    def check(self, request: stun.Message, address: Address) -> stun.Message | None:
+        """The answer to a binding request, None when it is not authentic."""
+        ours, _, theirs = str(request.attributes.get("USERNAME", "")).partition(":")
+        known = self._remotes.get(ours)
+        if known is None or known[1] != theirs or self._closed:
+            return None
+        credentials = known[0]
+        key = credentials.password.encode()
+        if not request.check_message_integrity(key):
+            return None
+        answer = stun.Message(request.message_method, stun.Class.RESPONSE, transaction_id=request.transaction_id)
+        if "ICE-CONTROLLED" in request.attributes:  # we are lite and never control: the peer must
+            answer.message_class = stun.Class.ERROR
+            answer.attributes["ERROR-CODE"] = (_ROLE_CONFLICT, "Role Conflict")
+        else:
+            answer.attributes["XOR-MAPPED-ADDRESS"] = _plain(address)
+            self._accept(credentials, address, nominated="USE-CANDIDATE" in request.attributes)
+        answer.add_message_integrity(key)
+        return answer
+
+    def _accept(self, credentials: Credentials, address: Address, *, nominated: bool) -> None:
+        self.heard()
+        if credentials is not self.local:  # the first check of a restarted session retires the old one
+            self._port.forget_ufrag(self.local.ufrag)
+            self._remotes.pop(self.local.ufrag, None)
+            self.local = credentials
+            self._nominated = False
+        self.addresses[address] = None
+        self.addresses.move_to_end(address)
+        self._port.know_address(address, self)
+        while len(self.addresses) > _MAX_ADDRESSES:
+            self._port.forget_address(self.addresses.popitem(last=False)[0], self)
+        if nominated or not self._nominated:
+            self.address = address
+        self._nominated = self._nominated or nominated
+        self.connected.set()
+
+    def take(self, data: bytes) -> None:
+        """A datagram that is not STUN, from one of the peer's addresses."""
+        first = data[0]
+        if _SRTP_FIRST <= first <= _SRTP_LAST:
+            if self._on_media is not None:
+                self._on_media(data)
+            else:
+                self._early.append((self._port.clock.monotonic(), data))
+        elif _DTLS_FIRST <= first <= _DTLS_LAST:
+            self._queue.append(data)
+            self._arrived.set()
+
+    def close(self) -> None:
+        """Forgets the peer; whoever waits in `_recv` gets ConnectionError."""
+        if self._closed:
+            return
+        self._closed = True
+        self._on_media = None
+        self._early.clear()
+        for ufrag in self._remotes:
+            self._port.forget_ufrag(ufrag)
+        for address in self.addresses:
+            self._port.forget_address(address, self)
+        self._arrived.set()
+
+
+class MediaPort(asyncio.DatagramProtocol):
+    """The media process's one UDP port."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.unknown = 0
+        self.unsent = 0
+        self.number = 0
+        self._by_ufrag: dict[str, IceSession] = {}
+        self._by_address: dict[Address, IceSession] = {}
+        self._socket: socket.socket | None = None
+        self._transport: asyncio.BaseTransport | None = None
+        self._host = ""
+
+    async def open(self, host: str, port: int) -> None:
+        """Binds. Raises OSError when the port is taken."""
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        udp = socket.socket(family, socket.SOCK_DGRAM)
+        try:
+            if family == socket.AF_INET6:
+                udp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+            udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _SOCKET_BUFFER)
+            udp.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SOCKET_BUFFER)
+            udp.setblocking(False)
+            udp.bind((host, port))
+        except OSError:
+            udp.close()
+            raise
+        self._host = host
+        self.number = int(udp.getsockname()[1])
+        self._socket = udp
+        self._transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(lambda: self, sock=udp)
+
+    def close(self) -> None:
+        self._socket = None
+        if self._transport is not None:
+            self._transport.close()
+            self._transport = None
+
+    def session(self, remote_ufrag: str) -> IceSession:
+        """A new session, ready to be checked."""
+        session = IceSession(self, remote_ufrag)
+        self.know_ufrag(session.local.ufrag, session)
+        return session
+
+    def know_ufrag(self, ufrag: str, session: IceSession) -> None:
+        self._by_ufrag[ufrag] = session
+
+    def forget_ufrag(self, ufrag: str) -> None:
+        self._by_ufrag.pop(ufrag, None)
+
+    def know_address(self, address: Address, session: IceSession) -> None:
+        self._by_address[address] = session
+
+    def forget_address(self, address: Address, session: IceSession) -> None:
+        if self._by_address.get(address) is session:
+            del self._by_address[address]
+
+    def send(self, data: bytes, address: Address) -> bool:
+        """Straight to the socket: nothing queues here, so a full socket costs the packet and nothing else."""
+        if self._socket is None:
+            return False
+        try:
+            self._socket.sendto(data, address)
+        except OSError as error:
+            self.unsent += 1
+            if error.errno not in (errno.EAGAIN, errno.ENOBUFS, errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ECONNREFUSED):
+                _log.warning("media_send_failed", error=str(error))
+            return False
+        return True
+
+    def datagram_received(self, data: bytes, addr: Address) -> None:
+        if not data:
+            return
+        if data[0] <= _STUN_LAST:
+            self._stun(data, addr)
+            return
+        session = self._by_address.get(addr)
+        if session is None:
+            self.unknown += 1
+            return
+        session.take(data)
+
+    def error_received(self, exc: Exception) -> None:
+        _log.info("media_port_error", error=str(exc))
+
+    def _stun(self, data: bytes, address: Address) -> None:
+        try:
+            message = stun.parse_message(data)
+        except (ValueError, struct.error, IndexError, KeyError):  # what the parser raises on hostile input
+            self.unknown += 1
+            return
+        if message.message_method != stun.Method.BINDING or message.message_class != stun.Class.REQUEST:
+            return
+        session = self._by_ufrag.get(str(message.attributes.get("USERNAME", "")).partition(":")[0])
+        answer = session.check(message, address) if session is not None else None
+        if answer is None:
+            self.unknown += 1
+            return
+        self.send(bytes(answer), address)
+
+    def addresses(self, public: tuple[str, ...]) -> list[str]:
+        """The addresses to advertise, the widest reaching first: some clients (FFmpeg) try only the first."""
+        if public:
+            return list(public)
+        if not ipaddress.ip_address(self._host).is_unspecified:
+            return [self._host]
+        return [*get_host_addresses(use_ipv4=True, use_ipv6=":" in self._host), "127.0.0.1"]
+
+
+def _plain(address: Address) -> tuple[str, int]:
+    """Host and port; an IPv4 peer on a dual-stack socket is told its IPv4 address."""
+    host = ipaddress.ip_address(str(address[0]).partition("%")[0])
+    mapped = host.ipv4_mapped if isinstance(host, ipaddress.IPv6Address) else None
+    return str(mapped or host), int(address[1])

@@ -1,0 +1,110 @@
+"""What isn't recorded can't be sold: the archive's disk fills up in mid-show, and gets room again (invariant 1)."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.async_api import Page, async_playwright, expect
+
+from tests.browser.media_files import Devices
+from tests.browser.people import People
+from tests.browser.server import Server
+from tests.browser.steps import end_show, go_live, sale_open, sees_picture, timecode, until
+
+DISK_MB = 48
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 48 MB of our own; mounting one takes root, as CI and the usual container have."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    assert os.geteuid() == 0, "this test mounts a small tmpfs and has to run as root"
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK_MB}m", "tmpfs", str(folder)], check=True, timeout=10)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True, timeout=10)
+
+
+@pytest.mark.timeout(240)
+async def test_a_full_disk_closes_the_sale_and_room_opens_it(tmp_path: Path, small_disk: Path, host_devices: Devices) -> None:
+    environ = {"TELLERCAST_ARCHIVE_URL": f"file:{small_disk}/archive", "TELLERCAST_ARCHIVE_FREE_FLOOR_MB": "4"}
+    server = Server(tmp_path / "tellercast", environ=environ).start()
+    try:
+        async with async_playwright() as playwright:
+            people = People(playwright, server.url)
+            try:
+                await _scenario(people, small_disk, host_devices)
+            finally:
+                await people.close(server)
+    finally:
+        server.stop()
+
+
+async def _scenario(people: People, disk: Path, devices: Devices) -> None:
+    studio = await people.open("adviser-1", "/studio", devices=devices)
+    session = await go_live(studio)
+    viewer = await people.open("customer-c3", f"/watch/{session}")
+    await sees_picture(viewer.get_by_test_id("video"))
+    await sale_open(viewer, session)
+    product = next(p for p in (await people.api(viewer, "GET", f"/api/sessions/{session}"))["shelf"] if p["risk"] == "R2")
+    await studio.get_by_test_id(f"pin-{product['id']}").click()
+    buy = viewer.get_by_test_id("pinned-card").get_by_test_id("buy")
+    await expect(buy).to_be_enabled()
+
+    ballast = _fill(disk)
+    filled_at = time.monotonic()
+    await expect(buy).to_be_disabled(timeout=12_000)
+    closed_after = time.monotonic() - filled_at
+    # The fragment in progress may still have fitted: 6 s from the first one that did not, and a fragment is 4 s at most.
+    assert closed_after <= 10, f"the sale closed only after {closed_after:.1f} s"
+    await expect(viewer.get_by_test_id("sale-reason").first).to_be_visible()
+    await _order_is_refused(viewer, people, session, product)
+    await sees_picture(viewer.get_by_test_id("video"))  # the show goes on
+
+    ballast.unlink()
+    await expect(buy).to_be_enabled(timeout=20_000)
+    await sale_open(viewer, session)
+    await end_show(studio)
+    await _console_shows_both(people, session)
+
+
+def _fill(disk: Path) -> Path:
+    """Takes all the room that is left."""
+    ballast = disk / "ballast"
+    with ballast.open("wb") as file:
+        try:
+            while True:
+                file.write(b"\0" * 65536)
+                file.flush()
+        except OSError:
+            return ballast
+
+
+async def _order_is_refused(viewer: Page, people: People, session: str, product: dict[str, Any]) -> None:
+    version = product["disclosure"]["version"]
+    await people.api(viewer, "POST", f"/api/sessions/{session}/disclosures", {"product": product["id"], "version": version})
+    body = {"session": session, "product": product["id"], "amount": product["minimum"], "key": "while-closed-1",
+            "disclosure": {"version": version}}  # fmt: skip
+    answer = await viewer.context.request.post(f"{people.url}/api/orders", data=body)
+    said = await answer.json()
+    assert said["code"] == "sale_closed", said
+    assert said["title"]
+    assert said["next"]
+    assert (await people.api(viewer, "GET", "/api/orders"))["orders"] == []
+
+
+async def _console_shows_both(people: People, session: str) -> None:
+    console = await people.open("reviewer-1", f"/console?session={session}")
+    for kind in ("sale_closed", "sale_opened", "recording_failed", "recording_recovered", "gap"):
+        await expect(console.locator(f'[data-testid="entry"][data-kind="{kind}"]').first).to_be_attached(timeout=30_000)
+    player = console.get_by_test_id("player-host")
+    await expect(player).to_be_visible(timeout=40_000)
+    await until(lambda: timecode(player), "the recording plays")

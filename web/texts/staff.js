@@ -1,0 +1,8 @@
+// The words of the staff pages: studio, desk, console.
+import "./common.js";
+import { register } from "../scripts/lib/i18n.js";
+import { consoleTexts } from "./staff_console.js";
+import { deskTexts } from "./staff_desk.js";
+import { studioTexts } from "./staff_studio.js";
+
+for (const texts of [studioTexts, deskTexts, consoleTexts]) register(texts);
