@@ -8,6 +8,7 @@ from aiohttp import web
 from app.identity import Identity, clear_cookie
 from app.middleware import IDENTITY
 from commerce.customers import CUSTOMERS
+from commerce.wire import CustomerCard
 from core.errors import Problem, Refused
 from core.http import Route, lang, person
 from core.identity import Person, Role
@@ -62,15 +63,6 @@ class DemoPeople(msgspec.Struct):
     people: list[PersonView]
 
 
-class CustomerView(msgspec.Struct):
-    """What the bank knows of a customer that his pages need: his grade C1 to C5 (null without a valid assessment), when it
-    was found, and whether he is 65 or over."""
-
-    grade: str | None
-    assessed_at: str | None
-    age_65: bool
-
-
 class Me(msgspec.Struct):
     """Who is signed in; `customer` only for customers."""
 
@@ -78,7 +70,7 @@ class Me(msgspec.Struct):
     role: Role
     name: str
     lang: str
-    customer: CustomerView | None = None
+    customer: CustomerCard | None = None
 
 
 def routes(*, demo: bool) -> list[Route]:

@@ -18,7 +18,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; answers its exit code: 0 done, 1 it failed or found something, 2 it was called wrongly."""
     arguments = _parser().parse_args(argv)
     try:
-        settings = load(**({"demo": True} if getattr(arguments, "demo", False) else {}))
+        settings = load(None, **({"demo": True} if getattr(arguments, "demo", False) else {}))
         configure_logging(as_json=settings.log_json)
         command: Command = arguments.command
         return command(arguments, settings)

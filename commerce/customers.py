@@ -5,14 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from aiohttp import web
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from commerce import assessments
 from commerce.lifecycle import STANDING
 from commerce.tables import customers, holdings, orders, products
-from compliance.rules import CHINA, ELDER_AGE, age_on
-from core.clock import Clock
+from commerce.wire import CustomerCard
+from compliance.rules import CHINA, ELDER_AGE, age_on, grade_name
+from core.clock import Clock, to_text
+from core.database import Database
 from core.errors import NOT_FOUND, Refused
 from core.pii import Pii
 
@@ -66,6 +69,36 @@ class Picture:
     age_65: bool
     holdings: tuple[Holding, ...]
     history: tuple[PastOrder, ...]
+
+
+class Customers:
+    """The customers for those above who hold no transaction."""
+
+    def __init__(self, db: Database, clock: Clock) -> None:
+        self._db = db
+        self._clock = clock
+
+    async def view(self, person_id: str) -> CustomerCard | None:
+        """The customer's own card, None when the bank knows nobody by this id."""
+        async with self._db.read() as tx:
+            return await card(tx, self._clock, person_id)
+
+
+CUSTOMERS = web.AppKey("customers", Customers)
+
+
+async def card(tx: AsyncConnection, clock: Clock, person_id: str) -> CustomerCard | None:
+    """The customer's own card, None when the bank knows nobody by this id."""
+    customer = await get(tx, person_id)
+    if customer is None:
+        return None
+    now = clock.now()
+    current = await assessments.latest(tx, person_id)
+    return CustomerCard(
+        grade=grade_name(current.grade) if current is not None and current.valid(now) else None,
+        assessed_at=None if current is None else to_text(current.at),
+        age_65=customer.age(now) >= ELDER_AGE,
+    )
 
 
 async def get(tx: AsyncConnection, person_id: str, *, lock: bool = False) -> Customer | None:

@@ -74,7 +74,7 @@ class OrderRecord:
 
 @dataclass(frozen=True, slots=True)
 class OrderChanged:
-    """An order was placed or moved on, and that is committed. `seq` is the number of the entry that says so."""
+    """An order was placed or moved on, and that is committed. `seq` is the entry that says so, after the seal in the trail after."""
 
     order: OrderRecord
     seq: int
@@ -101,12 +101,12 @@ async def get(tx: AsyncConnection, order_id: str, *, customer_id: str | None = N
 async def of_customer(
     tx: AsyncConnection, customer_id: str, *, session_id: str | None = None, changed_after_seq: int | None = None
 ) -> list[OrderRecord]:
-    """A customer's orders, newest first, at most 200; of one session if given, there only those placed after an entry."""
+    """A customer's orders, newest first, at most 200; of one session if given, there only those changed after an entry."""
     query = _WITH_PRODUCT.where(orders.c.customer_id == customer_id)
     if session_id is not None:
         query = query.where(orders.c.session_id == session_id)
     if changed_after_seq is not None:
-        query = query.where(orders.c.trail_seq > changed_after_seq)
+        query = query.where(orders.c.changed_seq > changed_after_seq)
     query = query.order_by(orders.c.placed_at.desc(), orders.c.id.desc()).limit(PAGE)
     return [_record(row) for row in await tx.execute(query)]
 
@@ -124,7 +124,9 @@ async def move(
         return None
     entry = await note(tx, trail, order, event, actor=actor, reason=reason)
     changed = replace(order, state=state, reason=reason or order.reason, changed_at=clock.now())
-    values = {"state": state.value, "reason": changed.reason, "changed_at": changed.changed_at}
+    values: dict[str, Any] = {"state": state.value, "reason": changed.reason, "changed_at": changed.changed_at}
+    if entry.session == order.session_id:
+        values["changed_seq"] = entry.seq
     await tx.execute(update(orders).where(orders.c.id == order_id).values(values))
     if state in lifecycle.RETURNS_STOCK:
         back = {"left": products.c.left + order.amount}

@@ -138,6 +138,7 @@ orders = Table(
     Column("changed_at", Moment, nullable=False),
     Column("media_ms", BigInteger, nullable=False),
     Column("trail_seq", BigInteger, nullable=False),  # its order_placed entry
+    Column("changed_seq", BigInteger, nullable=False),  # the last entry about it in the session's trail
     Column("snapshot", JSON, nullable=False),  # the gate's inputs and verdict
     UniqueConstraint("customer_id", "key"),
     CheckConstraint("amount > 0", name="amount"),

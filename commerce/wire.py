@@ -210,3 +210,12 @@ class Sale(msgspec.Struct, frozen=True, kw_only=True):
     reason: str | None
     sentence_en: str
     sentence_zh: str
+
+
+class CustomerCard(msgspec.Struct, frozen=True, kw_only=True):
+    """What a customer's own pages need to know of them."""
+
+    grade: str | None
+    """C1 to C5; None without a valid assessment."""
+    assessed_at: str | None
+    age_65: bool

@@ -53,7 +53,7 @@ def read_keys(raw: bytes) -> list[VerifierKey]:
 
 
 def verify_bundle(path: Path | str, key: bytes | None = None, limits: Limits | None = None) -> Report:
-    """Verify an evidence bundle with the public key had from elsewhere; without one the bundle's own keys are used, and said so.
+    """Verify an evidence bundle with a public key had from elsewhere; without one the bundle's own are used, and said so.
 
     Raises OSError when the file can't be opened and BadNote (a ValueError) when `key` is no key; everything else, whatever the
     file holds, is in the report.
@@ -157,13 +157,22 @@ class _Verification:
             self._exam.take_entry(line)
 
     def _texts(self, name: str) -> None:
-        for line in self._bundle.lines(name):
-            item = read_object(line)
+        def take(item: dict[str, Any]) -> None:
             self._exam.take_text(item["seq"], item["field"], bytes.fromhex(item["salt"]), item["text"])
 
+        self._objects(name, take)
+
     def _disclosures(self, name: str) -> None:
-        for line in self._bundle.lines(name):
-            self._exam.take_disclosure(read_object(line))
+        self._objects(name, self._exam.take_disclosure)
+
+    def _objects(self, name: str, take: Callable[[dict[str, Any]], None]) -> None:
+        """Each line on its own, so that one broken line doesn't hide the others."""
+        for number, line in enumerate(self._bundle.lines(name), 1):
+            try:
+                take(read_object(line))
+            except _CONTENT_ERRORS as error:
+                where = f"{name} line {number}"
+                self._exam.findings.add("member_unreadable", where, detail=str(error) or type(error).__name__)
 
     def _fragments(self) -> None:
         named = set()

@@ -6,8 +6,8 @@ Life of a fragment's file:
 3. The file is renamed to `SESSION/STREAM/EPOCH-INDEX.mp4`, and its folder is synced. It is never written to again.
 4. It is hashed, and whoever wrote it announces it in the feed.
 5. `announced` removes the pending mark.
-A process that dies in between leaves at most a part, which `recover` removes, or a pending mark, which `recover` announces again;
-so recovery costs as much as was in flight, not as much as was ever recorded.
+A process that dies in between leaves at most a part, which `recover` removes, or a pending mark, which it announces
+again; so recovery costs as much as was in flight, not as much as was ever recorded.
 """
 
 from __future__ import annotations
@@ -109,8 +109,8 @@ class FolderArchive:
     def recover(self, known: Container[str] = ()) -> Iterator[dict[str, Any]]:
         """Clears up after a death: yields the `fragment_sealed` data of each fragment written but perhaps not announced.
 
-        The fragments whose paths are in `known` are not announced again. Append each to the feed before asking for the next: its
-        mark is removed then. Announcing one twice does no harm, a reader knows it by its path.
+        The fragments whose paths are in `known` are not announced again. Append each to the feed before asking for the next:
+        its mark is removed then. Announcing one twice does no harm, a reader knows it by its path.
         """
         folder = self.root / _INCOMING
         if not folder.is_dir():
@@ -125,7 +125,7 @@ class FolderArchive:
             mark.unlink(missing_ok=True)
 
     def path(self, relative: str) -> Path:
-        """Where to read a fragment. Raises ValueError for what is not a fragment's path, such as one that leaves the archive."""
+        """Where to read a fragment. Raises ValueError for what is no fragment's path, such as one that leaves the archive."""
         return self.root / Place.parse(relative).path
 
     def sha256(self, relative: str) -> str:

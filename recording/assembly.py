@@ -217,7 +217,7 @@ class H264:
 def _starts_picture(payload: bytes) -> bool:
     """Whether a payload right after a hole is surely the first of its picture: it opens with a delimiter or an SPS."""
     kind = payload[0] & 0x1F
-    if kind == STAP_A and len(payload) > 3:
+    if kind == STAP_A and payload[3:]:
         kind = payload[3] & 0x1F
     return kind in (SPS, DELIMITER)
 
@@ -232,7 +232,7 @@ def _add(picture: _Picture, payload: bytes) -> bool:
         return True
     if kind == STAP_A:
         return _add_aggregate(picture, payload)
-    if kind == FU_A and len(payload) > 2:
+    if kind == FU_A and payload[2:]:
         return _add_part(picture, payload)
     return False
 
@@ -288,24 +288,26 @@ class Opus:
             yield Unit(packet.timestamp, packet.arrival, packet.payload, after_loss=packet.after_loss)
 
 
-_OPUS_FRAME = (480, 960, 1920, 2880)  # SILK: 10, 20, 40, 60 ms at 48 kHz
+def _opus_frame(config: int) -> int:
+    """RFC 6716 table 2: SILK 10 to 60 ms, hybrid 10 or 20 ms, CELT 2.5 to 20 ms; in samples at 48 kHz."""
+    if config < _HYBRID:
+        return (480, 960, 1920, 2880)[config & 3]
+    if config < _CELT:
+        return (480, 960)[config & 1]
+    return 120 << (config & 3)
+
+
+_HYBRID, _CELT = 12, 16  # the first configurations of these modes
+_OPUS_MOST = 5760  # 120 ms
+_OPUS_FRAMES = tuple(_opus_frame(config) for config in range(32))
 
 
 def opus_samples(packet: bytes) -> int:
     """How long an Opus packet sounds, in samples at 48 kHz (RFC 6716 3.1); 960 for one that says nothing sensible."""
-    config, code = packet[0] >> 3, packet[0] & 3
-    if config < 12:
-        frame = _OPUS_FRAME[config & 3]
-    elif config < 16:
-        frame = (480, 960)[config & 1]
-    else:
-        frame = 120 << (config & 3)
-    if code == 3:
-        count = packet[1] & 0x3F if len(packet) > 1 else 0
-    else:
-        count = 1 if code == 0 else 2
-    samples = frame * count
-    return samples if 0 < samples <= 5760 else 960
+    code = packet[0] & 3
+    count = (1, 2, 2, (packet[1] & 0x3F) if packet[1:] else 0)[code]
+    samples = _OPUS_FRAMES[packet[0] >> 3] * count
+    return samples if 0 < samples <= _OPUS_MOST else 960
 
 
 class Assembler:

@@ -116,8 +116,8 @@ class Chain:
         self.hash = GENESIS
         self.findings: list[str] = []
 
-    def add(self, body: str | bytes, stored_hash: str) -> None:
-        """The next entry as stored; whatever is wrong with it becomes a finding."""
+    def add(self, body: str | bytes, stored_hash: str) -> Entry | None:
+        """The next entry as stored, None when it can't be read; whatever is wrong with it becomes a finding."""
         raw = body.encode() if isinstance(body, str) else body
         expected = self.seq + 1
         self.seq = expected
@@ -131,7 +131,7 @@ class Chain:
         except (ValueError, TypeError, KeyError) as error:
             self.findings.append(f"entry {expected}: unreadable ({error})")
             self.hash = real
-            return
+            return None
         if entry.session != self.session:
             self.findings.append(f"entry {expected}: belongs to {entry.session}")
         if entry.seq != expected:
@@ -140,6 +140,7 @@ class Chain:
         if entry.prev != self.hash:
             self.findings.append(f"entry {expected}: does not follow the one before it")
         self.hash = real
+        return entry
 
 
 def check_chain(session: str, stored: Iterable[tuple[str | bytes, str]]) -> list[str]:

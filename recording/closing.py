@@ -43,6 +43,8 @@ CLOSING_FAILED = Counter("tellercast_closing_failures", "Attempts to close a ses
 ACTOR = "recording"
 SILENCE_S = 30.0
 SWEEP_S = 5.0
+# A session that can't be closed waits this long, so that it never keeps others from their turn.
+POSTPONED_S = 60.0
 _BATCH = 50
 _CALLBACK_TIMEOUT_S = 5.0
 
@@ -82,6 +84,7 @@ class Closer:
         self._on_change = on_change
         self._silence = timedelta(seconds=silence_s)
         self._wake = asyncio.Event()
+        self._postponed: dict[str, datetime] = {}
 
     def wake(self) -> None:
         """Look now: a `session_closed` has come in, or a session was cancelled."""
@@ -111,6 +114,7 @@ class Closer:
             except Exception:
                 CLOSING_FAILED.inc()
                 log.exception("closing_failed", session=due.session_id)
+                self._postponed[due.session_id] = self._clock.now() + timedelta(seconds=POSTPONED_S)
                 continue
             if result is not None:
                 sealed.append(result)
@@ -119,7 +123,9 @@ class Closer:
     async def due(self) -> list[Due]:
         """What is over, unsealed, and has nothing more to wait for; longest over first."""
         table = sessions_table
-        late = self._clock.now() - self._silence
+        now = self._clock.now()
+        late = now - self._silence
+        self._postponed = {session: until for session, until in self._postponed.items() if until > now}
         no_media_left = ~select(streams.c.name).where(streams.c.session_id == table.c.id, streams.c.status != CLOSED).exists()
         any_closed = select(streams.c.name).where(streams.c.session_id == table.c.id, streams.c.status == CLOSED).exists()
         done = (table.c.state == State.CANCELLED.value) | (no_media_left & any_closed)
@@ -128,6 +134,7 @@ class Closer:
             .where(
                 table.c.state.in_((State.ENDED.value, State.CANCELLED.value)),
                 table.c.sealed_at.is_(None),
+                table.c.id.not_in(sorted(self._postponed)),
                 or_(done, table.c.ended_at <= late),
             )
             .order_by(table.c.ended_at, table.c.id)
@@ -166,7 +173,7 @@ class Closer:
         found = await self._uncovered(tx, session)
         drafts += [Draft(kinds.ORDER_UNCOVERED, ACTOR, data, media_ms=moment) for moment, data in found]
         await self._trail.append(tx, session.id, *drafts)
-        return [data["order"] for _moment, data in found]
+        return [str(data["order"]) for _moment, data in found]
 
     async def _gaps(self, tx: AsyncConnection, session: Session, end_ms: int, silent: bool) -> list[Draft]:
         """Gap entries for the holes of every required stream that no entry speaks of yet."""
@@ -197,7 +204,7 @@ class Closer:
                 if entry.media_ms is None or uncovered([entry.media_ms], recorded[name]):
                     missing.append(name)
             if missing:
-                found.append((entry.media_ms or 0, {"order": entry.data["order"], "entry": entry.seq, "streams": missing}))
+                found.append((entry.media_ms or 0, {"order": entry.data.get("order"), "entry": entry.seq, "streams": missing}))
         return found
 
     async def _tell(self, session_id: str, kind: str, data: dict[str, Any]) -> None:

@@ -1,8 +1,8 @@
 """Where one fragment ends and the next begins: units in, media out. Pure; time is `arrival`.
 
-A cut is a moment of media time. What lies before it on any track belongs to the fragment, so a cut waits shortly for the track that
-is behind. The picture is cut at a keyframe; when none comes the fragment is cut all the same, since a watermark that stands still
-closes the sale, and the fragment that starts without a keyframe says so.
+A cut is a moment of media time. What lies before it on any track belongs to the fragment, so a cut waits shortly for the track
+that is behind. The picture is cut at a keyframe; when none comes the fragment is cut all the same, since a watermark that
+stands still closes the sale, and the fragment that starts without a keyframe says so.
 """
 
 from __future__ import annotations

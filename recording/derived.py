@@ -1,6 +1,6 @@
 """Makes the copies that are easy to watch: playable files and posters. They are derived: the fragments stay the record.
 
-The life of a copy: waiting → working (claimed by one process) → ready, or waiting again up to `ATTEMPTS` times, then failed.
+The life of a copy: waiting → working (claimed by one process) → ready, or waiting again for `RETRY_S`, after `ATTEMPTS` failed.
 A process that dies while working leaves the row; after `STALE_S` it counts as waiting.
 """
 
@@ -28,6 +28,7 @@ DERIVED = Counter("tellercast_derived", "Attempts at a derived copy", ["kind", "
 ATTEMPTS = 3
 STALE_S = 900.0
 JOB_TIMEOUT_S = 600.0  # below STALE_S, so that a slow job is never done twice at once
+RETRY_S = 30.0
 POLL_S = 5.0
 _CALLBACK_TIMEOUT_S = 5.0
 _MAX_ERROR = 300  # the column's width
@@ -148,7 +149,8 @@ class Copies:
         """Take the oldest row that waits; of several processes one gets it."""
         now = self._clock.now()
         stale = and_(derived.c.state == "working", derived.c.changed_at < now - timedelta(seconds=STALE_S))
-        free = or_(derived.c.state == "waiting", stale)
+        rested = or_(derived.c.attempts == 0, derived.c.changed_at <= now - timedelta(seconds=RETRY_S))
+        free = or_(and_(derived.c.state == "waiting", rested), stale)
         query = (
             select(derived.c.session_id, derived.c.stream, derived.c.kind, derived.c.attempts)
             .where(free)

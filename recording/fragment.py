@@ -1,7 +1,7 @@
 """One fragment as a file: a self-contained fragmented MP4 whose decode times (tfdt) are media time, not zero.
 
-PyAV does it cleanly with `frag_discont` (keeps absolute times), no edit lists and no shifting of negative times; `frag_custom` puts
-everything into one moof. Streams cannot be added by codec name for want of extradata, so they are made from templates: an
+PyAV does it cleanly with `frag_discont` (keeps absolute times), no edit lists and no shifting of negative times; `frag_custom`
+puts everything into one moof. Streams cannot be added by codec name for want of extradata, so they are made from templates: an
 in-memory keyframe, and a tiny Ogg whose pre-skip is 0 so that no priming moves the sound.
 """
 
@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import av
 from av.audio.stream import AudioStream
@@ -152,7 +152,7 @@ def describe(path: Path) -> Contents:
             for packet in container.demux():
                 if packet.pts is None:
                     continue
-                base = float(cast(Fraction, packet.time_base))
+                base = float(packet.time_base)
                 spans.append((packet.pts * base, (packet.pts + (packet.duration or 0)) * base))
                 stream = packet.stream
                 if isinstance(stream, VideoStream) and video is None:

@@ -1,8 +1,8 @@
 """RTP time to media time: seconds since the session's start on our own wall clock. Pure.
 
-A packet is never early, only late, so the least delayed packet of a window tells best when its moment was (the minimum filter of
-NTP, RFC 5905 10). With sender reports from every track (RFC 3550 6.4.1) the sender's clock ties the tracks together and only the
-common difference between its clock and ours is estimated that way, so that sound and picture stay aligned whatever delays each.
+A packet is never early, only late, so the least delayed packet of a window tells best when its moment was (the minimum filter
+of NTP, RFC 5905 10). With sender reports from every track (RFC 3550 6.4.1) the sender's clock ties the tracks together and only
+the common difference between its clock and ours is estimated so: sound and picture stay aligned whatever delays each.
 
 A fragment's times use one offset per track. It is found when a track's first fragment is complete, with all of that fragment's
 packets known, and then moves by at most `SLEW_S` per fragment: recordings do not jump. Only a sender whose clock stood still or
@@ -65,8 +65,7 @@ class MediaTime:
                 return self._late(track, offset, arrival)
             track.late_since = None
         if track.buckets and arrival - track.bucket_from < 1.0:
-            if offset < track.buckets[-1]:
-                track.buckets[-1] = offset
+            track.buckets[-1] = min(track.buckets[-1], offset)
         else:
             track.bucket_from = arrival
             track.buckets.append(offset)

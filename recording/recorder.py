@@ -89,7 +89,7 @@ class TrackSink:
                 self._stalled = True
         self._ask(arrival)
 
-    def sender_report(self, kind: Kind, *, ntp: float, timestamp: int, arrival: float) -> None:  # noqa: ARG002 - PacketSink's
+    def sender_report(self, kind: Kind, *, ntp: float, timestamp: int, arrival: float) -> None:
         """The sender's clock at an RTP time: it ties sound to picture."""
         assembler = self._assemblers.get(kind)
         if assembler is not None and not self._closed:

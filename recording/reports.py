@@ -9,16 +9,16 @@ from typing import Annotated, Any
 
 import msgspec
 
-Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9_-]{1,32}$")]
-SessionId = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9_]{1,40}$")]
+Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9_-]{1,32}\Z")]
+SessionId = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9_]{1,40}\Z")]
 Epoch = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 Moment = Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 Index = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
 Reason = Annotated[str, msgspec.Meta(max_length=200)]
-Digest = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
+Digest = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
 # Relative and without "..": it is joined to the archive's root.
-FilePath = Annotated[str, msgspec.Meta(pattern=r"^(?!.*\.\.)[A-Za-z0-9_-][A-Za-z0-9_./-]*$", max_length=300)]
+FilePath = Annotated[str, msgspec.Meta(pattern=r"^(?!.*\.\.)[A-Za-z0-9_-][A-Za-z0-9_./-]*\Z", max_length=300)]
 
 
 class MediaStarted(msgspec.Struct, frozen=True):

@@ -12,16 +12,19 @@ after the seal would stand outside of what is signed. The last entry is whatever
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.clock import Clock
 from core.errors import Refused
 from recording import kinds, lifecycle, register, sessions
-from recording.claim import Claim, claim_hash
+from recording.chain import Chain
+from recording.claim import Claim, claim_hash, read_claim
 from recording.errors import WRONG_STATE, BrokenTrail
 from recording.merkle import Frontier
-from recording.note import Signer, sign_note
+from recording.note import BadNote, Signer, Unverified, VerifierKey, open_note, sign_note
 from recording.register import Seal
 from recording.tables import sessions as sessions_table
 from recording.tables import trail_entries, trail_heads
@@ -87,3 +90,32 @@ async def seal_session(
     await tx.execute(update(trail_heads).where(trail_heads.c.session_id == session_id).values(sealed=1))
     await tx.execute(update(sessions_table).where(sessions_table.c.id == session_id).values(sealed_at=at))
     return seal
+
+
+async def check_session(tx: AsyncConnection, trail: Trail, keys: Sequence[VerifierKey], session_id: str) -> list[str]:
+    """Verify what the database holds of a session against its chain and its seal, in pages: findings, empty when it's whole.
+
+    A session without a seal is checked as far as it goes and says so.
+    """
+    chain, frontier = Chain(session_id), Frontier()
+    fragments = after = 0
+    while page := await trail.stored(tx, session_id, after, PAGE):
+        for row in page:
+            entry = chain.add(row.body, row.hash)
+            frontier.add(bytes.fromhex(row.hash))
+            if entry is not None:
+                fragments += entry.kind == kinds.FRAGMENT
+                if (row.seq, row.kind, row.media_ms) != (entry.seq, entry.kind, entry.media_ms):
+                    chain.findings.append(f"entry {row.seq}: its row's columns differ from its body")
+        after = page[-1].seq
+    done = await register.seal_of(tx, session_id)
+    if done is None:
+        return [*chain.findings, "not sealed"]
+    try:
+        claim = read_claim(open_note(done.checkpoint, keys)[0])
+    except (BadNote, Unverified) as error:
+        return [*chain.findings, f"seal: {error}"]
+    found = (session_id, frontier.size, fragments, frontier.root())
+    said = (claim.session, claim.entries, claim.fragments, claim.root)
+    names = ("session", "number of entries", "number of fragments", "Merkle root")
+    return chain.findings + [f"seal: another {name}" for name, a, b in zip(names, found, said, strict=True) if a != b]

@@ -11,11 +11,11 @@ Entries can't be updated or deleted even by hand: `recording/guards.py` has the 
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import RowMapping, func, insert, select, update
+from sqlalchemy import Row, RowMapping, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -82,6 +82,13 @@ class Trail:
         await tx.execute(update(trail_heads).where(trail_heads.c.session_id == session_id).values(seq=seq, hash=prev))
         return entries
 
+    async def append_late(self, tx: AsyncConnection, session_id: str, *drafts: Draft) -> list[Entry]:
+        """Append to the session's trail, or to its after trail when that is sealed: for answers that come when they come."""
+        try:
+            return await self.append(tx, session_id, *drafts)
+        except TrailSealed:  # raised before anything was written, so the transaction is whole
+            return await self.append(tx, after_trail(session_id), *drafts)
+
     async def entries(
         self,
         tx: AsyncConnection,
@@ -102,15 +109,26 @@ class Trail:
         kinds: Collection[str] | None = None,
     ) -> list[tuple[str, str]]:
         """The same as stored: (canonical JSON, hash), for export and verification."""
+        return [(row.body, row.hash) for row in await self.stored(tx, session_id, after, limit, kinds)]
+
+    async def stored(
+        self,
+        tx: AsyncConnection,
+        session_id: str,
+        after: int = 0,
+        limit: int = PAGE,
+        kinds: Collection[str] | None = None,
+    ) -> Sequence[Row[Any]]:
+        """The same as rows of `trail_entries`; their columns beside `body` are an index, only the body is hashed."""
         query = (
-            select(trail_entries.c.body, trail_entries.c.hash)
+            select(trail_entries)
             .where(trail_entries.c.session_id == session_id, trail_entries.c.seq > after)
             .order_by(trail_entries.c.seq)
             .limit(limit)
         )
         if kinds is not None:
             query = query.where(trail_entries.c.kind.in_(sorted(kinds)))
-        return [(row.body, row.hash) for row in await tx.execute(query)]
+        return (await tx.execute(query)).all()
 
     async def stream(
         self, tx: AsyncConnection, session_id: str, after: int = 0, kinds: Collection[str] | None = None

@@ -1,7 +1,7 @@
 """The thread between the packets and the disk: muxes, writes, announces, in the order it was asked to.
 
-The event loop never waits for it. What does not fit into its bounded queue is dropped and reported as a failed recording; what the
-feed cannot take now (its disk may be the full one) is kept and tried again, and a fragment stays marked in the archive until then.
+The event loop never waits for it. What does not fit into its bounded queue is dropped and reported as a failed recording; what
+the feed cannot take now (its disk may be the full one) is kept and tried again, and a fragment stays marked until then.
 """
 
 from __future__ import annotations

@@ -158,8 +158,8 @@ class CallDesk:
             if person.id not in (row.customer_id, row.adviser_id) and person.role is not Role.SUPERVISOR:
                 raise Refused(CALL_NOT_YOURS)
             state = after(row.state, CallEvent.HANG_UP)
-            ended = Draft(kinds.CALL_ENDED, person.id, {"call": call_id, "reason": "hung_up"})
-            await self._end(tx, row, person.id, ended)
+            actor = Role.CUSTOMER.value if person.id == row.customer_id else person.id
+            await self._end(tx, row, actor, Draft(kinds.CALL_ENDED, actor, {"call": call_id, "reason": "hung_up"}))
             reason = "no_consent" if row.state == CallState.ACCEPTED and person.id == row.customer_id else "hung_up"
             await _set(tx, call_id, state=state, ended_at=self._clock.now(), ended_by=person.id, reason=reason)
         return await self._told(call_id, row.session_id, ended=True)
@@ -208,9 +208,14 @@ class CallDesk:
         await self._trail.append(
             tx,
             session.id,
-            Draft(kinds.CALL_REQUESTED, row.customer_id, {"call": row.id, "at": to_text(row.waiting_since)}, {"topic": row.topic}),
+            Draft(
+                kinds.CALL_REQUESTED,
+                Role.CUSTOMER.value,
+                {"call": row.id, "at": to_text(row.waiting_since)},
+                {"customer": row.customer_id, "topic": row.topic},
+            ),
             Draft(kinds.CALL_ACCEPTED, row.adviser_id, {"call": row.id, "at": to_text(row.accepted_at)}),
-            Draft(kinds.CONSENT_GIVEN, row.customer_id, agreed),
+            Draft(kinds.CONSENT_GIVEN, Role.CUSTOMER.value, agreed, {"customer": row.customer_id}),
         )
         await sessions.move(tx, self._clock, self._trail, session.id, lifecycle.Event.START, row.adviser_id)
         parties = {"customer_id": row.customer_id, "adviser_id": row.adviser_id}

@@ -15,6 +15,7 @@ import hmac
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import structlog
 from sqlalchemy import select
@@ -75,13 +76,13 @@ class _Pending:
     done: asyncio.Future[None]
 
     def draft(self) -> Draft:
-        data = {"id": self.id, "author_tag": self.tag, "host": self.host}
-        private = {"text": self.shown, "author": self.author.masked}
+        data: dict[str, Any] = {"id": self.id, "author_tag": self.tag, "host": self.host}
+        private = {"text": self.shown, "author": self.author.masked, "person": self.author.id}
         if self.flags:
             data["flags"] = self.flags
         if self.typed != self.shown:
             private["typed"] = self.typed
-        return Draft(kinds.COMMENT, self.author.id, data, private)
+        return Draft(kinds.COMMENT, self.author.role.value, data, private)
 
 
 @dataclass(slots=True)
@@ -170,7 +171,7 @@ class CommentDesk:
                 if not (await sessions.get(tx, session_id)).running:
                     raise Refused(ROOM_CLOSED)
                 entries = await self._trail.append(tx, session_id, *(one.draft() for one in batch))
-        except Refused as refusal:
+        except Refused:
             _refuse(batch, lambda: Refused(refusal.problem, **refusal.params))
             return
         except Exception:

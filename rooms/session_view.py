@@ -47,7 +47,9 @@ async def view(tx: AsyncConnection, trail: Trail, clock: Clock, place: Access, l
     )
 
 
-async def state(tx: AsyncConnection, trail: Trail, clock: Clock, session_id: str, *, call: str | None, boot: str | None) -> State:
+async def state(
+    tx: AsyncConnection, trail: Trail, clock: Clock, session_id: str, *, call: str | None, boot: str | None
+) -> State:
     """The `state` event: what changes while a session runs, the same for all languages."""
     session = await sessions.get(tx, session_id)
     marks = await coverage.watermarks(tx, session_id)

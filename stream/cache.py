@@ -66,6 +66,10 @@ class PacketCache:
         """The distinct timestamps of the group, in order of first arrival."""
         return list(dict.fromkeys(packet.timestamp for packet in self.group))
 
+    def forget(self) -> None:
+        """The source is gone: a joiner must not be shown its past as the present."""
+        self._restart(self._run)
+
     def _restart(self, run: int) -> None:
         self._run = run
         self._highest = -1

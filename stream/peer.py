@@ -93,7 +93,11 @@ class Peer:
             self.rejected += 1
             return
         self.ice.heard()
-        handler(plain)
+        try:
+            handler(plain)
+        except Exception:
+            _log.exception("media_peer_failed")
+            self.end("failed")
 
     def send_rtcp(self, data: bytes) -> None:
         """Best effort, as RTCP is."""

@@ -177,6 +177,10 @@ class SenderClock:
             self._offset = arrival - ntp
         self._tracks[kind] = (ntp, timestamp, clock_rate)
 
+    def forget(self, kind: str) -> None:
+        """The track's source changed; its old report means nothing now."""
+        self._tracks.pop(kind, None)
+
     def at(self, kind: str, wall: float) -> int | None:
         """The source timestamp that belongs to our wall time; None before the first report."""
         known = self._tracks.get(kind)

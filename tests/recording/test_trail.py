@@ -60,10 +60,14 @@ async def test_many_at_once_leave_no_gap(database: Database, clock: ManualClock)
 
 async def test_a_transaction_that_fails_takes_its_numbers_with_it(database: Database, clock: ManualClock) -> None:
     trail = Trail(clock)
-    with pytest.raises(ZeroDivisionError):
+
+    async def fail() -> None:
         async with database.write() as tx:
             await trail.append(tx, SESSION, Draft("viewed", "a"))
             raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await fail()
     async with database.write() as tx:
         [entry] = await trail.append(tx, SESSION, Draft("viewed", "b"))
     assert (entry.seq, entry.prev) == (1, GENESIS)
@@ -117,7 +121,9 @@ async def test_a_sealed_trail_takes_nothing_but_its_after_trail_does(database: D
             await trail.append(tx, SESSION, Draft("viewed", "a"))
     async with database.write() as tx:
         [entry] = await trail.append(tx, after_trail(SESSION), Draft("viewed", "a"))
+        [late] = await trail.append_late(tx, SESSION, Draft("order_confirmed", "core"))
     assert (entry.session, entry.seq) == (f"{SESSION}/after", 1)
+    assert (late.session, late.seq, late.prev) == (f"{SESSION}/after", 2, entry.hash)
 
 
 async def test_media_time_counts_from_the_sessions_start(database: Database, clock: ManualClock) -> None:

@@ -1,0 +1,233 @@
+"""The only place that emits. Everything here is called after the commit of what it tells, and reads what it tells anew.
+
+Rooms of `/room`: a session, the same by language (product texts), a person by language. Of `/desk`: a person by language, and the
+desks of advisers and supervisors by language.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+import socketio
+import structlog
+from sqlalchemy import select
+
+from commerce import customers, shelf, tally
+from commerce.order_book import OrderChanged
+from commerce.sale import SaleChanged
+from commerce.shelf import ShelfState
+from commerce.wire import Tally
+from core.clock import Clock
+from core.database import Database
+from recording import sessions
+from recording.trail import Trail
+from rooms import call_view, session_view, wire
+from rooms.attendance import Attendance
+from rooms.call_wire import CallEvent, ProposalEvent
+from rooms.notices import NOTICES
+from rooms.tables import call_sessions
+
+log = structlog.get_logger()
+
+ROOM, DESK = "/room", "/desk"
+LANGS: Final = ("en", "zh")
+# Feed records that change nothing anybody sees: a fragment comes every few seconds for every stream.
+_QUIET = frozenset({"fragment", "fragment_sealed", "gap", "finding"})
+SHELF_EVERY_S = 1.0
+
+
+def session_room(session_id: str, lang: str | None = None) -> str:
+    """Everybody in a session; with `lang` those who read that language."""
+    return f"session:{session_id}" if lang is None else f"session:{session_id}:{lang}"
+
+
+def person_room(person_id: str, lang: str) -> str:
+    """All sockets of one person that read that language."""
+    return f"person:{person_id}:{lang}"
+
+
+def desks_room(lang: str) -> str:
+    """Advisers and supervisors at the desk."""
+    return f"desks:{lang}"
+
+
+class Fanout:
+    """Tells rooms and people what has changed."""
+
+    def __init__(self, sio: socketio.AsyncServer, db: Database, trail: Trail, clock: Clock, attendance: Attendance) -> None:
+        self._sio, self._db, self._trail, self._clock, self._attendance = sio, db, trail, clock, attendance
+        self._boot: str | None = None
+        self._lost: set[tuple[str, str]] = set()  # streams whose loss was told, of sessions under way
+        self._stale_shelves: set[str] = set()  # sessions in which something was ordered since their shelf was told
+
+    # --- sessions ----------------------------------------------------------------------------------------------------------
+
+    async def comments(self, session_id: str, batch: list[wire.Comment]) -> None:
+        """A tick's comments."""
+        await self._emit(ROOM, "comments", session_room(session_id), wire.Comments(session_id, batch))
+
+    async def presence(self, session_id: str, viewers: int) -> None:
+        """The number of viewers."""
+        await self._emit(ROOM, "presence", session_room(session_id), wire.Presence(session_id, viewers))
+
+    async def shelf(self, state: ShelfState) -> None:
+        """The shelf, in each language."""
+        await self._by_language(
+            ROOM,
+            "shelf",
+            lambda lang: session_room(state.session_id, lang),
+            lambda lang: wire.Shelf(state.session_id, state.seq, state.view(self._clock, lang).products),
+        )
+
+    async def pinned(self, state: ShelfState) -> None:
+        """What is being explained, in each language."""
+
+        def payload(lang: str) -> wire.Pinned:
+            shown = state.view(self._clock, lang).products
+            return wire.Pinned(state.session_id, state.seq, next((one for one in shown if one.pinned), None))
+
+        await self._by_language(ROOM, "pinned", lambda lang: session_room(state.session_id, lang), payload)
+
+    async def session_changed(self, session_id: str, kind: str, data: dict[str, Any] | None = None) -> None:
+        """A session's state, sale, streams or recording changed; `kind` is the feed's or the trail's word for why."""
+        if kind == "media_started":
+            await self.media_started(str((data or {}).get("boot", "")))
+        if kind in _QUIET or not session_id:
+            return
+        async with self._db.read() as tx:
+            found = (await tx.execute(select(call_sessions).where(call_sessions.c.session_id == session_id))).one_or_none()
+            call_id = found.call_id if found is not None else None
+            state = await session_view.state(tx, self._trail, self._clock, session_id, call=call_id, boot=self._boot)
+        await self._emit(ROOM, "state", session_room(session_id), state)
+        if found is not None:
+            for person_id in (found.customer_id, found.adviser_id):
+                for lang in LANGS:
+                    await self._emit(DESK, "state", person_room(person_id, lang), state)
+        notice = self._notice_for(session_id, kind, str((data or {}).get("stream", "")))
+        if notice is not None:
+            await self.notice(session_id, notice, seq=state.seq)
+
+    async def media_started(self, boot: str) -> None:
+        """The media process (re)started: publishers and subscribers of running sessions have to connect again."""
+        again, self._boot = self._boot is not None and self._boot != boot, boot
+        async with self._db.read() as tx:
+            running = [session.id for session in await sessions.by_state(tx, "live", "paused")]
+        for session_id in running:
+            await self.session_changed(session_id, "media_restarted" if again else "media_known")
+
+    async def sale_changed(self, change: SaleChanged) -> None:
+        """A session's sale opened or closed."""
+        await self.session_changed(change.session_id, "sale_changed")
+
+    async def run(self) -> None:
+        """Once a second tell the shelves in which something was ordered, for what is left. Cancel it to stop."""
+        while True:
+            try:
+                await self.flush_shelves()
+            except Exception:  # told again with the next order
+                log.exception("shelves could not be told")
+            await asyncio.sleep(SHELF_EVERY_S)
+
+    async def flush_shelves(self) -> None:
+        """Tell each shelf in which something was ordered since it was last told."""
+        stale, self._stale_shelves = self._stale_shelves, set()
+        for session_id in stale:
+            async with self._db.read() as tx:
+                state = await shelf.read(tx, self._trail, session_id)
+            await self.shelf(state)
+
+    async def notice(self, session_id: str, kind: str, *, seq: int | None = None) -> None:
+        """One of NOTICES to everybody in the session."""
+        if seq is None:
+            async with self._db.read() as tx:
+                seq = await self._trail.last(tx, session_id)
+        en, zh = NOTICES[kind]
+        await self._emit(ROOM, "notice", session_room(session_id), wire.Notice(session_id, seq, kind, en, zh))
+
+    def _notice_for(self, session_id: str, kind: str, stream: str) -> str | None:
+        place = (session_id, stream)
+        if kind == "publisher_lost":
+            self._lost.add(place)
+        elif kind == "publisher_joined":
+            if place not in self._lost:
+                return None
+            self._lost.discard(place)
+            return "publisher_back"
+        elif kind in ("session_ended", "session_closed"):
+            self._lost = {one for one in self._lost if one[0] != session_id}
+        return kind if kind in NOTICES else None
+
+    # --- orders ------------------------------------------------------------------------------------------------------------
+
+    async def order_changed(self, changed: OrderChanged) -> None:
+        """An order was placed or moved on: its customer sees it, the session's host the sum, the room what is left."""
+        order = changed.order
+        async with self._db.read() as tx:
+            session = await sessions.get(tx, order.session_id)
+            sums = {one.currency: one for one in await tally.of_session(tx, order.session_id)}
+            customer = await customers.get(tx, order.customer_id)
+        sold = sums.get(order.currency, Tally(count=0, amount=0, currency=order.currency))
+        await self._by_language(
+            ROOM,
+            "order",
+            lambda lang: person_room(order.customer_id, lang),
+            lambda lang: wire.OrderChanged(order.session_id, changed.seq, order.view(lang)),
+        )
+        name = customer.real_name.reveal()[:1] + "**" if customer is not None and customer.real_name is not None else "**"
+
+        def for_host(lang: str) -> wire.HostOrder:
+            product = order.product_zh if lang == "zh" else order.product_en
+            latest = wire.LatestOrder(name, product, order.amount)
+            return wire.HostOrder(order.session_id, changed.seq, sold, latest)
+
+        await self._by_language(ROOM, "order", lambda lang: person_room(session.host_id, lang), for_host)
+        self._stale_shelves.add(order.session_id)
+
+    # --- calls -------------------------------------------------------------------------------------------------------------
+
+    async def call_changed(self, call_id: str, *also: str) -> None:
+        """The parties hear of the call, the desks of the line, and everybody who waits of his new place in it."""
+        async with self._db.read() as tx:
+            call = await call_view.one(tx, self._clock, self._attendance, call_id)
+        people = {call.row.customer_id, call.row.adviser_id, *also} - {None}
+        await self._tell_call(call, people)
+        await self.queue(but=call_id)
+
+    async def queue(self, *, but: str | None = None) -> None:
+        """The waiting line to the desks; each one's place to those who wait (`but` one who knows)."""
+        async with self._db.read() as tx:
+            waiting = await call_view.waiting(tx, self._clock, self._attendance)
+        await self._by_language(DESK, "queue", desks_room, lambda lang: call_view.queue_view(waiting, self._attendance, lang))
+        for call in waiting:
+            if call.row.id != but:
+                await self._tell_call(call, {call.row.customer_id})
+
+    async def proposal_changed(self, call_id: str) -> None:
+        """The latest proposal to both parties."""
+        async with self._db.read() as tx:
+            call = await call_view.one(tx, self._clock, self._attendance, call_id)
+        for person_id in sorted({call.row.customer_id, call.row.adviser_id} - {None}):
+            for lang in LANGS:
+                proposal = call.proposal_view(lang)
+                if proposal is not None:
+                    await self._emit(DESK, "proposal", person_room(person_id, lang), ProposalEvent(call_id, proposal))
+
+    async def _tell_call(self, call: call_view.CallFacts, people: set[Any]) -> None:
+        for lang in LANGS:
+            event = CallEvent(call.view(lang))
+            for person_id in sorted(people):
+                await self._emit(DESK, "call", person_room(person_id, lang), event)
+
+    # --- the one way out ---------------------------------------------------------------------------------------------------
+
+    async def _by_language(
+        self, namespace: str, event: str, room: Callable[[str], str], payload: Callable[[str], msgspec.Struct]
+    ) -> None:
+        for lang in LANGS:
+            await self._emit(namespace, event, room(lang), payload(lang))
+
+    async def _emit(self, namespace: str, event: str, room: str, payload: msgspec.Struct) -> None:
+        await self._sio.emit(event, msgspec.to_builtins(payload), room=room, namespace=namespace)
