@@ -7,7 +7,8 @@ import contextlib
 import resource
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from typing import Any
 
 import structlog
 import uvloop
@@ -35,6 +36,24 @@ def run(main: Callable[[asyncio.Event], Awaitable[int]], *, with_parent: bool = 
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(body())
+
+
+async def attend(stopping: asyncio.Event, works: Mapping[str, Coroutine[Any, Any, object]]) -> int:
+    """Runs the lasting works of a process side by side until `stopping`; answers its exit code.
+
+    None of them ends by itself: one that does is a fault, and the process ends (1) so that it is started afresh.
+    """
+    tasks = {asyncio.create_task(work, name=name) for name, work in works.items()}
+    told = asyncio.create_task(stopping.wait(), name="stopping")
+    try:
+        done, _ = await asyncio.wait({told, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+        for task in done - {told}:
+            log.error("a lasting task ended; the process ends", task=task.get_name(), exc_info=task.exception())
+        return 0 if done == {told} else 1
+    finally:
+        for task in (told, *tasks):
+            task.cancel()
+        await asyncio.gather(told, *tasks, return_exceptions=True)
 
 
 async def _follow_parent(stopping: asyncio.Event) -> None:

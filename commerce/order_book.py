@@ -74,7 +74,7 @@ class OrderRecord:
 
 @dataclass(frozen=True, slots=True)
 class OrderChanged:
-    """An order was placed or moved on, and that is committed. `seq` is the entry that says so, after the seal in the trail after."""
+    """An order was placed or moved on, and that is committed. `seq` is its entry (after the seal: of the second trail)."""
 
     order: OrderRecord
     seq: int

@@ -1,7 +1,7 @@
 """A stand-in for the bank's core, for the demo and for tests: verifies signatures, dedupes by event id, and decides.
 
-What it does with an `order_placed` hangs on the amount's last digits in minor units, so that every case can be called up:
-- ends in 13: rejected ("insufficient funds");
+What it does with an `order_placed` hangs on the last two digits of the whole yuan, so that every case can be called up:
+- ends in 13 (as CNY 10,013.00): rejected ("insufficient funds");
 - ends in 21: asked twice, it answers 202 (not decided) the first time and confirms the second;
 - ends in 50: 500 the first time, confirmed the second;
 - ends in 77: answers only after `slow_s` seconds, so that the first attempt runs into its timeout; the repetition is answered
@@ -74,7 +74,7 @@ class SandboxCore:
     async def _decide(self, event: CoreEvent, times: int) -> web.Response:
         if event.kind == "order_cancelled":
             return web.json_response({"state": "cancelled"})
-        ending, first = event.amount % 100, times == 1
+        ending, first = event.amount // 100 % 100, times == 1
         if ending == 13:  # noqa: PLR2004 - the table in the docstring
             return web.json_response({"state": "rejected", "reason": "insufficient funds"})
         if ending == 21 and first:  # noqa: PLR2004

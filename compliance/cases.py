@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import Row, insert, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from compliance import lifecycle
@@ -21,6 +22,7 @@ from recording import kinds, sessions
 from recording.chain import Draft
 from recording.errors import WRONG_STATE
 from recording.tables import sessions as sessions_table
+from recording.tables import trail_texts
 from recording.trail import Trail, after_trail
 
 # Who opens a case when no person does.
@@ -185,6 +187,18 @@ class CaseBook:
     ) -> int:
         [entry] = await self._trail.append(tx, after_trail(session_id), Draft(kind, by, data, private))
         return entry.seq
+
+
+async def notes(tx: AsyncConnection, of: Sequence[Case]) -> dict[str, str]:
+    """The notes of these cases' verdicts, by case; erased ones are missing."""
+    places = {(after_trail(case.session), case.note_seq): case.id for case in of if case.note_seq is not None}
+    if not places:
+        return {}
+    text = trail_texts.c
+    query = select(text.session_id, text.seq, text.text).where(
+        tuple_(text.session_id, text.seq).in_(list(places)), text.field == "note", text.text.is_not(None)
+    )
+    return {places[row.session_id, row.seq]: row.text for row in await tx.execute(query)}
 
 
 def _next(case: Case, event: Event) -> State:

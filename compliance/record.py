@@ -57,6 +57,7 @@ class _Order:
     media_ms: int | None
     product: str
     price: str | None
+    streams: tuple[str, ...]  # those that were required when it was placed
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,7 @@ class Record:
     def add(self, entry: Entry) -> None:
         """The next entry."""
         for name, value in entry.data.items():
-            if (digest := _committed(value)) is not None:
+            if (digest := committed(value)) is not None:
                 self._commitments[entry.seq, name] = digest
         read = _READERS.get(entry.kind)
         if read is None:
@@ -130,10 +131,11 @@ class Record:
                 self._findings.add("gap_unexplained", f"stream {stream}", start=start, end=stop)
 
     def _check_orders(self) -> None:
-        for stream in self.required:
+        for stream in sorted({stream for order in self.orders for stream in order.streams}):
             pieces = [(item.start_ms, item.end_ms) for item in self.fragments if item.stream == stream]
-            missing = set(uncovered((order.media_ms for order in self.orders if order.media_ms is not None), pieces))
-            for order in self.orders:
+            orders = [order for order in self.orders if stream in order.streams]
+            missing = set(uncovered((order.media_ms for order in orders if order.media_ms is not None), pieces))
+            for order in orders:
                 if order.media_ms is not None and order.media_ms not in missing:
                     continue
                 where = f"entry {order.seq}, order {order.id}"
@@ -176,7 +178,8 @@ class Record:
         price = data.get("price")
         told = None if price is None else rfc8785.dumps(price).decode()
         moment = data.get("media_ms", entry.media_ms)
-        self.orders.append(_Order(entry.seq, _name(data["order"]), moment, _name(data["product"]), told))
+        streams = tuple(_text(name) for name in data.get("streams") or self.required)
+        self.orders.append(_Order(entry.seq, _name(data["order"]), moment, _name(data["product"]), told, streams))
 
     def _uncovered(self, entry: Entry) -> None:
         self._excused.add(_name(entry.data["order"]))
@@ -209,7 +212,7 @@ def holes(pieces: list[tuple[int, int]], end: int, tolerance: int = TOLERANCE_MS
     return found
 
 
-def _committed(value: Any) -> str | None:
+def committed(value: Any) -> str | None:
     """The digest when `value` is a commitment to a personal text."""
     if not isinstance(value, Mapping) or value.keys() != {"sha256"}:
         return None

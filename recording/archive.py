@@ -112,17 +112,18 @@ class FolderArchive:
         The fragments whose paths are in `known` are not announced again. Append each to the feed before asking for the next:
         its mark is removed then. Announcing one twice does no harm, a reader knows it by its path.
         """
-        folder = self.root / _INCOMING
-        if not folder.is_dir():
-            return
-        for part in sorted(folder.glob("*.part")):
+        for part in sorted((self.root / _INCOMING).glob("*.part")):
             part.unlink()
-        for mark in sorted(folder.glob("*.pending")):
-            path = mark.name.removesuffix(".pending").replace("~", "/")
+        for path in self.unannounced():
             if path not in known and (self.root / path).is_file():
                 with contextlib.suppress(BadMedia):  # renamed only after it was synced, so this is no file of ours
                     yield self._event(path)
-            mark.unlink(missing_ok=True)
+            self.announced(path)
+
+    def unannounced(self) -> list[str]:
+        """The paths of fragments whose event may not have reached the feed."""
+        marks = sorted((self.root / _INCOMING).glob("*.pending"))
+        return [mark.name.removesuffix(".pending").replace("~", "/") for mark in marks]
 
     def path(self, relative: str) -> Path:
         """Where to read a fragment. Raises ValueError for what is no fragment's path, such as one that leaves the archive."""

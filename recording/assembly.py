@@ -12,6 +12,8 @@ from dataclasses import dataclass
 START_CODE = b"\x00\x00\x00\x01"
 REORDER_WAIT_S = 0.3  # a retransmission takes one round trip, rarely 300 ms; the watermark has 5 s for everything
 REORDER_PACKETS = 512  # 0.3 s of 15 Mb/s
+START_WAIT_S = 0.05  # the first packet to arrive need not be the first one sent, and a keyframe begins with it
+LATE_RUN = 50  # so many old packets in a row, none of them new, are a sender that counts anew
 STRANGE_JUMP = 3000  # RFC 3550 A.1 MAX_DROPOUT: further away is another numbering, not a loss
 UNIT_BYTES = 4 * 2**20  # an access unit larger than this is an attack, not a picture
 
@@ -51,9 +53,14 @@ class Packet:
 
 
 class Reorder:
-    """Gives packets back in order, each once; waits at most `wait_s` and `limit` packets for a missing one."""
+    """Gives packets back in order, each once; waits at most `wait_s` and `limit` packets for a missing one.
 
-    def __init__(self, wait_s: float = REORDER_WAIT_S, limit: int = REORDER_PACKETS) -> None:
+    What comes within `start_s` of the first packet is put in order before anything is passed on.
+    """
+
+    def __init__(self, wait_s: float = REORDER_WAIT_S, limit: int = REORDER_PACKETS, start_s: float = START_WAIT_S) -> None:
+        self._start_s = start_s
+        self._late = 0
         self._wait_s = wait_s
         self._limit = limit
         self._next: int | None = None
@@ -63,20 +70,30 @@ class Reorder:
     def push(self, packet: Packet) -> list[Packet]:
         """What can be passed on now that `packet` is here, in order."""
         expected = self._next
-        if (expected is None or packet.sequence == expected) and not self._held:
-            self._next = packet.sequence + 1
-            return [packet]
         if expected is None:
-            expected = packet.sequence
+            self._held.setdefault(packet.sequence, packet)
+            return self.expire(packet.arrival)
+        if packet.sequence == expected and not self._held:
+            self._next = expected + 1
+            self._late = 0
+            return [packet]
         distance = packet.sequence - expected
+        if distance < 0:
+            self._late += 1
         if distance > STRANGE_JUMP or distance < -STRANGE_JUMP:
             return self._renumbered(packet)
+        if self._late > LATE_RUN:
+            return self._restart(packet)
         if distance >= 0:
             self._held.setdefault(packet.sequence, packet)
+            self._late = 0
         return self._release() + self.expire(packet.arrival)
 
     def expire(self, now: float) -> list[Packet]:
         """Gives up on what is missing for too long; call it also when no packet comes."""
+        if self._next is None and self._held and now - self._oldest_arrival() >= self._start_s:
+            self._next = min(self._held)
+            return self._release()
         out: list[Packet] = []
         while self._held and (len(self._held) > self._limit or now - self._oldest_arrival() > self._wait_s):
             out += self._skip()
@@ -95,7 +112,7 @@ class Reorder:
     def _skip(self) -> list[Packet]:
         first = min(self._held)
         if first != self._next:
-            self._held[first].after_loss = True
+            self._held[first].after_loss = self._next is not None
             self._next = first
         return self._release()
 
@@ -111,8 +128,12 @@ class Reorder:
         if self._strange != packet.sequence:
             self._strange = packet.sequence + 1
             return []
+        return self._restart(packet)
+
+    def _restart(self, packet: Packet) -> list[Packet]:
         out = self.flush()
         self._strange = None
+        self._late = 0
         self._next = packet.sequence + 1
         packet.after_loss = True
         return [*out, packet]
@@ -136,12 +157,11 @@ class Unit:
 class _Picture:
     """The access unit being put together."""
 
-    __slots__ = ("arrival", "data", "fragmented", "idr", "parameters", "sps", "timestamp", "whole")
+    __slots__ = ("arrival", "data", "fragmented", "idr", "parameters", "sps", "timestamp")
 
-    def __init__(self, packet: Packet, whole: bool) -> None:
+    def __init__(self, packet: Packet) -> None:
         self.timestamp = packet.timestamp
         self.arrival = packet.arrival
-        self.whole = whole
         self.data = bytearray()
         self.parameters = bytearray()
         self.idr = self.sps = self.fragmented = False
@@ -176,7 +196,7 @@ class H264:
                 self._lost_timestamp = packet.timestamp
                 return
             self._lost_timestamp = None
-            picture = self._picture = _Picture(packet, whole=True)
+            picture = self._picture = _Picture(packet)
         if not _add(picture, packet.payload) or len(picture.data) > UNIT_BYTES:
             self._break(packet.timestamp)
             return
@@ -257,7 +277,7 @@ def _add_aggregate(picture: _Picture, payload: bytes) -> bool:
             return False
         _add_nal(picture, nal)
         at += 2 + size
-    return at == len(payload)
+    return 1 < at == len(payload)
 
 
 def _add_part(picture: _Picture, payload: bytes) -> bool:

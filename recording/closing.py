@@ -228,11 +228,14 @@ def holes(recorded: Sequence[tuple[int, int]], end_ms: int) -> list[tuple[int, i
 
 
 def _reason(row: Row[Any] | None, recorded: Sequence[tuple[int, int]], at_end: bool, silent: bool) -> str:
-    if not recorded:
-        return (row.reason if row is not None else None) or ("media_silent" if silent else "never_published")
-    if not at_end:
+    """Why a hole is there, as far as is known: what happened to the stream last speaks for its end only."""
+    if recorded and not at_end:
         return "no_media"
-    return (row.reason if row is not None else None) or ("media_silent" if silent else "no_media")
+    if row is not None and row.reason and row.reason != "session_closed":
+        return str(row.reason)
+    if silent:
+        return "media_silent"
+    return "no_media" if recorded else "never_published"
 
 
 async def _queue_copies(tx: AsyncConnection, session: Session, now: datetime) -> None:

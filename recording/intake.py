@@ -24,11 +24,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.clock import Clock
 from core.database import Database
-from core.errors import Unavailable
+from core.errors import Refused, Unavailable
 from recording.journal import HANDLERS, Change, Journal
 from recording.reports import read_report
 from recording.tables import feed_cursors
 from recording.trail import Trail
+from stream.errors import FEED_AHEAD
 
 log = structlog.get_logger("recording.intake")
 
@@ -97,7 +98,12 @@ class Intake:
         """Read the feed once, from where the database stands until it ends; raises what the client or the database raises."""
         cursor = await self._cursor()
         if cursor:
-            await self._client.ack(cursor)  # what was committed but not acknowledged before a crash
+            try:
+                await self._client.ack(cursor)  # what was committed but not acknowledged before a crash
+            except Refused as refused:
+                if refused.problem.code != FEED_AHEAD.code:
+                    raise
+                cursor = await self._begin_again(cursor)
         self.connected = True
         records = self._client.feed(cursor)
         try:
@@ -163,6 +169,17 @@ class Intake:
             log.error("feed_numbers_missing", media=self._media, after=last, got=number)
         await tx.execute(update(feed_cursors).where(feed_cursors.c.media == self._media).values(n=number))
         return True
+
+    async def _begin_again(self, cursor: int) -> int:
+        """The media process lost its feed and numbers anew. Follow it: fragments known already are recognised by their place,
+        and what the lost feed still held shows as gaps. Waiting for a person would leave every sale closed."""
+        REJECTED.inc()
+        log.error("feed_numbered_anew", media=self._media, cursor=cursor)
+        mine = (feed_cursors.c.media == self._media) & (feed_cursors.c.n == cursor)
+        async with self._db.write() as tx:
+            await tx.execute(update(feed_cursors).where(mine).values(n=0))
+        await self._tell(Change("", "finding", {"finding": "feed_numbered_anew", "cursor": cursor}))
+        return 0
 
     async def _cursor(self) -> int:
         async with self._db.read() as tx:

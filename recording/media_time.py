@@ -19,6 +19,7 @@ SLEW_S = 0.004  # inaudible, and less than any frame's duration
 FAST_SLEW_S = 0.02  # while more than `FAST_OVER_S` wrong
 FAST_OVER_S = 0.25
 JUMP_S = 1.0  # beyond this it is another clock, not delay
+JUMP_SURE_S = 30.0  # no network holds a packet for so long
 JUMP_HOLD_S = 1.5  # for so long everything must be late before it counts as a clock that stood still
 WINDOW = 10  # buckets of 1 s: long enough to meet a quiet moment, short enough to follow 100 ppm of drift
 REPORT_TRUST_S = 0.5  # reports that would move a track further from its arrivals than this are not believed
@@ -58,7 +59,7 @@ class MediaTime:
         offset = arrival - self._started_at - timestamp / track.rate
         reference = track.applied if track.applied is not None else track.least()
         if reference is not None:
-            if offset < reference - JUMP_S:
+            if offset < reference - JUMP_S or offset > reference + JUMP_SURE_S:
                 track.late_least = offset
                 return True
             if offset > reference + JUMP_S:

@@ -66,12 +66,16 @@ def _make(fragments: Sequence[Path], out: Path, stop: threading.Event) -> Playab
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """A packet of a fragment: `at` and `duration` in its track's rate."""
+    """A sample of a fragment: `at` and `duration` in its track's rate.
+
+    Its bytes are copied: PyAV's packets point into their container, and reading one whose container is closed is a crash.
+    """
 
     video: bool
     at: int
     duration: int
-    data: av.Packet[Any]
+    keyframe: bool
+    data: bytes
 
     @property
     def seconds(self) -> float:
@@ -107,7 +111,7 @@ def _start(fragments: Sequence[Path]) -> _Start:
     sound: float | None = None
     for fragment in fragments:
         for piece in _pieces(fragment):
-            if piece.video and video is None and piece.data.is_keyframe:
+            if piece.video and video is None and piece.keyframe:
                 video, keyframe = fragment, piece.seconds
             elif not piece.video and audio is None:
                 audio, sound = fragment, piece.seconds
@@ -128,7 +132,7 @@ def _pieces(fragment: Path) -> Iterator[_Piece]:
             video = packet.stream.type == "video"
             rate = VIDEO_RATE if video else AUDIO_RATE
             at, length = packet.pts * packet.time_base, (packet.duration or 0) * packet.time_base
-            yield _Piece(video, round(at * rate), round(length * rate), packet)
+            yield _Piece(video, round(at * rate), round(length * rate), packet.is_keyframe, bytes(packet))
 
 
 class _Copy:
@@ -165,13 +169,13 @@ class _Copy:
         if self._held is not None:
             held = self._held
             at = held.at - self._video_from
-            self._mux(self._video, held.data, at, held.duration)
+            self._mux(self._video, held, at, held.duration)
             self.end = max(self.end, (at + held.duration) / VIDEO_RATE)
         self.end = max(self.end, self._sounded / AUDIO_RATE)
 
     def _add_picture(self, piece: _Piece) -> None:
         broken = self._decodable_to is None or piece.at - self._decodable_to > HOLE
-        if broken and not piece.data.is_keyframe:
+        if broken and not piece.keyframe:
             return
         self._decodable_to = piece.at + piece.duration
         at = piece.at - self._video_from
@@ -182,7 +186,7 @@ class _Copy:
             before = held.at - self._video_from
             if at <= before:
                 return
-            self._mux(self._video, held.data, before, at - before)
+            self._mux(self._video, held, before, at - before)
         self._held = piece
         behind = at * AUDIO_RATE // VIDEO_RATE - self._sounded
         if self._audio is not None and behind > 2 * AHEAD:
@@ -194,25 +198,22 @@ class _Copy:
             self._silence(at - self._sounded)
         if at < 0 or self._sounded - at > TOLERANCE:
             return
-        duration = opus_duration(piece)
-        self._mux(self._audio, piece.data, self._sounded, duration)
+        duration = opus_samples(piece.data)  # in the fragment it may be said to last until the next one
+        self._mux(self._audio, piece, self._sounded, duration)
         self._sounded += duration
 
     def _silence(self, samples: int) -> None:
         for size, data in SILENCE.items():
             for _ in range(samples // size):
-                self._mux(self._audio, av.Packet(data), self._sounded, size)
+                self._mux(self._audio, _Piece(False, 0, size, True, data), self._sounded, size)
                 self._sounded += size
             samples %= size
 
-    def _mux(self, stream: Any, packet: av.Packet[Any], at: int, duration: int) -> None:
+    def _mux(self, stream: Any, piece: _Piece, at: int, duration: int) -> None:
+        packet: av.Packet[Any] = av.Packet(piece.data)
+        packet.is_keyframe = piece.keyframe
         packet.stream = stream
         packet.time_base = stream.time_base
         packet.pts = packet.dts = at
         packet.duration = duration
         self._container.mux_one(packet)
-
-
-def opus_duration(piece: _Piece) -> int:
-    """How long the packet really sounds; in the fragment it may be said to last until the next one."""
-    return opus_samples(bytes(memoryview(piece.data)[:2]))

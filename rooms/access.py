@@ -8,10 +8,12 @@ from typing import Any, Literal
 from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from core.database import Database
 from core.errors import NOT_FOUND, Refused
 from core.identity import Person, Role
-from recording import sessions
+from recording import kinds, sessions
 from recording.sessions import Session
+from recording.trail import Draft, Trail
 from rooms.errors import CALL_NOT_YOURS
 from rooms.tables import call_sessions, calls, shows
 
@@ -72,3 +74,11 @@ def _in_call(person: Person, customer_id: str, adviser_id: str) -> MeRole:
     if person.role is Role.SUPERVISOR:
         return "supervisor"
     raise Refused(CALL_NOT_YOURS)
+
+
+async def listened(db: Database, trail: Trail, person: Person, place: Access, way: str) -> None:
+    """A supervisor listens in on a call under way: hidden from the two, never from the record."""
+    if not place.session.running:
+        return
+    async with db.write() as tx:
+        await trail.append(tx, place.session.id, Draft(kinds.CALL_LISTENED, person.id, {"way": way}))

@@ -23,7 +23,7 @@ class CallCustomer(Struct, frozen=True):
 
 
 class Proposal(Struct, frozen=True):
-    """What the adviser proposes in a call. `amount` in minor units of `currency`; state open | confirmed | replaced | withdrawn."""
+    """What the adviser proposes in a call; `amount` in minor units of `currency`."""
 
     id: str
     product: str

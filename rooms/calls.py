@@ -137,7 +137,7 @@ class CallDesk:
     async def transfer(self, person: Person, call_id: str, to: str | None) -> str:
         """Hand the call over: to one adviser, who must be at the desk, or to whoever takes it first.
 
-        The session under way ends here. Raises Refused: CALL_NOT_YOURS, NOT_FOUND (nobody of that id is at the desk), WRONG_STATE.
+        The session under way ends here. Raises Refused: CALL_NOT_YOURS, WRONG_STATE, NOT_FOUND (nobody of that id is there).
         """
         if to is not None and self._attendance.adviser_name(to) is None:
             raise Refused(NOT_FOUND)

@@ -32,7 +32,7 @@ from recording import kinds, sessions
 from recording.chain import read_entry
 from recording.tables import trail_entries
 from recording.trail import Draft, Entry, Trail
-from rooms.errors import COMMENT_BLOCKED, COMMENT_TOO_FAST, COMMENT_TOO_LONG, NOT_RECORDED, ROOM_CLOSED, TOO_MANY_HERE
+from rooms.errors import COMMENT_BLOCKED, COMMENT_TOO_FAST, COMMENT_TOO_LONG, NOT_LIVE, NOT_RECORDED, TOO_MANY_HERE
 from rooms.rate import Buckets
 from rooms.wire import COMMENT_MAX, Comment
 
@@ -169,10 +169,11 @@ class CommentDesk:
         try:
             async with self._db.write() as tx:
                 if not (await sessions.get(tx, session_id)).running:
-                    raise Refused(ROOM_CLOSED)
+                    raise Refused(NOT_LIVE)
                 entries = await self._trail.append(tx, session_id, *(one.draft() for one in batch))
-        except Refused:
-            _refuse(batch, lambda: Refused(refusal.problem, **refusal.params))
+        except Refused as refusal:
+            cause = refusal
+            _refuse(batch, lambda: Refused(cause.problem, **cause.params))
             return
         except Exception:
             log.exception("comments could not be recorded", session=session_id, count=len(batch))

@@ -1,8 +1,9 @@
 """What both Socket.IO namespaces share: who may in, one event after the other, everything answered.
 
-Events are found in a table, validated, asked permission for, and limited per socket; every acknowledgement is `{ok: true, …}` or
-`{ok: false, error}` with the problem in the person's language. The table is the whole of what a client can reach: python-socketio's
-own `on_…` lookup is not used, and a client that sends an event named "connect" or "disconnect" reaches nothing.
+Events are found in a table, validated, asked permission for, and limited per socket; every acknowledgement is
+`{ok: true, …}` or `{ok: false, error}` with the problem in the person's language. The table is the whole of what a client can
+reach: python-socketio's own `on_…` lookup is not used, and an event that a client names "connect" or "disconnect" reaches
+nothing.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ class _Json:
 def socket_server(
     *, cors_allowed_origins: list[str] | None = None, client_manager: socketio.AsyncManager | None = None
 ) -> socketio.AsyncServer:
-    """A Socket.IO server with our bounds: 64 KiB a message, one client's events in order. Attach it to an aiohttp application."""
+    """A Socket.IO server with our bounds: 64 KiB a message, one client's events in order. Attach it to an application."""
     return socketio.AsyncServer(
         async_mode="aiohttp",
         async_handlers=False,

@@ -20,10 +20,12 @@ COMMENT_TOO_FAST = Problem(
     "You are sending comments faster than others can read them; wait {wait_s} s.", "您发送评论过快,请等待 {wait_s} 秒。",
     "Send it again in a moment; what you typed is kept.", "请稍后再发送,您输入的内容已保留。", "retry",
 )  # fmt: skip
-ROOM_CLOSED = Problem(
+# The same code as commerce's, for those who only watch or talk.
+NOT_LIVE = Problem(
     "session_not_live", 409,
-    "This session is not live, so nothing can be said in it now.", "本场次当前未在直播,暂时无法发言。",
-    "See what is live in the lobby.", "请到首页查看正在进行的直播。", "lobby",
+    "This session is not live now.", "本场次当前未在直播。",
+    "Stay here if it is about to begin, or see the lobby for what is live.",
+    "即将开始的场次请稍候,或到首页查看正在进行的直播。", "lobby",
 )  # fmt: skip
 CALL_NOT_YOURS = Problem(
     "call_not_yours", 403,
@@ -77,6 +79,11 @@ NOT_RECORDED = Problem(
     "What you sent could not be put on the record in time.", "您发送的内容未能及时记录。",
     "Send it again; what you typed is kept.", "请重新发送,您输入的内容已保留。", "retry",
 )  # fmt: skip
+TOO_MANY_JOINED = Problem(
+    "too_many_joined", 409,
+    "One connection can be in {max} sessions at most.", "同一连接最多可进入 {max} 个场次。",
+    "Leave one of them first.", "请先离开其中一个场次。", "lobby",
+)  # fmt: skip
 
 PROBLEMS = (
     COMMENT_TOO_LONG,
@@ -92,4 +99,5 @@ PROBLEMS = (
     STARTS_IN_PAST,
     TOO_MANY_HERE,
     NOT_RECORDED,
+    TOO_MANY_JOINED,
 )

@@ -1,7 +1,7 @@
 """The only place that emits. Everything here is called after the commit of what it tells, and reads what it tells anew.
 
-Rooms of `/room`: a session, the same by language (product texts), a person by language. Of `/desk`: a person by language, and the
-desks of advisers and supervisors by language.
+Rooms of `/room`: a session, the same by language (product texts), a person by language. Of `/desk`: a person by language, and
+the desks of advisers and supervisors by language.
 """
 
 from __future__ import annotations
@@ -110,13 +110,18 @@ class Fanout:
         if notice is not None:
             await self.notice(session_id, notice, seq=state.seq)
 
+    @property
+    def media_boot(self) -> str | None:
+        """Which run of the media process this is; None until it has said so."""
+        return self._boot
+
     async def media_started(self, boot: str) -> None:
         """The media process (re)started: publishers and subscribers of running sessions have to connect again."""
-        again, self._boot = self._boot is not None and self._boot != boot, boot
+        self._boot = boot
         async with self._db.read() as tx:
             running = [session.id for session in await sessions.by_state(tx, "live", "paused")]
         for session_id in running:
-            await self.session_changed(session_id, "media_restarted" if again else "media_known")
+            await self.session_changed(session_id, "media_restarted")
 
     async def sale_changed(self, change: SaleChanged) -> None:
         """A session's sale opened or closed."""

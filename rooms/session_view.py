@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from commerce import sale, shelf, tally
 from commerce.reasons import sale_view
+from commerce.wire import Tally
 from core.clock import Clock, media_ms, to_text
 from core.errors import FORBIDDEN, Refused
 from core.identity import Person, Role
@@ -22,7 +23,7 @@ from rooms.tables import shows
 from rooms.wire import PersonRef, SaleView, SessionView, ShowSummary, State, StreamState
 
 
-async def view(tx: AsyncConnection, trail: Trail, clock: Clock, place: Access, lang: str) -> SessionView:
+async def view(tx: AsyncConnection, trail: Trail, clock: Clock, place: Access, lang: str, boot: str | None) -> SessionView:
     """GET /api/sessions/{id}, and the `session` of `join`."""
     session = place.session
     marks = await coverage.watermarks(tx, session.id)
@@ -37,6 +38,7 @@ async def view(tx: AsyncConnection, trail: Trail, clock: Clock, place: Access, l
         required=list(session.required),
         streams=_streams(session, marks),
         recording=_recording(session, marks, clock),
+        media_boot=boot,
         sale=await _sale(tx, session, lang),
         shelf=offered.products,
         pinned=offered.pinned,
@@ -72,6 +74,7 @@ async def summary(tx: AsyncConnection, trail: Trail, clock: Clock, person: Perso
         raise Refused(FORBIDDEN)
     session = place.session
     sold = await tally.of_session(tx, session_id)
+    largest = max(sold, key=lambda one: one.amount, default=Tally(count=0, amount=0, currency="CNY"))
     peak = (await tx.execute(select(func.max(shows.c.viewers_peak)).where(shows.c.session_id == session_id))).scalar_one()
     until = session.ended_at or clock.now()
     return ShowSummary(
@@ -79,6 +82,8 @@ async def summary(tx: AsyncConnection, trail: Trail, clock: Clock, person: Perso
         viewers_peak=int(peak or 0),
         comments=await trail.count(tx, session_id, {kinds.COMMENT}),
         orders=sum(one.count for one in sold),
+        amount=largest.amount,
+        currency=largest.currency,
         amounts=sold,
         duration_ms=media_ms(session.started_at, until) if session.started_at is not None else 0,
     )

@@ -15,6 +15,7 @@ from core.errors import BAD_REQUEST, FORBIDDEN, NOT_FOUND, Refused
 from core.identity import Person, Role
 from core.ids import new_id
 from recording import sessions
+from recording.errors import WRONG_STATE
 from recording.lifecycle import FINAL, Event
 from recording.tables import sessions as session_rows
 from recording.trail import Trail
@@ -136,3 +137,10 @@ async def add(tx: AsyncConnection, clock: Clock, host: Person, values: Mapping[s
     row = {"id": show_id, "session_id": session.id, "host_id": host.id, "host_name": host.name, "created_at": clock.now()}
     await tx.execute(insert(shows).values(**row, **values))
     return show_id
+
+
+async def still_open(tx: AsyncConnection, session_id: str) -> None:
+    """Holds the session still. Raises Refused(WRONG_STATE) when it is over: its shelf is part of the record then."""
+    session = await sessions.lock(tx, session_id)
+    if session.state in FINAL:
+        raise Refused(WRONG_STATE, state=session.state.value, event="shelf")

@@ -122,6 +122,7 @@ class SessionView(Struct, frozen=True):
     required: list[str]
     streams: list[StreamState]
     recording: bool
+    media_boot: str | None
     sale: SaleView
     shelf: list[ShelfProduct]
     pinned: str | None
@@ -132,12 +133,17 @@ class SessionView(Struct, frozen=True):
 
 
 class ShowSummary(Struct, frozen=True):
-    """The numbers of a show, for its host. `amounts` has one tally per currency; duration in ms."""
+    """The numbers of a show, for its host; duration in ms.
+
+    `amount` and `currency` are those of the largest sum, `amounts` has one tally per currency.
+    """
 
     session: str
     viewers_peak: int
     comments: int
     orders: int
+    amount: int
+    currency: str
     amounts: list[Tally]
     duration_ms: int
 
@@ -178,7 +184,7 @@ class Say(In, frozen=True):
 
 
 class Joined(Struct, frozen=True):
-    """The answer to `join`: everything to draw the room. `author_tag` is what the own comments carry."""
+    """The answer to `join`: everything to draw the room. `author_tag` is what the own comments carry, `tally` the host's."""
 
     seq: int
     session: SessionView
@@ -186,6 +192,7 @@ class Joined(Struct, frozen=True):
     orders: list[Order]
     viewers: int
     author_tag: str
+    tally: list[Tally] | None
 
 
 class Comments(Struct, frozen=True):

@@ -23,5 +23,9 @@ class MediaMetrics:
         self.nacks_received = Counter(prefix + "nacks_received", "Packets asked again by subscribers", registry=registry)
         self.retransmitted = Counter(prefix + "packets_retransmitted", "Packets sent again to subscribers", registry=registry)
         self.sink_failures = Counter(prefix + "sink_failures", "Recorder sinks dropped after an error", registry=registry)
-        self.feed_backlog = Gauge(prefix + "feed_unacknowledged", "Feed records the web side has not acknowledged", registry=registry)
-        self.feed_write_failures = Counter(prefix + "feed_write_failures", "Failed writes of the feed's file", registry=registry)
+        self.feed_backlog = Gauge(
+            prefix + "feed_unacknowledged", "Feed records the web side has not acknowledged", registry=registry
+        )
+        self.feed_write_failures = Counter(
+            prefix + "feed_write_failures", "Failed writes of the feed's file", registry=registry
+        )

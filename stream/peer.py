@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 import structlog
 
@@ -47,7 +48,8 @@ class Peer:
         """
         handshake = asyncio.create_task(self._handshake())
         try:
-            await asyncio.wait({handshake, self._ended}, timeout=handshake_timeout_s, return_when=asyncio.FIRST_COMPLETED)
+            either: set[asyncio.Future[Any]] = {handshake, self._ended}
+            await asyncio.wait(either, timeout=handshake_timeout_s, return_when=asyncio.FIRST_COMPLETED)
             if not handshake.done():
                 raise ConnectFailed(self._ended.result() if self._ended.done() else "timeout")
             handshake.result()

@@ -46,7 +46,13 @@ class Publisher:
     """Feeds a channel (`on_packet`) and a sink. `epoch` is 0 until it is connected."""
 
     def __init__(
-        self, key: StreamKey, started_at: datetime, clock: Clock, settings: MediaSettings, metrics: MediaMetrics, next_run: Callable[[], int]
+        self,
+        key: StreamKey,
+        started_at: datetime,
+        clock: Clock,
+        settings: MediaSettings,
+        metrics: MediaMetrics,
+        next_run: Callable[[], int],
     ) -> None:
         self.key = key
         self.started_at = started_at
@@ -126,7 +132,12 @@ class Publisher:
             return
         try:
             self.sink.rtp(
-                packet.kind, packet.payload, timestamp=packet.timestamp, sequence=sequence, marker=packet.marker, arrival=arrival
+                packet.kind,
+                packet.payload,
+                timestamp=packet.timestamp,
+                sequence=sequence,
+                marker=packet.marker,
+                arrival=arrival,
             )
         except Exception as error:
             self._sink_failed(error)

@@ -118,7 +118,16 @@ class Report:
 class Reception:
     """Counts one source's packets for receiver reports."""
 
-    __slots__ = ("_base", "_clock_rate", "_expected_before", "_jitter", "_last_transit", "_received_before", "highest", "received")
+    __slots__ = (
+        "_base",
+        "_clock_rate",
+        "_expected_before",
+        "_jitter",
+        "_last_transit",
+        "_received_before",
+        "highest",
+        "received",
+    )
 
     def __init__(self, clock_rate: int) -> None:
         self._clock_rate = clock_rate

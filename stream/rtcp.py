@@ -75,7 +75,13 @@ def receiver_report(ours: int, reports: Iterable[tuple[int, Report, int, int]], 
     """RR for each (ssrc, figures, last SR, delay since it in 1/65536 s), with REMB for the `advised` sources when there are any."""
     infos = [
         RtcpReceiverInfo(
-            ssrc=ssrc, fraction_lost=r.fraction_lost, packets_lost=r.lost, highest_sequence=r.highest, jitter=r.jitter, lsr=lsr, dlsr=dlsr
+            ssrc=ssrc,
+            fraction_lost=r.fraction_lost,
+            packets_lost=r.lost,
+            highest_sequence=r.highest,
+            jitter=r.jitter,
+            lsr=lsr,
+            dlsr=dlsr,
         )
         for ssrc, r, lsr, dlsr in reports
     ]

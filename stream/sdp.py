@@ -64,17 +64,20 @@ class Negotiated:
         if self.offer.bundle:
             lines.append("a=group:BUNDLE " + " ".join(t.mid for t in self.tracks))
         lines.append("a=msid-semantic: WMS *")
-        first = True
         for media in self.offer.media:
             track = by_mid.get(media.mid)
             if track is None:
-                lines += [f"m={media.kind} 0 {media.protocol} {media.raw_formats}", "c=IN IP4 0.0.0.0", "a=inactive", f"a=mid:{media.mid}"]
+                lines += [
+                    f"m={media.kind} 0 {media.protocol} {media.raw_formats}",
+                    "c=IN IP4 0.0.0.0",
+                    "a=inactive",
+                    f"a=mid:{media.mid}",
+                ]
                 continue
-            lines += self._media_lines(media, track, local, candidates=first)
-            first = False
+            lines += self._media_lines(media, track, local)
         return "\r\n".join(lines) + "\r\n"
 
-    def _media_lines(self, media: OfferedMedia, track: Track, local: LocalTransport, *, candidates: bool) -> list[str]:
+    def _media_lines(self, media: OfferedMedia, track: Track, local: LocalTransport) -> list[str]:
         number, host = track.payload_type, local.addresses[0]
         lines = [
             f"m={track.kind} {local.port} {media.protocol} {number}",
@@ -95,10 +98,8 @@ class Negotiated:
                 f"a=ssrc:{track.ssrc} cname:{self.stream_name}",
                 f"a=ssrc:{track.ssrc} msid:{self.stream_name} {track.kind}",
             ]
-        if candidates:
-            lines += [f"a=candidate:{c}" for c in _candidates(local)]
-            lines.append("a=end-of-candidates")
-        return lines
+        # In every bundled line: aiortc reads the last, FFmpeg the first, browsers any.
+        return [*lines, *(f"a=candidate:{c}" for c in _candidates(local)), "a=end-of-candidates"]
 
     def restart_fragment(self, local: LocalTransport) -> str:
         """The answer to an ICE restart by PATCH (RFC 9725 section 4.3.3): the new credentials, as an SDP fragment."""
@@ -125,7 +126,8 @@ def _codec_lines(track: Track, offered: Format) -> list[str]:
 
 def _candidates(local: LocalTransport) -> list[str]:
     return [
-        f"{i} 1 udp {_BASE_PRIORITY - 256 * i} {address} {local.port} typ host" for i, address in enumerate(local.addresses, start=1)
+        f"{i} 1 udp {_BASE_PRIORITY - 256 * i} {address} {local.port} typ host"
+        for i, address in enumerate(local.addresses, start=1)
     ]
 
 

@@ -19,7 +19,7 @@ SPS, PPS = b"\x67\x42\xc0\x0d\xaa", b"\x68\xce\x0f\xc8"
 
 def _picture(number: int, size: int, keyframe: bool) -> bytes:
     """Something in the shape of an access unit; its body names it, and holds no start code."""
-    body = bytes([0x65 if keyframe else 0x41, 0x80, 1 + number % 200]) * 1 + b"\x55" * size
+    body = bytes([0x65 if keyframe else 0x41, 0x80, 1 + number % 200]) + b"\x55" * size
     return (START_CODE + SPS + START_CODE + PPS if keyframe else b"") + START_CODE + body
 
 
@@ -53,9 +53,9 @@ def test_shuffled_and_doubled_packets_give_every_picture_once_in_order(
 ) -> None:
     sent = [_picture(i, size, keyframe or i == 0) for i, (size, keyframe) in enumerate(shapes)]
     wire = _wire(sent, first_sequence=start[0], first_timestamp=start[1], mtu=mtu)
-    rest = wire[1:] + chance.sample(wire, len(wire) // 3)
-    # Displaced by at most some twenty places: what a network does. The first packet tells where the numbering starts.
-    shuffled = [wire[0]] + [packet for _, packet in sorted(enumerate(rest), key=lambda item: item[0] + chance.random() * 20)]
+    # Displaced by at most some twenty places: what a network does.
+    doubled = sorted([*enumerate(wire), *chance.sample(list(enumerate(wire)), len(wire) // 3)], key=lambda item: item[0])
+    shuffled = [packet for _, packet in sorted(doubled, key=lambda item: item[0] + chance.random() * 20)]
 
     units = _all(shuffled)
 
@@ -120,30 +120,45 @@ def _packet(sequence: int, arrival: float = 0.0) -> Packet:
 
 
 def test_a_missing_packet_is_waited_for_only_so_long() -> None:
-    reorder = Reorder(wait_s=0.3)
+    reorder = Reorder(wait_s=0.3, start_s=0)
     assert [p.sequence for p in reorder.push(_packet(1, 0.0))] == [1]
     assert reorder.push(_packet(3, 0.1)) == []
-    assert reorder.expire(0.4) == []
-    given_up = reorder.expire(0.41)
+    assert reorder.expire(0.39) == []
+    given_up = reorder.expire(0.42)
     assert [(p.sequence, p.after_loss) for p in given_up] == [(3, True)]
     assert reorder.push(_packet(2, 0.5)) == []  # too late
 
 
 def test_what_is_held_back_is_bounded() -> None:
-    reorder = Reorder(wait_s=1e9, limit=10)
+    reorder = Reorder(wait_s=1e9, limit=10, start_s=0)
     reorder.push(_packet(0))
     out = [p for i in range(2, 40) for p in reorder.push(_packet(i))]
     assert [p.sequence for p in out] == list(range(2, 40))
 
 
 def test_a_sender_that_counts_anew_is_followed_and_a_stray_packet_is_not() -> None:
-    reorder = Reorder()
+    reorder = Reorder(start_s=0)
     reorder.push(_packet(10))
     assert reorder.push(_packet(40_000)) == []
     assert [p.sequence for p in reorder.push(_packet(11))] == [11]
     assert reorder.push(_packet(30_000)) == []
     assert [(p.sequence, p.after_loss) for p in reorder.push(_packet(30_001))] == [(30_001, True)]
     assert [p.sequence for p in reorder.push(_packet(30_002))] == [30_002]
+
+
+def test_a_sender_that_counts_anew_a_little_lower_is_followed_too() -> None:
+    reorder = Reorder(start_s=0)
+    reorder.push(_packet(2_000))
+    out = [p for i in range(200) for p in reorder.push(_packet(1_000 + i))]
+    assert [p.sequence for p in out] == list(range(1_050, 1_200))
+    assert out[0].after_loss
+
+
+def test_what_overtook_the_very_first_packet_is_put_in_order() -> None:
+    reorder = Reorder(start_s=0.05)
+    held = [p for i, sequence in enumerate((3, 1, 2, 5)) for p in reorder.push(_packet(sequence, i * 0.01))]
+    assert held == []
+    assert [p.sequence for p in reorder.push(_packet(4, 0.06))] == [1, 2, 3, 4, 5]
 
 
 def test_padding_only_packets_are_no_loss() -> None:
@@ -177,7 +192,9 @@ def test_a_real_encoders_pictures_come_out_decodable() -> None:
     assert not any(unit.keyframe for unit in units[1:])
 
 
-@pytest.mark.parametrize("payload", [b"\x78", b"\x78\x00", b"\x78\x00\x09\x67", b"\x7c\x85", b"\x7c\x45xx", b"\x79ab", b"\x00a"])
+@pytest.mark.parametrize(
+    "payload", [b"\x78", b"\x78\x00", b"\x78\x00\x09\x67", b"\x7c\x85", b"\x7c\x45xx", b"\x79ab", b"\x00a"]
+)
 def test_malformed_payloads_break_their_picture_only(payload: bytes) -> None:
     good = _wire([_picture(0, 50, True)], first_sequence=0, first_timestamp=0)
     again = _wire([_picture(9, 50, True)], first_sequence=len(good) + 1, first_timestamp=6000)

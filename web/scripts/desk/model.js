@@ -91,3 +91,16 @@ export function proposedAmount(text, product) {
 export function withinGrade(risk, grade) {
   return grade !== null && Number(risk.slice(1)) <= Number(grade.slice(1));
 }
+
+/**
+ * Why a product may suit, from the rules alone: the grade that covers it, and the class that stands below its target.
+ * @param {{ risk: string, class: string }} product @param {string | null} grade @param {Bar[]} bars
+ * @returns {{ key: string, params: Record<string, any> }[]}
+ */
+export function reasons(product, grade, bars) {
+  /** @type {{ key: string, params: Record<string, any> }[]} */
+  const why = grade && withinGrade(product.risk, grade) ? [{ key: "desk.why_grade", params: { risk: product.risk, grade } }] : [];
+  const bar = bars.find((b) => b.class === product.class);
+  if (bar && bar.off < 0) why.push({ key: "desk.why_below", params: { class: { t: `class.${bar.class}` }, off: Math.round(-bar.off * 100) } });
+  return why;
+}

@@ -38,7 +38,7 @@ export function typed(minor, currency) {
  */
 export class IntentKeys {
   /** @param {Pick<Storage, "getItem"|"setItem"|"removeItem">} store @param {() => string} [make] */
-  constructor(store, make = () => crypto.randomUUID()) {
+  constructor(store, make = randomKey) {
     this.store = store;
     this.make = make;
   }
@@ -57,6 +57,11 @@ export class IntentKeys {
   answered(intent) {
     this.store.removeItem(nameOf(intent));
   }
+}
+
+// Not randomUUID: that one is missing on pages without https, where one may still watch and buy.
+function randomKey() {
+  return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 /** @param {Record<string, unknown>} intent */

@@ -23,7 +23,7 @@ export function termKey(product) {
  * @param {Product} options.product
  * @param {number} [options.amount] minor units; given and fixed by a proposal
  * @param {string} [options.proposal]
- * @param {(body: {product: string, amount: number, key: string, disclosure: {version: string}, proposal?: string}) => Promise<Order>} options.place throws Problem
+ * @param {(body: {product: string, amount: number, key: string, disclosure: {version: number}, proposal?: string}) => Promise<Order>} options.place throws Problem
  * @param {(order: Order) => void} [options.onPlaced]
  * @param {() => void} [options.onClose]
  * @param {Record<string, () => void>} [options.doors] doors answered within the page
@@ -52,7 +52,7 @@ class OrderSheet {
   confirmed = false;
   busy = false;
   blocked = "";
-  /** The confirmation on its way to the trail. @type {{version: string, done: Promise<boolean>} | null} */
+  /** The confirmation on its way to the trail. @type {{version: number, done: Promise<boolean>} | null} */
   confirmation = null;
   keys = new IntentKeys(sessionStorage);
 

@@ -7,6 +7,7 @@ import { changed, emptySnapshot, joined } from "./session_model.js";
 
 const EVENTS = ["presence", "shelf", "pinned", "order", "state", "notice"];
 const REJOIN_MS = 3000;
+const SAME_RESTART_MS = 2000;
 
 /**
  * Events (CustomEvent, `detail` as said):
@@ -22,6 +23,9 @@ export class SessionClient extends EventTarget {
     this.snapshot = emptySnapshot();
     this.connection = connect("/room");
     this.closed = false;
+    this.mediaTold = -SAME_RESTART_MS;
+    /** what one's own comments carry @type {string | null} */
+    this.authorTag = null;
     /** @type {number | undefined} */
     this.again = undefined;
     for (const event of EVENTS) this.connection.on(event, (payload) => this.#received(event, payload));
@@ -50,6 +54,7 @@ export class SessionClient extends EventTarget {
       const after = this.snapshot.seq || undefined;
       const ack = await this.connection.emit("join", after ? { session: this.id, after } : { session: this.id }, 8000);
       if (this.closed) return;
+      this.authorTag = ack.author_tag ?? this.authorTag;
       const boot = this.snapshot.mediaBoot;
       this.snapshot = joined(this.snapshot, ack);
       this.#tell("snapshot", { snapshot: this.snapshot, comments: ack.comments ?? [] });
@@ -73,14 +78,22 @@ export class SessionClient extends EventTarget {
     const boot = this.snapshot.mediaBoot;
     this.snapshot = changed(this.snapshot, event, payload);
     if (event === "notice" || event === "order") this.#tell(event, payload);
-    if (event === "notice" && payload.kind === "media_restarted") this.#tell("media", this.snapshot);
+    if (event === "notice" && payload.kind === "media_restarted") this.#mediaBack();
     if (event !== "notice") this.#tell("change", { snapshot: this.snapshot, event });
     this.#compareBoot(boot);
   }
 
   /** @param {string | null} before */
   #compareBoot(before) {
-    if (before && this.snapshot.mediaBoot && before !== this.snapshot.mediaBoot) this.#tell("media", this.snapshot);
+    if (before && this.snapshot.mediaBoot && before !== this.snapshot.mediaBoot) this.#mediaBack();
+  }
+
+  // The restart is told twice, by the state and by the notice: once is enough.
+  #mediaBack() {
+    const now = performance.now();
+    if (now - this.mediaTold < SAME_RESTART_MS) return;
+    this.mediaTold = now;
+    this.#tell("media", this.snapshot);
   }
 
   /** @param {string} event @param {Record<string, unknown>} [payload] the session is added @param {number} [timeoutMs] @returns {Promise<any>} */

@@ -1,10 +1,10 @@
 // What a page knows of a session, and how each event of `/room` changes it. Pure: old snapshot in, new snapshot out.
 
-/** @typedef {{id: string, name: string, class: "deposit"|"wealth"|"fund"|"insurance", risk: string, risk_meaning: string, term_days: number | null, rate_text: string, currency: string, minimum: number, step: number, cap: number | null, left: number | null, sale_open: boolean, pinned?: boolean, disclosure: {version: string, text: string}}} Product */
-/** @typedef {{id: string, session: string, product: {id: string, name: string, risk: string}, amount: number, currency: string, state: "placed"|"sent"|"confirmed"|"rejected"|"cancelled", placed_at: string, media_ms: number, trail_seq: number, receipt_url: string, cancellable_until: string | null}} Order */
+/** @typedef {{id: string, name: string, class: "deposit"|"wealth"|"fund"|"insurance", risk: string, risk_meaning: string, term_days: number | null, rate_text: string, currency: string, minimum: number, step: number, cap: number | null, left: number | null, sale_open: boolean, pinned?: boolean, disclosure: {version: number, text: string}}} Product */
+/** @typedef {{id: string, session: string, product: {id: string, name: string, risk: string}, amount: number, currency: string, state: "placed"|"sent"|"confirmed"|"rejected"|"cancelled", reason?: string | null, placed_at: string, media_ms: number, trail_seq: number, receipt_url: string, cancellable_until: string | null}} Order */
 /** @typedef {{id: string, at: string, media_ms: number, author: string, author_tag: string, text: string, host: boolean}} Comment */
 /** @typedef {{open: boolean, reason: string | null, sentence?: string, sentence_en?: string, sentence_zh?: string}} Sale */
-/** @typedef {{id: string, kind: "show"|"call", state: "scheduled"|"live"|"paused"|"ended"|"cancelled", title: string, started_at: string | null, ended_at: string | null, required: string[], streams: {name: string, status: string}[], sale: Sale, recording?: boolean, media_boot?: string | null, shelf: Product[], pinned: string | Product | null, me_role: string}} SessionView */
+/** @typedef {{id: string, kind: "show"|"call", state: "scheduled"|"live"|"paused"|"ended"|"cancelled", title: string, started_at: string | null, ended_at: string | null, required: string[], streams: {name: string, status: string}[], sale: Sale, recording?: boolean, media_boot?: string | null, shelf: Product[], pinned: string | Product | null, me_role: string, show?: string | null, call?: string | null, host?: {id: string, name: string}}} SessionView */
 /**
  * @typedef {object} Snapshot
  * @property {number} seq the newest sequence number seen
@@ -34,7 +34,7 @@ export function joined(before, ack) {
 /** Whether every required stream is being recorded, from its status. @param {SessionView} session */
 function recorded(session) {
   const status = new Map(session.streams.map((stream) => [stream.name, stream.status]));
-  return session.state === "live" && session.required.every((name) => status.get(name) === "recording" || status.get(name) === "live");
+  return session.state === "live" && session.required.every((name) => status.get(name) === "publishing");
 }
 
 /** @param {Order[]} orders @param {Order} order @returns {Order[]} */

@@ -1,0 +1,100 @@
+"""The media process's composition root: transports, forwarding, recorder, and the internal API web reaches it by."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+
+import structlog
+from aiohttp import web
+from prometheus_client import REGISTRY
+
+from app.process import attend
+from app.settings import Settings, SettingsError
+from app.telemetry import LoopLag
+from core.clock import SystemClock
+from recording.archive import FolderArchive
+from recording.recorder import Recorder
+from stream.feed import Feed
+from stream.hub import Hub
+from stream.metrics import MediaMetrics
+from stream.routes import internal_app
+from stream.settings import MediaSettings
+
+log = structlog.get_logger()
+
+
+async def run_media(settings: Settings, stopping: asyncio.Event) -> int:
+    """Serves until `stopping`; answers the exit code. What a killed predecessor left on disk is announced first."""
+    clock = SystemClock()
+    metrics = MediaMetrics(REGISTRY)
+    feed = await asyncio.to_thread(_open_feed, settings, metrics)
+    recorder = Recorder(_archive(settings), feed, clock)
+    recovered = await asyncio.to_thread(recorder.recover)
+    if recovered:
+        log.warning("fragments of a killed process were announced", count=recovered)
+    recorder.start()
+    hub = Hub(
+        _media_settings(settings), feed, clock, metrics,
+        sink_factory=recorder.sink_factory, flush=lambda _session: recorder.flush(),
+    )  # fmt: skip
+    runner = web.AppRunner(internal_app(hub, feed, settings.media_secret), access_log=None)
+    try:
+        await hub.start()
+        await runner.setup()
+        await _listen(runner, settings)
+        log.info("media process ready", udp_port=hub.port)
+        return await attend(stopping, {"recorder": recorder.run(), "lag": LoopLag(REGISTRY).run()})
+    finally:
+        await hub.stop()
+        await recorder.stop()
+        await runner.cleanup()
+        await asyncio.to_thread(feed.close)
+
+
+def recover_archive(settings: Settings, *, dry_run: bool) -> int:
+    """`tellercast recover`: announces unannounced fragments, or only names them. The media process must not run."""
+    archive = _archive(settings)
+    if dry_run:
+        for path in archive.unannounced():
+            print(path)
+        return 0
+    feed = _open_feed(settings, MediaMetrics(REGISTRY))
+    try:
+        count = Recorder(archive, feed, SystemClock()).recover()
+    finally:
+        feed.close()
+    print(f"{count} fragments announced; the web process enters them in their trails.")
+    return 0
+
+
+def _open_feed(settings: Settings, metrics: MediaMetrics) -> Feed:
+    return Feed(settings.data_dir / "feed.jsonl", SystemClock(), on_write_failure=metrics.feed_write_failures.inc)
+
+
+def _archive(settings: Settings) -> FolderArchive:
+    settings.archive_root.mkdir(parents=True, exist_ok=True)
+    return FolderArchive(settings.archive_root, settings.archive_free_floor_mb * 1024 * 1024)
+
+
+def _media_settings(settings: Settings) -> MediaSettings:
+    public = tuple(part.strip() for part in settings.public_address.split(",") if part.strip())
+    return MediaSettings(bind_host=settings.media_udp_host, port=settings.media_udp_port, public_addresses=public)
+
+
+async def _listen(runner: web.AppRunner, settings: Settings) -> None:
+    if settings.media_listen:
+        host, _, port = settings.media_listen.rpartition(":")
+        if not host or not port.isdigit():
+            raise SettingsError(f"TELLERCAST_MEDIA_LISTEN is {settings.media_listen!r}; host:port is wanted")
+        if not settings.media_secret:
+            raise SettingsError("TELLERCAST_MEDIA_LISTEN opens a port: TELLERCAST_MEDIA_SECRET must be set")
+        await web.TCPSite(runner, host, int(port)).start()
+        return
+    path = settings.media_socket
+    path.unlink(missing_ok=True)  # left by a killed predecessor
+    old = os.umask(0o177)  # for its owner alone
+    try:
+        await web.UnixSite(runner, str(path)).start()
+    finally:
+        os.umask(old)

@@ -1,0 +1,243 @@
+"""The web process's composition root: everything is made here, by hand, and handed down."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+import aiohttp
+import msgspec
+import socketio
+import structlog
+from aiohttp import web
+from prometheus_client import REGISTRY
+
+from app import accounts, openapi, pages
+from app.demo import seed
+from app.identity import Identity
+from app.keys import signing_keys
+from app.middleware import IDENTITY, add_headers, outermost
+from app.permissions import may_emit
+from app.problems import PROBLEMS
+from app.process import attend
+from app.reactions import Reactions
+from app.review import copies_folder, open_review
+from app.routing import add_routes
+from app.settings import Settings, secret_file
+from app.telemetry import LoopLag, metrics_response
+from commerce import routes as commerce_routes
+from commerce.customers import CUSTOMERS, Customers
+from commerce.orders import ORDERS, OrderDesk
+from commerce.outbox import Outbox
+from commerce.routes import SHOP, Shop
+from commerce.sale import SaleMonitor
+from commerce.sandbox_core import PATH as SANDBOX_PATH
+from commerce.sandbox_core import SandboxCore
+from compliance import routes as compliance_routes
+from compliance.desk import COMPLIANCE
+from core.clock import Clock, SystemClock
+from core.database import Database
+from core.http import Route
+from recording.closing import Closer
+from recording.derived import Copies
+from recording.intake import Intake
+from recording.playable import make_playable
+from recording.poster import make_poster
+from recording.trail import Trail
+from rooms import access
+from rooms import routes as rooms_routes
+from rooms.attendance import Attendance
+from rooms.desks import ROOMS, open_rooms
+from rooms.dispatch import socket_server
+from rooms.door import RoomDoor
+from rooms.fanout import Fanout
+from stream import whip
+from stream.client import MEDIA_CLIENT, MediaClient
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Web:
+    """The application, and the works that have to run beside it."""
+
+    application: web.Application
+    works: dict[str, Coroutine[Any, Any, object]]
+    fanout: Fanout
+
+
+def all_routes(*, demo: bool) -> list[Route]:
+    """Every documented route there is."""
+    return [
+        *accounts.routes(demo=demo),
+        *rooms_routes.routes(),
+        *whip.routes(),
+        *commerce_routes.routes(),
+        *compliance_routes.routes(),
+    ]
+
+
+async def run_web(settings: Settings, stopping: asyncio.Event) -> int:
+    """Serves until `stopping`; answers the exit code."""
+    async with open_web(settings) as built:
+        runner = web.AppRunner(built.application, access_log=None, shutdown_timeout=5)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, settings.http_host, settings.http_port, backlog=1024).start()
+            log.info("web process ready", url=settings.base_url)
+            return await attend(stopping, built.works)
+        finally:
+            await runner.cleanup()
+
+
+@asynccontextmanager
+async def open_web(settings: Settings, clock: Clock | None = None) -> AsyncIterator[Web]:
+    """The whole web side over its database and its media process, both given by the settings."""
+    clock = clock or SystemClock()
+    async with AsyncExitStack() as stack:
+        db = Database(settings.resolved_database_url)
+        stack.push_async_callback(db.close)
+        media = MediaClient(settings.media_url or str(settings.media_socket), settings.media_secret)
+        stack.push_async_callback(media.close)
+        http = await stack.enter_async_context(aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=15)))
+        core = await _core(stack, settings, clock)
+        if settings.demo:
+            await seed(db, clock)
+        yield _assemble(settings, clock, db, media, http, core)
+
+
+@dataclass(frozen=True, slots=True)
+class _Core:
+    """Where orders are delivered to; empty `url` for nowhere."""
+
+    url: str
+    secret: bytes
+
+
+async def _core(stack: AsyncExitStack, settings: Settings, clock: Clock) -> _Core:
+    if settings.core_url:
+        return _Core(settings.core_url, settings.core_secret.encode())
+    if not settings.demo:
+        log.warning("TELLERCAST_CORE_URL is not set: orders are taken and kept, but told to no core system")
+        return _Core("", b"")
+    secret = _derived(settings, "sandbox-core")
+    runner = web.AppRunner(SandboxCore(secret, clock).app(), access_log=None)
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    return _Core(f"http://127.0.0.1:{runner.addresses[0][1]}{SANDBOX_PATH}", secret)
+
+
+def _assemble(
+    settings: Settings, clock: Clock, db: Database, media: MediaClient, http: aiohttp.ClientSession, core: _Core
+) -> Web:
+    trail = Trail(clock)
+    identity = Identity(_derived(settings, "identity"), secure_cookie=settings.base_url.startswith("https:"))
+    sio = socket_server(client_manager=_manager(settings))
+    attendance = Attendance()
+    fanout = Fanout(sio, db, trail, clock, attendance)
+    reactions = Reactions(fanout)
+    reactions.sale = sale = SaleMonitor(db, trail, clock, reactions.sale_changed)
+    outbox = Outbox(db, trail, clock, http, core.url, core.secret, on_change=fanout.order_changed) if core.url else None
+    orders = OrderDesk(db, trail, clock, sale, on_change=fanout.order_changed, wake=outbox.wake if outbox is not None else None)
+    rooms = open_rooms(
+        sio, fanout, db=db, trail=trail, clock=clock, attendance=attendance, media=media, sale=sale, orders=orders,
+        identify=identity.from_socket, may=may_emit, secret=_derived(settings, "author-tags"),
+    )  # fmt: skip
+    review = open_review(settings, db, trail, clock)
+    closer = Closer(
+        db, trail, clock, signing_keys(settings), on_finding=review.screening.on_finding,
+        on_change=reactions.session_settled, silence_s=settings.seal_wait_s,
+    )  # fmt: skip
+    copies = Copies(
+        db, clock, archive=settings.archive_root, folder=copies_folder(settings), make_playable=make_playable,
+        make_poster=make_poster, on_change=reactions.session_settled,
+    )  # fmt: skip
+    intake = Intake(db, trail, clock, media, reactions.recording_changed)
+    reactions.wake_closer, reactions.wake_copies = closer.wake, copies.wake
+    reactions.wake_screening = review.screening.wake
+
+    application = web.Application(middlewares=[outermost], client_max_size=1024 * 1024)
+    application.on_response_prepare.append(add_headers)
+    application[IDENTITY] = identity
+    application[CUSTOMERS] = Customers(db, clock)
+    application[ORDERS] = orders
+    application[SHOP] = Shop(db, trail, clock, orders, access.enter)
+    application[ROOMS] = rooms
+    application[MEDIA_CLIENT] = media
+    application[whip.MEDIA_DOOR] = RoomDoor(db, trail)
+    application[whip.WHIP_SETTINGS] = whip.WhipSettings(_derived(settings, "whip"), _ice_servers(settings))
+    application[COMPLIANCE] = review
+    sio.attach(application)
+    add_routes(application, all_routes(demo=settings.demo))
+    _add_operations(application, settings, db, intake)
+    pages.add_pages(application, PROBLEMS)
+    works: dict[str, Coroutine[Any, Any, object]] = {
+        "rooms": rooms.run(),
+        "sale": sale.run(),
+        "intake": intake.run(),
+        "closer": closer.run(),
+        "copies": copies.run(),
+        "lag": LoopLag(REGISTRY).run(),
+        "screening": review.screening.run(),
+        "evidence": review.evidence.run(),
+    }
+    if outbox is not None:
+        works["outbox"] = outbox.run()
+    return Web(application, works, fanout)
+
+
+def _add_operations(application: web.Application, settings: Settings, db: Database, intake: Intake) -> None:
+    """Health, readiness, metrics, and the document of all routes."""
+    described = msgspec.json.encode(openapi.document(all_routes(demo=settings.demo), version("tellercast")))
+
+    async def healthz(_request: web.Request) -> web.Response:
+        return web.json_response({"status": "alive"})
+
+    async def readyz(_request: web.Request) -> web.Response:
+        parts = {"database": await _answers(db), "media": intake.connected}
+        return web.json_response({"ready": all(parts.values()), **parts}, status=200 if all(parts.values()) else 503)
+
+    async def metrics(request: web.Request) -> web.Response:
+        return metrics_response(request, REGISTRY, settings.metrics_token)
+
+    async def openapi_json(_request: web.Request) -> web.Response:
+        return web.Response(body=described, content_type="application/json")
+
+    application.router.add_get("/healthz", healthz)
+    application.router.add_get("/readyz", readyz)
+    application.router.add_get("/metrics", metrics)
+    application.router.add_get("/api/openapi.json", openapi_json)
+
+
+async def _answers(db: Database) -> bool:
+    try:
+        async with asyncio.timeout(2), db.read() as tx:
+            await tx.exec_driver_sql("SELECT 1")
+    except Exception:
+        log.exception("the database does not answer")
+        return False
+    return True
+
+
+def _manager(settings: Settings) -> socketio.AsyncManager | None:
+    if not settings.redis_url:
+        return None
+    # redis-py's own socket_timeout would end the listener after each quiet spell.
+    return socketio.AsyncRedisManager(settings.redis_url, redis_options={"socket_timeout": None})
+
+
+def _ice_servers(settings: Settings) -> tuple[whip.IceServer, ...]:
+    return tuple(whip.IceServer(url.strip()) for url in settings.ice_servers.split(",") if url.strip())
+
+
+def _derived(settings: Settings, purpose: str) -> bytes:
+    """A key of its own for each purpose, from the installation's one secret."""
+    return hmac.digest(secret_file(settings.data_dir / "secret"), f"tellercast/{purpose}".encode(), hashlib.sha256)

@@ -1,0 +1,164 @@
+"""HTTP of products, assessments, disclosures and orders. Handlers translate; `Shop` holds what they need."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import msgspec
+from aiohttp import web
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from commerce import assessments, catalogue, disclosing, errors, order_book, wire
+from commerce.orders import OrderDesk
+from core.clock import Clock
+from core.database import Database
+from core.errors import FORBIDDEN, NOT_FOUND, Problem
+from core.http import Route, lang, person
+from core.identity import Person
+from recording.trail import Trail
+
+# Raises Refused when this person has no place in this session; rooms knows who is in a call.
+Enter = Callable[[AsyncConnection, Person, str], Awaitable[object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Shop:
+    """The collaborators of this package's handlers."""
+
+    db: Database
+    trail: Trail
+    clock: Clock
+    desk: OrderDesk
+    enter: Enter
+
+
+SHOP = web.AppKey("shop", Shop)
+
+_GATE: tuple[Problem, ...] = (
+    errors.SESSION_NOT_LIVE,
+    errors.SALE_CLOSED,
+    errors.PROPOSAL_MISSING,
+    errors.IDENTITY_MISSING,
+    errors.PRODUCT_NOT_ON_SHELF,
+    errors.PRODUCT_SALE_CLOSED,
+    errors.ASSESSMENT_MISSING,
+    errors.ASSESSMENT_EXPIRED,
+    errors.RISK_TOO_HIGH,
+    errors.DISCLOSURE_MISSING,
+    errors.DISCLOSURE_OUTDATED,
+    errors.BELOW_MINIMUM,
+    errors.OFF_STEP,
+    errors.OUT_OF_STOCK,
+    errors.CAP_EXCEEDED,
+    errors.ELDER_NEEDS_CALL,
+    errors.EXPLANATION_MISSING,
+    errors.RISK_REVIEW,
+    errors.IDEMPOTENCY_CONFLICT,
+    errors.DESK_BUSY,
+    NOT_FOUND,
+    FORBIDDEN,
+)
+
+
+def routes() -> list[Route]:
+    """Every way into commerce over HTTP."""
+    told = (errors.SESSION_NOT_LIVE, errors.PRODUCT_NOT_ON_SHELF, NOT_FOUND, FORBIDDEN)
+    cancelling = (errors.COOLING_OFF_OVER, errors.NOT_CANCELLABLE, errors.DESK_BUSY, NOT_FOUND)
+    assessing = (errors.ANSWERS_INCOMPLETE, errors.ASSESSMENT_LIMIT, errors.IDENTITY_MISSING, FORBIDDEN)
+    take, asked = wire.Answers, wire.Questionnaire
+    return [
+        Route("GET", "/api/products", list_products, "All products", gives=wire.Products),
+        Route("GET", "/api/products/{product}", get_product, "One product", gives=wire.Product, problems=(NOT_FOUND,)),
+        Route("GET", "/api/assessments", ask, "The questionnaire and the current grade", gives=asked, problems=(FORBIDDEN,)),
+        Route("POST", "/api/assessments", assess, "Fill in the questionnaire", take, wire.Assessment, 201, assessing),
+        Route(
+            "POST",
+            "/api/sessions/{session}/disclosures",
+            confirm_disclosure,
+            "Confirm a product's disclosure in a session",
+            takes=wire.ConfirmDisclosure,
+            status=204,
+            problems=(errors.DISCLOSURE_OUTDATED, *told),
+        ),
+        Route(
+            "POST",
+            "/api/sessions/{session}/explanations",
+            explain_risk,
+            "The call's adviser has explained a product's risks to a customer of 65 or over",
+            takes=wire.ExplainRisk,
+            status=204,
+            problems=told,
+        ),
+        Route("POST", "/api/orders", place_order, "Place an order; 200 when the key was used before", wire.PlaceOrder,
+              wire.Order, 201, _GATE),
+        Route("GET", "/api/orders", list_orders, "One's own orders, newest first", gives=wire.Orders),
+        Route("GET", "/api/orders/{order}", get_order, "One of one's own orders", gives=wire.Order, problems=(NOT_FOUND,)),
+        Route("POST", "/api/orders/{order}/cancel", cancel_order, "Cancel within the cooling-off time", gives=wire.Order,
+              problems=cancelling),
+    ]  # fmt: skip
+
+
+async def list_products(request: web.Request) -> wire.Products:
+    shop = request.app[SHOP]
+    async with shop.db.read() as tx:
+        found = await catalogue.all_products(tx)
+    now = shop.clock.now()
+    return wire.Products([product.view(now, lang(request)) for product in found])
+
+
+async def get_product(request: web.Request) -> wire.Product:
+    shop = request.app[SHOP]
+    async with shop.db.read() as tx:
+        product = await catalogue.get(tx, request.match_info["product"])
+    return product.view(shop.clock.now(), lang(request))
+
+
+async def ask(request: web.Request) -> wire.Questionnaire:
+    shop = request.app[SHOP]
+    async with shop.db.read() as tx:
+        return await assessments.overview(tx, shop.clock, person(request), lang(request))
+
+
+async def assess(request: web.Request, body: wire.Answers) -> wire.Assessment:
+    shop = request.app[SHOP]
+    async with shop.db.write() as tx:
+        return await assessments.take(tx, shop.clock, person(request), body, lang(request))
+
+
+async def confirm_disclosure(request: web.Request, body: wire.ConfirmDisclosure) -> None:
+    shop, customer, session = request.app[SHOP], person(request), request.match_info["session"]
+    async with shop.db.write() as tx:
+        await shop.enter(tx, customer, session)
+        await disclosing.confirm(tx, shop.trail, shop.clock, customer, session, body.product, body.version)
+
+
+async def explain_risk(request: web.Request, body: wire.ExplainRisk) -> None:
+    shop, adviser, session = request.app[SHOP], person(request), request.match_info["session"]
+    async with shop.db.write() as tx:
+        await shop.enter(tx, adviser, session)
+        await disclosing.explain(tx, shop.trail, shop.clock, adviser, session, body.customer, body.product)
+
+
+async def place_order(request: web.Request, body: wire.PlaceOrder) -> web.Response:
+    """Orders over HTTP are a show's; a call's come through the desk, which knows the proposal."""
+    placed = await request.app[SHOP].desk.place(person(request), body, lang=lang(request))
+    answer = msgspec.json.encode(placed.order)
+    return web.Response(body=answer, status=201 if placed.created else 200, content_type="application/json")
+
+
+async def list_orders(request: web.Request) -> wire.Orders:
+    async with request.app[SHOP].db.read() as tx:
+        found = await order_book.of_customer(tx, person(request).id)
+    return wire.Orders([order.view(lang(request)) for order in found])
+
+
+async def get_order(request: web.Request) -> wire.Order:
+    async with request.app[SHOP].db.read() as tx:
+        order = await order_book.get(tx, request.match_info["order"], customer_id=person(request).id)
+    return order.view(lang(request))
+
+
+async def cancel_order(request: web.Request) -> wire.Order:
+    change = await request.app[SHOP].desk.cancel(person(request), request.match_info["order"])
+    return change.order.view(lang(request))

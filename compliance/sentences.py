@@ -1,0 +1,95 @@
+"""Each kind of entry as one line for a reader, in both languages. Pure: data and resolved texts in, a sentence out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from compliance.index_page import clock_text
+from core.money import Money
+from recording import kinds
+
+ERASED: Final = ("[erased]", "[已删除]")
+
+_SENTENCES: Final[dict[str, tuple[str, str]]] = {
+    kinds.SESSION_STARTED: ("Went live", "开播"),
+    kinds.SESSION_PAUSED: ("Paused", "暂停"),
+    kinds.SESSION_RESUMED: ("Went on", "继续"),
+    kinds.SESSION_ENDED: ("Ended", "结束"),
+    kinds.CALL_REQUESTED: ("{customer} asked for an adviser: {topic}", "{customer} 请求通话:{topic}"),
+    kinds.CALL_ACCEPTED: ("{actor} took the call", "{actor} 接听"),
+    kinds.CALL_TRANSFERRED: ("Transferred to {to}", "转接至 {to}"),
+    kinds.CALL_ENDED: ("The call ended: {reason}", "通话结束:{reason}"),
+    kinds.CALL_LISTENED: ("{actor} listened in", "{actor} 旁听"),
+    kinds.PUBLISHER_JOINED: ("{stream}: began to send", "{stream}:开始推流"),
+    kinds.PUBLISHER_LOST: ("{stream}: lost ({reason})", "{stream}:中断({reason})"),
+    kinds.PUBLISHER_LEFT: ("{stream}: stopped", "{stream}:停止推流"),
+    kinds.FRAGMENT: ("{stream}: recorded {span}", "{stream}:已录制 {span}"),
+    kinds.COMMENT: ("{author}: {text}", "{author}:{text}"),
+    kinds.COMMENT_REMOVED: ("A comment was taken down", "撤下一条评论"),
+    kinds.SHELF_CHANGED: ("The shelf changed", "货架更新"),
+    kinds.PRODUCT_PINNED: ("Explaining {product}", "正在讲解 {product}"),
+    kinds.PRODUCT_UNPINNED: ("No longer explaining {product}", "结束讲解 {product}"),
+    kinds.DISCLOSURE_CONFIRMED: (
+        "{customer} confirmed the disclosure of {product}, version {version}",
+        "{customer} 确认 {product} 的风险揭示(第 {version} 版)",
+    ),
+    kinds.RISK_EXPLAINED: ("{actor} explained the risks of {product}", "{actor} 说明 {product} 的风险"),
+    kinds.CONSENT_GIVEN: ("{customer} agreed to be recorded", "{customer} 同意录制"),
+    kinds.SALE_OPENED: ("Sale open", "开放购买"),
+    kinds.SALE_CLOSED: ("Sale closed: {reason}", "暂停购买:{reason}"),
+    kinds.PROPOSAL_MADE: ("Proposed {money} of {product}", "建议购买 {product} {money}"),
+    kinds.PROPOSAL_CONFIRMED: ("{customer} agreed to the proposal", "{customer} 同意建议"),
+    kinds.ORDER_PLACED: ("{customer} ordered {money} of {product}", "{customer} 购买 {product} {money}"),
+    kinds.ORDER_REFUSED: ("An order of {product} was refused: {code}", "拒绝购买 {product}:{code}"),
+    kinds.ORDER_CANCELLED: ("{customer} cancelled the order {order}", "{customer} 撤销订单 {order}"),
+    kinds.ORDER_SENT: ("Order {order} went to the core system", "订单 {order} 已提交核心系统"),
+    kinds.ORDER_CONFIRMED: ("Order {order} was confirmed", "订单 {order} 已确认"),
+    kinds.ORDER_REJECTED: ("Order {order} was rejected: {reason}", "订单 {order} 被拒:{reason}"),
+    kinds.ORDER_UNCOVERED: ("Order {order} was not recorded", "订单 {order} 的时刻未被录制"),
+    kinds.GAP: ("{stream}: not recorded {span} ({reason})", "{stream}:{span} 未录制({reason})"),
+    kinds.RECORDING_FAILED: ("Recording failed: {reason}", "录制失败:{reason}"),
+    kinds.RECORDING_RECOVERED: ("Recording works again", "录制恢复"),
+    kinds.VIEWED: ("{actor} looked: {what}", "{actor} 查看:{what}"),
+    kinds.SEARCHED: ("{actor} searched", "{actor} 检索"),
+    kinds.VERIFIED: ("{actor} verified the record: {findings} faults", "{actor} 校验记录:{findings} 处问题"),
+    kinds.EXPORTED: ("{actor} exported evidence: {reason}", "{actor} 导出证据:{reason}"),
+    kinds.CASE_OPENED: ("{actor} opened a case: {reason}", "{actor} 立案:{reason}"),
+    kinds.CASE_CLAIMED: ("{actor} took the case", "{actor} 领取案件"),
+    kinds.CASE_RELEASED: ("{actor} put the case back", "{actor} 释放案件"),
+    kinds.CASE_DECIDED: ("{actor} decided: {verdict}. {note}", "{actor} 作出结论:{verdict}。{note}"),
+    kinds.CASE_CONFIRMED: ("{actor} confirmed: {verdict}", "{actor} 复核确认:{verdict}"),
+    kinds.CASE_CLOSED: ("The case is closed: {verdict}", "结案:{verdict}"),
+    kinds.CASE_REOPENED: ("{actor} reopened the case: {reason}", "{actor} 重新立案:{reason}"),
+}
+
+
+class _Words(dict[str, str]):
+    def __missing__(self, name: str) -> str:
+        return "–"
+
+
+def sentence(kind: str, actor: str, data: Mapping[str, Any], erased: frozenset[str], lang: str) -> str:
+    """The line for one entry. `data` has its personal texts in place; those in `erased` are shown as such."""
+    zh = lang == "zh"
+    words = _Words(actor=actor)
+    for name, value in data.items():
+        if isinstance(value, str | int) and not isinstance(value, bool):
+            words[name] = str(value)
+    for name in erased:
+        words[name] = ERASED[zh]
+    words["money"] = _money(data)
+    start, end = data.get("from_ms", data.get("start_ms")), data.get("to_ms", data.get("end_ms"))
+    words["span"] = f"{clock_text(start)}–{clock_text(end)}"
+    found = _SENTENCES.get(kind)
+    return found[zh].format_map(words) if found is not None else kind
+
+
+def _money(data: Mapping[str, Any]) -> str:
+    amount, currency = data.get("amount"), data.get("currency")
+    if not isinstance(amount, int):
+        return "–"
+    try:
+        return str(Money(amount, str(currency)))
+    except ValueError:
+        return str(amount)

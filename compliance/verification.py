@@ -1,0 +1,114 @@
+"""The verifier's own examination, run over the database and the archive of this installation."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import select
+
+from compliance.examination import Examination
+from compliance.findings import Report
+from compliance.record import FragmentRef
+from core.clock import Clock
+from core.database import Database
+from core.errors import Refused
+from recording import register, sessions
+from recording.errors import RECORDING_NOT_READY
+from recording.keys import SigningKeys
+from recording.note import VerifierKey
+from recording.register import Seal
+from recording.tables import fragments, trail_entries
+from recording.trail import PAGE, Trail
+
+TIMEOUT_S: Final = 600.0
+_BLOCK: Final = 1 << 20
+
+
+class Verification:
+    """Verifies sealed sessions in place, one at a time: it reads every byte of the recording."""
+
+    def __init__(self, db: Database, trail: Trail, clock: Clock, keys: SigningKeys, archive_root: Path) -> None:
+        self._db = db
+        self._trail = trail
+        self._clock = clock
+        self._keys = keys
+        self._archive = archive_root
+        self._turn = asyncio.Lock()
+
+    async def verify_session(self, session_id: str) -> Report:
+        """Raises Refused(NOT_FOUND), Refused(RECORDING_NOT_READY) while unsealed, TimeoutError after `TIMEOUT_S`."""
+        async with asyncio.timeout(TIMEOUT_S), self._turn:
+            async with self._db.read() as tx:
+                session = await sessions.get(tx, session_id)
+                seal = await register.seal_of(tx, session_id)
+            if seal is None or session.sealed_at is None:
+                raise Refused(RECORDING_NOT_READY)
+            keys = await asyncio.to_thread(self._keys.public)
+            exam = Examination()
+            exam.take_seal(seal.checkpoint, keys, trusted=True)
+            await self._entries(exam, session_id)
+            await self._texts(exam, session_id)
+            await self._fragments(exam, session_id)
+            await self._register(exam, seal, keys)
+            # The texts of disclosures are no part of the recording's own tables; the bundle carries and proves them.
+            return await asyncio.to_thread(exam.report, session_id, disclosures=False)
+
+    async def _entries(self, exam: Examination, session_id: str) -> None:
+        # Not through the trail: what stands there is not believed, not even that it can be read.
+        columns = (trail_entries.c.seq, trail_entries.c.body, trail_entries.c.hash)
+        query = select(*columns).where(trail_entries.c.session_id == session_id).order_by(trail_entries.c.seq).limit(PAGE)
+        after = 0
+        while True:
+            async with self._db.read() as tx:
+                page = (await tx.execute(query.where(trail_entries.c.seq > after))).all()
+            for _seq, body, stored in page:
+                exam.take_sealed_hash(stored)
+                exam.take_entry(body.encode())
+            if len(page) < PAGE:
+                break
+            after = page[-1][0]
+        await asyncio.to_thread(exam.end_entries)
+
+    async def _texts(self, exam: Examination, session_id: str) -> None:
+        for first in range(1, exam.entries + 1, PAGE):
+            async with self._db.read() as tx:
+                opened = await self._trail.openings(tx, session_id, first, first + PAGE - 1)
+            for (seq, field), (salt, text) in sorted(opened.items()):
+                exam.take_text(seq, field, salt, text)
+
+    async def _fragments(self, exam: Examination, session_id: str) -> None:
+        query = select(fragments.c.path, fragments.c.sha256).where(fragments.c.session_id == session_id)
+        async with self._db.read() as tx:
+            stored = {row.path: row.sha256 for row in await tx.execute(query)}
+        for ref in exam.record.fragments:
+            if (known := stored.get(ref.path)) != ref.sha256:
+                exam.findings.add("stored_differs", ref.where, stored=known, said=ref.sha256)
+            exam.take_fragment(ref, *await asyncio.to_thread(self._digest, ref))
+
+    def _digest(self, ref: FragmentRef) -> tuple[int | None, str | None]:
+        path = self._archive / ref.path
+        if not path.resolve().is_relative_to(self._archive.resolve()):
+            return None, None
+        size, digest = 0, sha256()
+        try:
+            with path.open("rb") as file:
+                while block := file.read(_BLOCK):
+                    size += len(block)
+                    digest.update(block)
+        except OSError:
+            return None, None
+        return size, digest.hexdigest()
+
+    async def _register(self, exam: Examination, seal: Seal, keys: Sequence[VerifierKey]) -> None:
+        notes: list[str] = []
+        while len(notes) < seal.number:
+            async with self._db.read() as tx:
+                page = await register.read(tx, len(notes), min(register.PAGE, seal.number - len(notes)))
+            if not page:
+                break
+            notes += [item.checkpoint for item in page]
+        await asyncio.to_thread(exam.take_register, notes, keys)

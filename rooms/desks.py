@@ -1,0 +1,110 @@
+"""All of rooms, put together: what the composition root builds, what the routes find, and what runs beside the requests."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+import socketio
+import structlog
+from aiohttp import web
+
+from commerce.orders import OrderDesk
+from core.clock import Clock
+from core.database import Database
+from recording.trail import Trail
+from rooms.attendance import Attendance
+from rooms.calls import CallDesk
+from rooms.closing import Media, SaleChecks
+from rooms.comments import AuthorTags, CommentDesk
+from rooms.dispatch import Identify, May
+from rooms.fanout import Fanout
+from rooms.namespace import DeskNamespace, RoomNamespace
+from rooms.presence import Presence
+from rooms.proposals import ProposalDesk
+from rooms.shows import ShowDesk
+
+log = structlog.get_logger()
+
+SWEEP_EVERY_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Rooms:
+    """The desks of rooms. `run` must run as long as the application does."""
+
+    db: Database
+    trail: Trail
+    clock: Clock
+    attendance: Attendance
+    fanout: Fanout
+    presence: Presence
+    comments: CommentDesk
+    shows: ShowDesk
+    calls: CallDesk
+    proposals: ProposalDesk
+
+    async def run(self) -> None:
+        """Ticks of comments, presence and shelves, and the sweep of the waiting line, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.comments.run())
+            group.create_task(self.presence.run())
+            group.create_task(self.fanout.run())
+            group.create_task(self._sweep())
+
+    async def _sweep(self) -> None:
+        while True:
+            try:
+                await self.calls.sweep()
+            except Exception:  # places are kept in the database; the next sweep is another chance
+                log.exception("the waiting line could not be swept")
+            await asyncio.sleep(SWEEP_EVERY_S)
+
+
+ROOMS = web.AppKey("rooms", Rooms)
+
+
+def open_rooms(
+    sio: socketio.AsyncServer,
+    fanout: Fanout,
+    *,
+    db: Database,
+    trail: Trail,
+    clock: Clock,
+    attendance: Attendance,
+    media: Media,
+    sale: SaleChecks,
+    orders: OrderDesk,
+    identify: Identify,
+    may: May,
+    secret: bytes,
+) -> Rooms:
+    """Build the desks and register both namespaces with `sio`.
+
+    `fanout` is made first, because the order desk and the sale monitor tell it of changes. `secret` makes author tags and must
+    be the same on every web process and after a restart.
+    """
+    tags = AuthorTags(secret)
+    presence = Presence(db, fanout.presence)
+    comments = CommentDesk(db, trail, clock, tags, fanout.comments)
+    calls = CallDesk(db, trail, clock, media, sale, attendance, fanout)
+    proposals = ProposalDesk(db, trail, clock, orders, fanout)
+    shows = ShowDesk(db, trail, clock, media, sale, presence, fanout)
+    room = RoomNamespace(
+        identify,
+        may,
+        db=db,
+        trail=trail,
+        clock=clock,
+        comments=comments,
+        tags=tags,
+        presence=presence,
+        orders=orders,
+        fanout=fanout,
+    )
+    desk = DeskNamespace(
+        identify, may, db=db, clock=clock, calls=calls, proposals=proposals, attendance=attendance, fanout=fanout
+    )
+    sio.register_namespace(room)
+    sio.register_namespace(desk)
+    return Rooms(db, trail, clock, attendance, fanout, presence, comments, shows, calls, proposals)

@@ -1,0 +1,234 @@
+"""The two Socket.IO namespaces: `/room` for everybody in a session, `/desk` for calls. Handlers translate; use cases act."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from commerce import order_book, tally
+from commerce.order_book import OrderRecord
+from commerce.orders import OrderDesk
+from commerce.wire import PlaceOrder
+from core.clock import Clock
+from core.database import Database
+from core.errors import Refused
+from core.identity import Person, Role
+from recording.trail import Trail
+from rooms import access, call_view, comments, session_view
+from rooms.access import Access
+from rooms.attendance import Attendance
+from rooms.call_wire import CallRef, Confirm, Propose, RequestCall, SetAvailable, Transfer
+from rooms.calls import CallDesk
+from rooms.comments import AuthorTags, CommentDesk
+from rooms.dispatch import Event, Identify, May, Namespace, Socket
+from rooms.errors import TOO_MANY_JOINED
+from rooms.fanout import DESK, ROOM, Fanout, desks_room, person_room, session_room
+from rooms.presence import Presence
+from rooms.proposals import ProposalDesk
+from rooms.wire import Join, Joined, Leave, Say
+
+# One browser tab watches one session; a few more are a program.
+JOINED_MAX = 5
+
+
+class RoomNamespace(Namespace):
+    """`/room`: join, comment, order, leave."""
+
+    def __init__(
+        self,
+        identify: Identify,
+        may: May,
+        *,
+        db: Database,
+        trail: Trail,
+        clock: Clock,
+        comments: CommentDesk,
+        tags: AuthorTags,
+        presence: Presence,
+        orders: OrderDesk,
+        fanout: Fanout,
+    ) -> None:
+        super().__init__(ROOM, identify, may, clock)
+        self._fanout = fanout
+        self._db, self._trail, self._tags = db, trail, tags
+        self._comments, self._presence, self._orders = comments, presence, orders
+        self._hosting: dict[tuple[str, str], bool] = {}  # (sid, session): whether comments are the host's
+        self.events: Mapping[str, Event] = {
+            "join": Event(Join, self._join),
+            "comment": Event(Say, self._comment),
+            "order": Event(PlaceOrder, self._order),
+            "leave": Event(Leave, self._leave),
+        }
+
+    async def entered(self, socket: Socket) -> None:
+        await self.enter_room(socket.sid, person_room(socket.person.id, socket.lang))
+
+    async def left(self, socket: Socket) -> None:
+        for session_id in list(socket.sessions):
+            self._forget(socket, session_id)
+
+    async def _join(self, socket: Socket, body: Join) -> Mapping[str, Any]:
+        if len(socket.sessions) >= JOINED_MAX and body.session not in socket.sessions:
+            raise Refused(TOO_MANY_JOINED, max=JOINED_MAX)
+        async with self._db.read() as tx:
+            place = await access.enter(tx, socket.person, body.session)
+        # Into the room before the snapshot is read: what happens in between comes twice, with its seq, and never not at all.
+        await self.enter_room(socket.sid, session_room(body.session))
+        await self.enter_room(socket.sid, session_room(body.session, socket.lang))
+        first = body.session not in socket.sessions
+        socket.sessions.add(body.session)
+        self._hosting[socket.sid, body.session] = place.is_host
+        if first:
+            await self._arrived(socket, place)
+        return dict(msgspec.to_builtins(await self._snapshot(socket, place, body.after)))
+
+    async def _arrived(self, socket: Socket, place: Access) -> None:
+        if place.me_role == "viewer":
+            self._presence.enter(place.session.id, socket.sid)
+        if place.me_role == "supervisor" and place.call is not None:
+            await access.listened(self._db, self._trail, socket.person, place, "room")
+
+    async def _snapshot(self, socket: Socket, place: Access, after: int | None) -> Joined:
+        session_id = place.session.id
+        async with self._db.read() as tx:
+            seq = await self._trail.last(tx, session_id)
+            mine = await order_book.of_customer(tx, socket.person.id, session_id=session_id)
+            if after is not None:
+                mine = await _changed_since(tx, self._trail, mine, session_id, after)
+            return Joined(
+                seq=seq,
+                session=await session_view.view(tx, self._trail, self._clock, place, socket.lang, self._fanout.media_boot),
+                comments=await comments.latest(tx, self._trail, session_id),
+                orders=[order.view(socket.lang) for order in mine],
+                viewers=self._presence.viewers(session_id),
+                author_tag=self._tags.tag(session_id, socket.person.id),
+                tally=await tally.of_session(tx, session_id) if place.is_host else None,
+            )
+
+    async def _comment(self, socket: Socket, body: Say) -> Mapping[str, Any]:
+        host = self._hosting.get((socket.sid, body.session))
+        if host is None:
+            async with self._db.read() as tx:
+                host = (await access.enter(tx, socket.person, body.session)).is_host
+        return {"id": await self._comments.say(socket.person, body.session, body.text, host=host)}
+
+    async def _order(self, socket: Socket, body: PlaceOrder) -> Mapping[str, Any]:
+        async with self._db.read() as tx:
+            await access.enter(tx, socket.person, body.session)
+        placed = await self._orders.place(socket.person, body, lang=socket.lang)
+        return {"order": msgspec.to_builtins(placed.order), "seq": placed.seq}
+
+    async def _leave(self, socket: Socket, body: Leave) -> Mapping[str, Any]:
+        if body.session in socket.sessions:
+            await self.leave_room(socket.sid, session_room(body.session))
+            await self.leave_room(socket.sid, session_room(body.session, socket.lang))
+            self._forget(socket, body.session)
+        return {}
+
+    def _forget(self, socket: Socket, session_id: str) -> None:
+        socket.sessions.discard(session_id)
+        self._hosting.pop((socket.sid, session_id), None)
+        self._presence.leave(session_id, socket.sid)
+
+
+class DeskNamespace(Namespace):
+    """`/desk`: available, request, accept, decline, propose, confirm, transfer, hang_up."""
+
+    def __init__(
+        self,
+        identify: Identify,
+        may: May,
+        *,
+        db: Database,
+        clock: Clock,
+        calls: CallDesk,
+        proposals: ProposalDesk,
+        attendance: Attendance,
+        fanout: Fanout,
+    ) -> None:
+        super().__init__(DESK, identify, may, clock)
+        self._db, self._calls, self._proposals = db, calls, proposals
+        self._attendance, self._fanout = attendance, fanout
+        self.events: Mapping[str, Event] = {
+            "available": Event(SetAvailable, self._available),
+            "request": Event(RequestCall, self._request),
+            "accept": Event(CallRef, self._accept),
+            "decline": Event(CallRef, self._decline),
+            "propose": Event(Propose, self._propose),
+            "confirm": Event(Confirm, self._confirm),
+            "transfer": Event(Transfer, self._transfer),
+            "hang_up": Event(CallRef, self._hang_up),
+        }
+
+    async def entered(self, socket: Socket) -> None:
+        person = socket.person
+        await self.enter_room(socket.sid, person_room(person.id, socket.lang))
+        if person.role in (Role.ADVISER, Role.SUPERVISOR):
+            await self.enter_room(socket.sid, desks_room(socket.lang))
+        if self._attendance.enter(person, socket.sid) and person.role is Role.ADVISER:
+            await self._tell_call_under_way(person, "adviser_back")
+
+    async def left(self, socket: Socket) -> None:
+        person = socket.person
+        was_available = person.id in self._attendance.available()
+        if self._attendance.leave(person, socket.sid):
+            if person.role is Role.CUSTOMER:
+                await self._calls.customer_left(person.id)
+            elif person.role is Role.ADVISER:
+                await self._tell_call_under_way(person, "adviser_away")
+        if was_available and person.id not in self._attendance.available():
+            await self._fanout.queue()
+
+    async def _tell_call_under_way(self, person: Person, notice: str) -> None:
+        call = await self._calls.under_way(person.id)
+        if call is not None and call.session_id is not None:
+            await self._fanout.notice(call.session_id, notice)
+
+    async def _available(self, socket: Socket, body: SetAvailable) -> Mapping[str, Any]:
+        self._attendance.set_available(socket.person.id, socket.sid, on=body.on)
+        await self._fanout.queue()
+        async with self._db.read() as tx:
+            waiting = await call_view.waiting(tx, self._clock, self._attendance)
+        return {"queue": msgspec.to_builtins(call_view.queue_view(waiting, self._attendance, socket.lang))}
+
+    async def _request(self, socket: Socket, body: RequestCall) -> Mapping[str, Any]:
+        return await self._call(socket, await self._calls.request(socket.person, body.topic))
+
+    async def _accept(self, socket: Socket, body: CallRef) -> Mapping[str, Any]:
+        return await self._call(socket, await self._calls.accept(socket.person, body.call))
+
+    async def _decline(self, socket: Socket, body: CallRef) -> Mapping[str, Any]:
+        return await self._call(socket, await self._calls.decline(socket.person, body.call))
+
+    async def _transfer(self, socket: Socket, body: Transfer) -> Mapping[str, Any]:
+        return await self._call(socket, await self._calls.transfer(socket.person, body.call, body.to))
+
+    async def _hang_up(self, socket: Socket, body: CallRef) -> Mapping[str, Any]:
+        return await self._call(socket, await self._calls.hang_up(socket.person, body.call))
+
+    async def _propose(self, socket: Socket, body: Propose) -> Mapping[str, Any]:
+        await self._proposals.propose(socket.person, body)
+        call = await self._view(socket, body.call)
+        return {"proposal": msgspec.to_builtins(call.proposal), "call": msgspec.to_builtins(call)}
+
+    async def _confirm(self, socket: Socket, body: Confirm) -> Mapping[str, Any]:
+        placed = await self._proposals.confirm(socket.person, body, socket.lang)
+        return {"order": msgspec.to_builtins(placed.order), "seq": placed.seq}
+
+    async def _call(self, socket: Socket, call_id: str) -> Mapping[str, Any]:
+        return {"call": msgspec.to_builtins(await self._view(socket, call_id))}
+
+    async def _view(self, socket: Socket, call_id: str) -> Any:
+        async with self._db.read() as tx:
+            return (await call_view.one(tx, self._clock, self._attendance, call_id)).view(socket.lang)
+
+
+async def _changed_since(
+    tx: AsyncConnection, trail: Trail, orders: list[OrderRecord], session_id: str, after: int
+) -> list[OrderRecord]:
+    """Those placed or moved on since entry `after`; all of them when there is no such entry."""
+    seen = await trail.entries(tx, session_id, after - 1, 1) if after else []
+    return [order for order in orders if not seen or order.changed_at > seen[0].at or order.trail_seq > after]

@@ -1,0 +1,17 @@
+"""The house of rooms, on both databases."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from core.clock import ManualClock
+from core.database import Database
+from tests.rooms.house import House
+
+
+@pytest.fixture
+async def house(database: Database, clock: ManualClock) -> AsyncIterator[House]:
+    async with House(database, clock) as made:
+        yield made

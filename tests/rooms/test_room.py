@@ -1,0 +1,219 @@
+"""Being in a show: joining, talking, buying, and catching up."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+import socketio
+
+from recording import kinds
+from tests.rooms.house import AMOUNT, BOND, RISKY, House, Tab
+
+
+async def test_a_comment_is_on_the_record_before_it_is_acknowledged_and_all_see_it(house: House) -> None:
+    show = await house.show()
+    session = show["session"]
+    one, two = await house.tab("customer-c3"), await house.tab("customer-c5")
+    joined = await one.room("join", {"session": session})
+    assert joined["ok"], joined
+    await two.room("join", {"session": session})
+
+    ack = await one.room("comment", {"session": session, "text": " 这个产品怎么赎回? "})
+
+    assert ack["ok"], ack
+    [entry] = await house.entries(session, kinds.COMMENT)
+    assert entry.data["id"] == ack["id"]
+    assert "赎回" not in entry.body.decode()
+    assert "customer-c3" not in entry.body.decode()
+    batch = await two.hears("comments")
+    assert batch["session"] == session
+    [comment] = batch["comments"]
+    assert comment["text"] == "这个产品怎么赎回?"
+    assert comment["author"] == "李**"
+    assert comment["author_tag"] == joined["author_tag"]
+    assert comment["host"] is False
+    late = await house.tab("customer-c1")
+    seen = await late.room("join", {"session": session})
+    assert [one["text"] for one in seen["comments"]] == ["这个产品怎么赎回?"]
+
+
+async def test_a_person_has_three_comments_at_once_and_one_a_second_over_all_tabs(house: House) -> None:
+    session = (await house.show())["session"]
+    tabs = [await house.tab("customer-c3"), await house.tab("customer-c3")]
+    said = [await tabs[n % 2].room("comment", {"session": session, "text": f"第{n}句"}) for n in range(4)]
+    assert [ack["ok"] for ack in said] == [True, True, True, False]
+    assert said[3]["error"]["code"] == "comment_too_fast"
+    house.clock.advance(1)
+    assert (await tabs[0].room("comment", {"session": session, "text": "第5句"}))["ok"]
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("长" * 101, "comment_too_long"),
+        ("   ", "comment_too_long"),
+        ("这个稳赚不赔", "comment_blocked"),
+        ("a\x00b", "bad_request"),
+    ],
+)
+async def test_what_may_not_be_said_is_refused_with_a_reason_and_not_recorded(house: House, text: str, code: str) -> None:
+    session = (await house.show())["session"]
+    tab = await house.tab("customer-c3", lang="zh")
+    ack = await tab.room("comment", {"session": session, "text": text})
+    assert ack["error"]["code"] == code
+    assert ack["error"]["next"]
+    assert await house.entries(session, kinds.COMMENT) == []
+
+
+async def test_a_flagged_word_is_shown_and_marked_for_the_reviewers(house: House) -> None:
+    session = (await house.show())["session"]
+    tab = await house.tab("customer-c3")
+    assert (await tab.room("comment", {"session": session, "text": "这个保本吗"}))["ok"]
+    [entry] = await house.entries(session, kinds.COMMENT)
+    assert entry.data["flags"] == ["保本"]
+
+
+async def test_nobody_talks_before_a_show_or_after_it(house: House) -> None:
+    show = await house.show(live=False)
+    tab = await house.tab("customer-c3")
+    ack = await tab.room("comment", {"session": show["session"], "text": "早"})
+    assert ack["error"]["code"] == "session_not_live"
+    await house.api("adviser-1", "POST", f"/api/shows/{show['id']}/start")
+    assert (await tab.room("comment", {"session": show["session"], "text": "早"}))["ok"]
+    await house.api("adviser-1", "POST", f"/api/shows/{show['id']}/end")
+    ack = await tab.room("comment", {"session": show["session"], "text": "晚"})
+    assert ack["error"]["code"] == "session_not_live"
+
+
+async def test_an_order_in_the_room_is_acknowledged_and_told_to_all_tabs_of_the_customer_and_as_a_sum_to_the_host(
+    house: House,
+) -> None:
+    session = (await house.show(BOND))["session"]
+    one, two, host, other = [await house.tab(name) for name in ("customer-c5", "customer-c5", "adviser-1", "customer-c3")]
+    for tab in (one, two, host, other):
+        assert (await tab.room("join", {"session": session}))["ok"]
+
+    refused = await one.room("order", house.wish(session))
+    assert refused["error"]["code"] == "disclosure_missing"
+    await house.confirm_disclosure("customer-c5", session)
+    ack = await one.room("order", house.wish(session))
+
+    assert ack["ok"], ack
+    for tab in (one, two):
+        heard = await tab.hears("order")
+        assert heard["order"]["id"] == ack["order"]["id"]
+        assert heard["seq"] == ack["order"]["trail_seq"]
+    told = await host.hears("order")
+    assert told["tally"] == {"count": 1, "amount": AMOUNT, "currency": "CNY"}
+    assert told["latest"]["name"] == "赵**"
+    await house.fanout.flush_shelves()
+    await other.hears("shelf")
+    assert other.all("order") == []
+    again = await two.room("order", house.wish(session))
+    assert again["order"]["id"] == ack["order"]["id"]
+
+
+async def test_the_gate_refuses_over_the_socket_in_the_persons_language(house: House) -> None:
+    session = (await house.show(RISKY))["session"]
+    tab = await house.tab("customer-c1", lang="zh")
+    ack = await tab.room("order", house.wish(session, product=RISKY))
+    assert ack["error"]["code"] == "risk_too_high"
+    assert "风险等级" in ack["error"]["title"]
+
+
+async def test_rejoining_with_the_last_number_brings_the_orders_missed(house: House) -> None:
+    session = (await house.show(BOND))["session"]
+    tab = await house.tab("customer-c5")
+    first = await tab.room("join", {"session": session})
+    await tab.close()
+    await house.confirm_disclosure("customer-c5", session)
+    other = await house.tab("customer-c5")
+    ack = await other.room("order", house.wish(session))
+
+    back = await house.tab("customer-c5")
+    rejoined = await back.room("join", {"session": session, "after": first["seq"]})
+    assert [order["id"] for order in rejoined["orders"]] == [ack["order"]["id"]]
+    nothing_new = await back.room("join", {"session": session, "after": rejoined["seq"]})
+    assert nothing_new["orders"] == []
+
+
+@pytest.mark.parametrize(
+    ("person", "event", "payload"),
+    [
+        ("supervisor-1", "comment", {"session": "ses_x", "text": "hm"}),
+        ("adviser-1", "order", {}),
+        ("reviewer-1", "join", {"session": "ses_x"}),
+        ("customer-c3", "nonsense", {}),
+        ("customer-c3", "connect", {}),
+        ("customer-c3", "disconnect", "x"),
+        ("customer-c3", "entered", {}),
+    ],
+)
+async def test_an_event_that_is_not_ones_own_is_forbidden(house: House, person: str, event: str, payload: Any) -> None:
+    tab = await house.tab(person)
+    ack = await tab.room(event, payload)
+    assert ack["error"]["code"] == "forbidden"
+
+
+@pytest.mark.parametrize(
+    "payload", [None, [], "x", 7, {"session": 7}, {"session": "s", "text": "a", "more": 1}, {"session": "", "text": "a"}]
+)
+async def test_a_malformed_payload_is_refused_and_the_connection_lives_on(house: House, payload: Any) -> None:
+    tab = await house.tab("customer-c3")
+    ack = await tab.room("comment", payload)
+    assert ack["error"]["code"] == "bad_request"
+    assert (await tab.room("leave", {"session": "any"}))["ok"]
+
+
+async def test_who_sends_faster_than_hands_can_is_slowed_down(house: House) -> None:
+    tab = await house.tab("customer-c3")
+    acks = await asyncio.gather(*(tab.room("leave", {"session": "any"}) for _ in range(25)))
+    assert [ack["ok"] for ack in acks].count(False) == 5
+    assert {ack["error"]["code"] for ack in acks if not ack["ok"]} == {"too_many_requests"}
+
+
+async def test_nobody_connects_without_being_somebody(house: House) -> None:
+    stranger = Tab(house.url, "forged", "en")
+    with pytest.raises(socketio.exceptions.ConnectionError):
+        await stranger.open()
+    await stranger.close()
+
+
+async def test_viewers_are_counted_exactly_by_tab_and_the_peak_is_kept(house: House) -> None:
+    show = await house.show()
+    session = show["session"]
+    host = await house.tab("adviser-1")
+    await host.room("join", {"session": session})
+    tabs = [await house.tab(name) for name in ("customer-c1", "customer-c1", "customer-c3")]
+    for tab in tabs:
+        await tab.room("join", {"session": session})
+    await tabs[0].room("join", {"session": session})
+    await house.rooms.presence.tick()
+    await host.hears("presence", lambda told: told["viewers"] == 3)
+    await tabs[0].room("leave", {"session": session})
+    await house.rooms.presence.tick()
+    await host.hears("presence", lambda told: told["viewers"] == 2)
+    _, again = await house.api("adviser-1", "GET", f"/api/shows/{show['id']}")
+    assert (again["viewers"], again["viewers_peak"]) == (2, 3)
+
+
+async def test_losing_the_picture_is_told_to_everybody_and_closes_the_sale(house: House) -> None:
+    session = (await house.show(BOND))["session"]
+    tab = await house.tab("customer-c5")
+    joined = await tab.room("join", {"session": session})
+    assert joined["session"]["sale"]["open"] is True
+    assert joined["session"]["recording"] is True
+    await house.record(session, "host", status="lost")
+    await house.fanout.session_changed(session, "publisher_lost", {"stream": "host"})
+    state = await tab.hears("state", lambda told: told["sale"]["open"] is False)
+    assert state["sale"]["reason"] == "publisher_lost"
+    assert state["sale"]["sentence_zh"]
+    assert (await tab.hears("notice"))["kind"] == "publisher_lost"
+    await house.record(session, "host")
+    await house.fanout.session_changed(session, "publisher_joined", {"stream": "host"})
+    await tab.hears("notice", lambda told: told["kind"] == "publisher_back")
+    await house.fanout.session_changed("", "media_started", {"boot": "b2"})
+    await tab.hears("notice", lambda told: told["kind"] == "media_restarted")
+    assert (await tab.hears("state", lambda told: told["media_boot"] == "b2"))["session"] == session

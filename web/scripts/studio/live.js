@@ -1,0 +1,168 @@
+// On air: one publisher, one membership of the room, and the panes that show what comes from both.
+import { api, asProblem } from "../lib/api.js";
+import { fill, h, icon, on } from "../lib/dom.js";
+import { lang } from "../lib/i18n.js";
+import { joinSession } from "../lib/session_client.js";
+import { dialog, toast } from "../lib/ui.js";
+import { publish } from "../lib/whip.js";
+import { createBar } from "./bar.js";
+import { createComments } from "./comments.js";
+import { createHealth } from "./health_view.js";
+import { stageOf } from "./model.js";
+import { createOrders } from "./orders.js";
+import { createShelf } from "./shelf.js";
+
+/** @typedef {import("./model.js").Show} Show */
+
+/**
+ * @param {HTMLElement} root @param {Show} first @param {import("./camera.js").Camera} camera @param {{ onEnded: (show: Show) => void }} does
+ * @returns {import("./show.js").Part}
+ */
+export function openLive(root, first, camera, { onEnded }) {
+  let show = first;
+  let over = false;
+  let published = "connecting";
+  const session = show.session ?? "";
+  const path = `/api/shows/${encodeURIComponent(show.id)}`;
+  /** @type {ReturnType<typeof publish> | null} */ let publisher = null;
+  const client = joinSession(session);
+  const health = createHealth();
+  const comments = createComments((text) => client.emit("comment", { text }));
+  const orders = createOrders();
+  const shelf = createShelf({ onPin: (product) => void act("pin", { product }) });
+  const bar = createBar(show, { onPause: () => void act("pause"), onResume: () => void act("resume"), onEnd: askEnd });
+  const notices = h("div", { class: "live-notices", role: "status", "aria-live": "polite" });
+
+  draw();
+  wire();
+  if (camera.media()) air(/** @type {MediaStream} */ (camera.media()));
+
+  function draw() {
+    const shelfPane = h("section", { class: "pane pane-shelf", tLabel: "studio.shelf" }, h("h2", { class: "pane-title", t: "studio.shelf" }), shelf.element);
+    const talkPane = h("section", { class: "pane pane-talk", tLabel: "studio.comments" }, h("h2", { class: "pane-title", t: "studio.comments" }), comments.element);
+    const orderPane = h("section", { class: "pane pane-orders", tLabel: "studio.orders" }, orders.element);
+    const right = h("div", { class: "live-right" }, talkPane, orderPane);
+    const live = h("div", { class: "live", data: { pane: "shelf" } }, bar.element, notices,
+      h("section", { class: "live-left", tLabel: "studio.preview" }, camera.element, health.element),
+      paneChoice((name) => { live.dataset["pane"] = name; }), shelfPane, right);
+    fill(root, live);
+  }
+
+  function wire() {
+    on(client, "snapshot", ({ detail }) => {
+      comments.start(detail.comments);
+      changed();
+    });
+    on(client, "change", changed);
+    on(client, "comments", ({ detail }) => comments.add(detail));
+    on(client, "order", ({ detail }) => orders.add(detail));
+    on(client, "notice", ({ detail }) => notice(detail));
+    on(client, "media", () => publisher?.reconnect());
+    on(client, "status", ({ detail }) => bar.connection(detail));
+    on(client, "refused", ({ detail }) => toast(detail.title, { tone: "warn" }));
+  }
+
+  function changed() {
+    const { session: view, viewers, recording, tally } = client.snapshot;
+    if (!view || over) return;
+    const stage = stageOf(view.state);
+    if (stage === "after" || stage === "cancelled") return void finished();
+    shelf.show(view.shelf);
+    orders.tally(tally);
+    bar.show({ viewers, recording, sale: view.sale, stage, publisher: published, started_at: view.started_at ?? show.started_at });
+  }
+
+  /** @param {{ kind: string, text_en: string, text_zh: string }} detail */
+  function notice(detail) {
+    const line = h("p", { class: "notice notice-warn" }, icon("info"), h("span", null, lang() === "zh" ? detail.text_zh : detail.text_en));
+    notices.prepend(line);
+    while (notices.children.length > 2) notices.lastElementChild?.remove();
+    setTimeout(() => line.remove(), 8000);
+    if (detail.kind === "media_restarted") publisher?.reconnect();
+  }
+
+  /** @param {MediaStream} media */
+  function air(media) {
+    if (publisher) return publisher.replace(media);
+    publisher = publish({
+      session, media,
+      onState: (state, problem) => {
+        published = state;
+        health.state(state === "live");
+        if (state === "failed" && problem) toast(problem.title, { tone: "warn" });
+        if (!over) changed();
+      },
+      onStats: (stats) => health.add(stats, camera.on().camera),
+    });
+  }
+
+  /** @param {string} what @param {unknown} [body] */
+  async function act(what, body) {
+    try {
+      const answer = await api("POST", `${path}/${what}`, body);
+      if (what === "pin") return shelf.pinned(/** @type {any} */ (body).product);
+      show = answer;
+      if (what === "end") finish(answer);
+      else await client.refresh();
+    } catch (error) {
+      toast(asProblem(error).title, { tone: "warn" });
+    }
+  }
+
+  function askEnd() {
+    const yes = h("button", { class: "button button-accent", type: "button", testid: "confirm-end", t: "studio.end_yes" });
+    const box = dialog({ title: "studio.end_title", content: h("p", { t: "studio.end_text" }) });
+    yes.addEventListener("click", () => {
+      box.close();
+      void act("end");
+    });
+    fill(box.footer, h("button", { class: "button", type: "button", t: "studio.end_no", onclick: () => box.close() }), yes);
+    yes.focus();
+  }
+
+  async function finished() {
+    if (over) return;
+    over = true;
+    const ended = await api("GET", path).catch(() => ({ ...show, state: "ended" }));
+    finish(ended);
+  }
+
+  /** @param {Show} ended */
+  function finish(ended) {
+    over = true;
+    onEnded(ended);
+  }
+
+  // M and C work wherever nothing is being typed.
+  const stopKeys = on(document, "keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select, dialog")) return;
+    if (event.key.toLowerCase() === "m") camera.toggle("audio");
+    else if (event.key.toLowerCase() === "c") camera.toggle("video");
+  });
+
+  return {
+    media: (media) => { if (media) air(media); },
+    toggled: () => health.redraw(camera.on().camera),
+    close() {
+      over = true;
+      stopKeys();
+      publisher?.close();
+      client.close();
+      bar.close();
+    },
+  };
+}
+
+/** On a phone one of the two panes shows; where there is room the stylesheet shows both and hides this. @param {(name: string) => void} onChoose */
+function paneChoice(onChoose) {
+  const group = h("div", { class: "live-panes", role: "group", tLabel: "studio.panes" });
+  for (const [name, key] of [["shelf", "studio.shelf"], ["talk", "studio.comments"]]) {
+    const button = h("button", { class: "live-pane", type: "button", "aria-pressed": String(name === "shelf"), t: key });
+    button.addEventListener("click", () => {
+      for (const other of group.children) other.setAttribute("aria-pressed", String(other === button));
+      onChoose(/** @type {string} */ (name));
+    });
+    group.append(button);
+  }
+  return group;
+}

@@ -1,0 +1,169 @@
+// Watching a show: the picture, what people say, what is on the shelf, and buying without leaving.
+import "../../texts/customer.js";
+import { api } from "../lib/api.js";
+import { createDanmaku } from "../lib/danmaku.js";
+import { fill, h, icon, setText } from "../lib/dom.js";
+import { count } from "../lib/format.js";
+import { header } from "../lib/header.js";
+import { lang, onLang, t } from "../lib/i18n.js";
+import { orderSheet } from "../lib/order_sheet.js";
+import { setTitle } from "../lib/page.js";
+import { joinSession } from "../lib/session_client.js";
+import { saleSentence } from "../lib/session_model.js";
+import { refusal, sheet, tabs, toast } from "../lib/ui.js";
+import { Comments } from "./comments.js";
+import { danmakuBar } from "./danmaku_bar.js";
+import { Picture } from "./picture.js";
+import { Shelf } from "./shelf.js";
+
+/** @typedef {import("../lib/session_model.js").Snapshot} Snapshot */
+/** @typedef {import("../lib/session_model.js").Product} Product */
+
+const id = decodeURIComponent(location.pathname.split("/").filter(Boolean).at(-1) ?? "");
+const wide = matchMedia("(min-width: 960px)");
+
+setTitle("title.watch");
+const client = joinSession(id);
+const picture = new Picture(id);
+const shelf = new Shelf(buy);
+const danmaku = createDanmaku(picture.element);
+const comments = new Comments(client, (comment) => danmaku.add(comment));
+
+const title = h("h1", { class: "watch-title" });
+const host = h("p", { class: "watch-host" });
+const stateTag = h("span", { class: "tag", testid: "live" });
+const viewers = h("span", { class: "watch-fact figures", testid: "viewers" });
+const recorded = h("span", { class: "watch-fact", testid: "recorded", hidden: true }, h("span", { class: "dot" }), h("span", { class: "recorded-word", t: "watch.recorded" }));
+const head = h("div", { class: "watch-head" },
+  h("a", { class: "button-icon watch-back", href: "/", tLabel: "watch.back" }, icon("back")),
+  h("div", { class: "watch-names" }, title, host), h("div", { class: "watch-facts" }, stateTag, viewers, recorded), h("div", { class: "watch-tools" }, picture.mute, picture.full));
+const connection = h("p", { class: "connection", role: "status", testid: "connection", hidden: true });
+
+const bagCount = h("span", { class: "bag-count figures", "aria-hidden": "true" });
+const bag = h("button", { class: "bag", type: "button", testid: "shelf-open", tLabel: "watch.shelf", onclick: openShelf }, icon("bag"), bagCount);
+const dock = h("div", { class: "dock" }, danmakuBar(danmaku, picture), comments.form, bag);
+const shelfPanel = h("div", { class: "side-panel side-shelf" }, shelf.panel);
+const commentPanel = h("div", { class: "side-panel" }, comments.panel);
+const sideTabs = tabs([{ id: "comments", t: "watch.comments", panel: commentPanel, testid: "tab-comments" }, { id: "shelf", t: "watch.shelf", panel: shelfPanel, testid: "tab-shelf" }], "watch.tabs");
+const side = h("aside", { class: "side" }, sideTabs.element, commentPanel, shelfPanel);
+const main = h("main", { id: "main", class: "watch-main", tabindex: "-1" }, picture.element, head, connection, side, shelf.pinned, dock);
+document.body.prepend(header({ current: "watch" }), main);
+
+/** @type {{sheet: ReturnType<typeof orderSheet>, product: string} | null} */
+let buying = null;
+/** @type {import("../lib/ui.js").Surface | null} */
+let shelfSheet = null;
+/** @type {string | null} */
+let askedShow = null;
+
+client.addEventListener("snapshot", (event) => {
+  const { snapshot, comments: some } = /** @type {CustomEvent} */ (event).detail;
+  comments.history(some);
+  draw(snapshot);
+});
+client.addEventListener("change", (event) => draw(/** @type {CustomEvent} */ (event).detail.snapshot));
+client.addEventListener("comments", (event) => comments.received(/** @type {CustomEvent} */ (event).detail));
+client.addEventListener("notice", (event) => {
+  const { text_en: en, text_zh: zh } = /** @type {CustomEvent} */ (event).detail;
+  toast(lang() === "zh" ? zh : en);
+});
+client.addEventListener("order", (event) => orderMoved(/** @type {CustomEvent} */ (event).detail.order));
+client.addEventListener("media", () => picture.reconnect());
+client.addEventListener("refused", (event) => refused(/** @type {CustomEvent} */ (event).detail));
+client.addEventListener("status", (event) => drawConnection(/** @type {CustomEvent} */ (event).detail));
+onLang(() => { if (client.snapshot.session) draw(client.snapshot); });
+wide.addEventListener("change", () => shelfSheet?.close());
+window.addEventListener("pagehide", () => client.close());
+
+/** @param {Snapshot} snapshot */
+function draw(snapshot) {
+  const { session } = snapshot;
+  if (!session) return;
+  setTitle("plain.title", { title: session.title });
+  title.textContent = session.title;
+  host.textContent = session.host?.name ?? "";
+  const live = session.state === "live";
+  stateTag.className = live ? "tag tag-live" : "tag";
+  setText(stateTag, `state.${session.state}`);
+  fill(viewers, icon("eye"), h("span", null, count(snapshot.viewers)), h("span", { class: "visually-hidden", t: "watch.viewers", tp: { n: snapshot.viewers } }));
+  viewers.hidden = session.state === "scheduled" || session.state === "cancelled";
+  recorded.hidden = !live && session.state !== "paused";
+  drawRecorded(snapshot.recording);
+  bagCount.textContent = session.shelf.length ? String(session.shelf.length) : "";
+  main.dataset.state = session.state;
+  picture.update(session);
+  comments.update(session);
+  shelf.update(session);
+  drawBuying(session);
+  if (session.state === "scheduled" && session.show && askedShow !== session.show) void askShow(session.show);
+}
+
+/** @param {boolean} on */
+function drawRecorded(on) {
+  const [dot, word] = recorded.children;
+  dot.className = `dot ${on ? "dot-live" : ""}`;
+  setText(word, on ? "watch.recorded" : "watch.unrecorded");
+}
+
+/** @param {string} show */
+async function askShow(show) {
+  askedShow = show;
+  try {
+    picture.setShow(await api("GET", `/api/shows/${encodeURIComponent(show)}`));
+  } catch {
+    askedShow = null;  // asked again with the next change; the page says "scheduled" meanwhile
+  }
+}
+
+/** @param {import("../lib/session_model.js").SessionView} session */
+function drawBuying(session) {
+  if (!buying) return;
+  const product = session.shelf.find((one) => one.id === buying?.product);
+  if (product) buying.sheet.update(product);
+  const closed = product && !product.sale_open ? t("product.closed") : "";
+  buying.sheet.sale(closed ? { open: false, reason: "product_sale_closed" } : session.sale, closed || saleSentence(session.sale, lang()));
+}
+
+/** @param {Product} product */
+function buy(product) {
+  shelfSheet?.close();
+  const made = orderSheet({
+    session: id, product, onClose: () => { buying = null; },
+    place: async (body) => (await client.emit("order", body, 10_000)).order,
+  });
+  buying = { sheet: made, product: product.id };
+  if (client.snapshot.session) drawBuying(client.snapshot.session);
+}
+
+function openShelf() {
+  if (wide.matches) {
+    sideTabs.select("shelf");
+    sideTabs.button("shelf").focus();
+    return;
+  }
+  shelfSheet = sheet({ title: "watch.shelf", testid: "shelf-sheet", content: shelf.panel, onClose: () => {
+    shelfPanel.append(shelf.panel);
+    shelfSheet = null;
+  } });
+  shelfSheet.element.classList.add("light", "shelf-sheet");
+}
+
+/** @param {import("../lib/session_model.js").Order | undefined} order */
+function orderMoved(order) {
+  if (order?.state === "confirmed") toast(t("watch.order.confirmed", { product: order.product.name }), { tone: "good" });
+  if (order?.state === "rejected") toast(t("watch.order.rejected", { product: order.product.name }), { tone: "warn", ms: 10_000 });
+}
+
+/** @param {import("../lib/api.js").Problem} problem */
+function refused(problem) {
+  if (problem.code === "offline") return;
+  picture.card.hidden = false;
+  picture.card.className = "state-card";
+  fill(picture.card, refusal(problem, { retry: () => void client.refresh() }));
+}
+
+/** @param {import("../lib/socket.js").Status} status */
+function drawConnection(status) {
+  connection.hidden = status === "connected" || status === "connecting";
+  if (!connection.hidden) setText(connection, `connection.${status}`);
+}

@@ -1,0 +1,171 @@
+// The picture and what lies over it: its state, the sound, the whole screen.
+import { fill, h, icon, setText } from "../lib/dom.js";
+import { keep, kept } from "../lib/elder.js";
+import { duration, when } from "../lib/format.js";
+import { onLang } from "../lib/i18n.js";
+import { subscribe } from "../lib/whep.js";
+import { remember } from "../lobby/cards.js";
+import { countdown, showing, stateCard } from "./watch_state.js";
+
+/** @typedef {import("../lib/session_model.js").SessionView} SessionView */
+/** @typedef {{id: string, session: string, title: string, starts_at: string, host: {name: string}}} ShowFacts */
+
+const FIT = "tellercast.fit";
+
+export class Picture {
+  video = h("video", { class: "stage-video", testid: "video", playsInline: true, autoplay: true, tabindex: "-1" });
+  card = h("div", { class: "state-card", testid: "state-card", role: "status", hidden: true });
+  sound = h("button", { class: "sound-pill", type: "button", hidden: true, onclick: () => this.#unmute() }, icon("muted"), h("span", { t: "watch.sound" }));
+  mute = h("button", { class: "button-icon", type: "button", testid: "mute", onclick: () => this.#toggleSound() });
+  full = h("button", { class: "button-icon only-wide", type: "button", tLabel: "watch.fullscreen", onclick: () => this.#fullscreen() }, icon("fullscreen"));
+  element = h("section", { class: "stage", tLabel: "title.watch" }, this.video, this.card, this.sound);
+  /** @type {import("../lib/whep.js").WatchState} */
+  media = "connecting";
+  seen = false;
+  shown = "";
+  /** @type {import("../lib/api.js").Problem | undefined} */
+  problem = undefined;
+  /** @type {SessionView | null} */
+  session = null;
+  /** @type {ShowFacts | null} */
+  show = null;
+  /** @type {import("../lib/whep.js").Subscriber | null} */
+  subscriber = null;
+
+  /** @param {string} id */
+  constructor(id) {
+    this.id = id;
+    this.fit(kept(FIT) === "1");
+    this.video.addEventListener("volumechange", () => this.#drawSound());
+    this.#drawSound();
+    this.timer = setInterval(() => this.#tick(), 1000);
+    onLang(() => { this.shown = ""; this.#draw(); });
+  }
+
+  /** @param {SessionView} session */
+  update(session) {
+    this.session = session;
+    if (showing(session) && !this.subscriber) this.#open();
+    if (!showing(session) && this.subscriber) this.#shut();
+    this.#draw();
+  }
+
+  /** @param {ShowFacts} show */
+  setShow(show) {
+    this.show = show;
+    this.shown = "";
+    this.#draw();
+  }
+
+  #open() {
+    this.subscriber = subscribe({
+      session: this.id, video: this.video, onMuted: () => { this.sound.hidden = false; },
+      onState: (state, problem) => {
+        this.media = state;
+        this.problem = problem;
+        if (state === "playing") this.seen = true;
+        this.#draw();
+      },
+    });
+  }
+
+  #shut() {
+    const old = this.subscriber;
+    this.subscriber = null;
+    old?.close();
+    this.media = "connecting";
+    this.seen = false;
+  }
+
+  /** The media process was restarted, or the session went on after a pause. */
+  reconnect() {
+    this.subscriber?.reconnect();
+  }
+
+  #draw() {
+    const state = stateCard({ session: this.session, media: this.media, seen: this.seen });
+    this.element.classList.toggle("is-playing", this.media === "playing" && this.seen);
+    const name = state ? `${state.kind}${state.quiet}` : "";
+    if (name === this.shown) return;
+    this.shown = name;
+    this.card.hidden = !state;
+    this.card.className = `state-card ${state?.quiet ? "state-quiet" : ""}`;
+    this.card.dataset.kind = state?.kind ?? "";
+    if (state) fill(this.card, ...this.#words(state.kind));
+  }
+
+  /** @param {import("./watch_state.js").CardKind} kind @returns {(Node | null)[]} */
+  #words(kind) {
+    const title = (/** @type {string} */ key) => h("h2", { class: "state-title", t: key });
+    const text = (/** @type {string} */ key) => h("p", { class: "state-text", t: key });
+    const ways = (/** @type {Node[]} */ ...links) => h("div", { class: "state-ways" }, links);
+    const lobby = (/** @type {string} */ kindOfButton) => h("a", { class: `button ${kindOfButton}`, href: "/", t: "watch.ended.lobby" });
+    if (kind === "scheduled") return this.#scheduled();
+    if (kind === "cancelled") return [title("watch.cancelled"), text("watch.cancelled.text"), ways(lobby("button-primary"))];
+    if (kind === "ended") return [title("watch.ended"), text("watch.ended.text"), ways(h("a", { class: "button button-primary", href: "/orders", t: "watch.ended.orders" }), lobby(""))];
+    if (kind === "paused") return [icon("pause", "state-icon"), title("watch.paused.title"), text("watch.paused.text")];
+    if (kind === "lost") return [title("watch.lost"), text("watch.lost.text")];
+    if (kind === "waiting") return [title("watch.waiting"), text("watch.waiting.text")];
+    if (kind === "failed") return [title("watch.failed"), this.problem ? h("p", { class: "state-text" }, this.problem.title) : null, ways(h("button", { class: "button", type: "button", t: "try_again", onclick: () => this.reconnect() }))];
+    if (kind === "reconnecting") return [h("p", { class: "state-text", t: "watch.reconnecting" })];
+    return [h("p", { class: "state-text", t: "watch.opening" }), h("span", { class: "skeleton state-skeleton", "aria-hidden": "true" })];
+  }
+
+  #scheduled() {
+    const { show } = this;
+    if (!show) return [h("p", { class: "state-text", t: "state.scheduled" })];
+    return [h("p", { class: "state-text", t: "lobby.with", tp: { name: show.host.name } }), h("h2", { class: "state-title" }, show.title),
+      h("p", { class: "countdown figures", role: "timer", "aria-live": "off" }), h("p", { class: "state-text", t: "watch.scheduled", tp: { when: when(show.starts_at) } }),
+      h("div", { class: "state-ways" }, h("button", { class: "button", type: "button", testid: "remind", onclick: () => remember(show) }, icon("bell"), h("span", { t: "lobby.remind" }))),
+      h("p", { class: "state-note", t: "watch.scheduled.wait" })];
+  }
+
+  #tick() {
+    const clock = this.card.querySelector(".countdown");
+    if (!clock || !this.show) return;
+    const left = countdown(this.show.starts_at, Date.now());
+    if (!left) setText(clock, "watch.scheduled.soon");
+    else if (left.days) setText(clock, "watch.scheduled.in", { left: { words: left.ms } });
+    else clock.textContent = duration(Math.ceil(left.ms / 1000) * 1000);
+  }
+
+  #drawSound() {
+    const { muted } = this.video;
+    fill(this.mute, icon(muted ? "muted" : "sound"));
+    this.mute.setAttribute("data-t-aria-label", muted ? "watch.unmute" : "watch.mute");
+    setTextLabel(this.mute);
+    if (!muted) this.sound.hidden = true;
+  }
+
+  #unmute() {
+    this.video.muted = false;
+    this.sound.hidden = true;
+    this.video.play().catch(() => { this.video.muted = true; });
+  }
+
+  #toggleSound() {
+    if (this.video.muted) this.#unmute();
+    else this.video.muted = true;
+  }
+
+  #fullscreen() {
+    if (document.fullscreenElement) void document.exitFullscreen();
+    else this.element.requestFullscreen?.().catch(() => undefined);
+  }
+
+  /** Whole picture (with bars) instead of a filled screen. @param {boolean} whole */
+  fit(whole) {
+    this.video.classList.toggle("is-whole", whole);
+    keep(FIT, whole ? "1" : "0");
+  }
+
+  get whole() {
+    return this.video.classList.contains("is-whole");
+  }
+}
+
+/** @param {HTMLElement} element */
+function setTextLabel(element) {
+  setText(element, "");
+  element.removeAttribute("data-t");
+}

@@ -1,0 +1,73 @@
+// The shelf and the pinned card. A closed sale greys the buttons and says why beneath; it never takes them away.
+import { fill, h } from "../lib/dom.js";
+import { lang, onLang } from "../lib/i18n.js";
+import { pinnedProduct, saleSentence } from "../lib/session_model.js";
+import { termKey } from "../lib/order_sheet.js";
+import { empty, grade, skeleton } from "../lib/ui.js";
+
+/** @typedef {import("../lib/session_model.js").SessionView} SessionView */
+/** @typedef {import("../lib/session_model.js").Product} Product */
+
+export class Shelf {
+  panel = h("div", { class: "shelf", testid: "shelf" }, skeleton(3, "row"));
+  pinned = h("div", { class: "pinned-place", "aria-live": "polite" });
+  /** @type {SessionView | null} */
+  session = null;
+  drawn = "";
+
+  /** @param {(product: Product) => void} onBuy */
+  constructor(onBuy) {
+    this.onBuy = onBuy;
+    onLang(() => { this.drawn = ""; if (this.session) this.update(this.session); });
+  }
+
+  /** @param {SessionView} session */
+  update(session) {
+    this.session = session;
+    const next = JSON.stringify([session.shelf, session.pinned, session.sale, session.state]);
+    if (next === this.drawn) return;
+    this.drawn = next;
+    const held = document.activeElement?.closest("[data-product]")?.getAttribute("data-product");
+    const shown = pinnedProduct(session);
+    if (!session.shelf.length) fill(this.panel, empty({ t: "watch.shelf.none", next: "watch.shelf.none.next", icon: "bag" }));
+    else fill(this.panel, ...session.shelf.map((product) => this.#card(product, product.id === shown?.id)));
+    const over = session.state === "ended" || session.state === "cancelled";
+    fill(this.pinned, shown && !over && this.#pinnedCard(shown));
+    if (held) /** @type {HTMLElement | null} */ (this.panel.querySelector(`[data-product="${held}"] button`))?.focus();
+  }
+
+  /** @param {Product} product @returns {HTMLElement} */
+  #reason(product) {
+    const sale = this.session?.sale ?? { open: false, reason: null };
+    const own = h("p", { class: "sale-reason", testid: "sale-reason", id: `reason-${product.id}` });
+    if (!sale.open) fill(own, saleSentence(sale, lang()) || h("span", { t: "sale.closed" }));
+    else if (!product.sale_open) fill(own, h("span", { t: "product.closed" }));
+    else own.hidden = true;
+    return own;
+  }
+
+  /** @param {Product} product @param {boolean} now */
+  #card(product, now) {
+    const reason = this.#reason(product);
+    const closed = !reason.hidden;
+    const buy = h("button", { class: `button ${closed ? "" : "button-accent"}`, type: "button", testid: "buy", "aria-disabled": String(closed), "aria-describedby": reason.id, t: "buy", onclick: () => { if (!closed) this.onBuy(product); } });
+    return h("article", { class: `product ${now ? "product-now" : ""}`, testid: "product-card", data: { product: product.id } },
+      now && h("p", { class: "product-flag", t: "watch.pinned" }),
+      h("div", { class: "product-head" }, grade(product.risk, product.risk_meaning), h("h3", { class: "product-name" }, product.name)),
+      h("p", { class: "product-rate" }, product.rate_text),
+      h("p", { class: "product-facts" }, h("span", { t: `class.${product.class}` }), h("span", { t: termKey(product), tp: { days: product.term_days } }),
+        h("span", { t: "product.from", tp: { minimum: { money: [product.minimum, product.currency] } } })),
+      h("div", { class: "product-foot" }, reason, buy));
+  }
+
+  /** @param {Product} product */
+  #pinnedCard(product) {
+    const reason = this.#reason(product);
+    reason.id = "pinned-reason";
+    return h("article", { class: "pinned-card light", testid: "pinned-card", data: { pinned: product.id } },
+      h("p", { class: "pinned-flag", t: "watch.pinned" }),
+      h("div", { class: "product-head" }, grade(product.risk, product.risk_meaning), h("h3", { class: "product-name" }, product.name)),
+      h("p", { class: "pinned-rate" }, product.rate_text), h("div", { class: "pinned-foot" }, h("p", { class: "product-facts" }, h("span", { t: termKey(product), tp: { days: product.term_days } })),
+        h("button", { class: "button button-small button-primary", type: "button", testid: "pinned-view", t: "watch.view", onclick: () => this.onBuy(product) })), reason);
+  }
+}
