@@ -11,7 +11,7 @@ from prometheus_client import REGISTRY
 
 from app.process import attend
 from app.settings import Settings, SettingsError
-from app.telemetry import LoopLag
+from app.telemetry import watch_lag
 from core.clock import SystemClock
 from recording.archive import FolderArchive
 from recording.recorder import Recorder
@@ -44,7 +44,7 @@ async def run_media(settings: Settings, stopping: asyncio.Event) -> int:
         await runner.setup()
         await _listen(runner, settings)
         log.info("media process ready", udp_port=hub.port)
-        return await attend(stopping, {"recorder": recorder.run(), "lag": LoopLag(REGISTRY).run()})
+        return await attend(stopping, {"recorder": recorder.run(), "lag": watch_lag()})
     finally:
         await hub.stop()
         await recorder.stop()

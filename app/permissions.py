@@ -54,6 +54,7 @@ ROUTES: dict[tuple[str, str], frozenset[Role | None]] = {
     ("GET", "/api/sessions/{session}"): SIGNED_IN,
     ("GET", "/api/sessions/{session}/summary"): _only(A, S, R),
     ("POST", "/api/sessions/{session}/disclosures"): _only(C),
+    ("POST", "/api/sessions/{session}/explanations"): _only(A),
     ("POST", "/api/sessions/{session}/whip"): _only(C, A),
     ("OPTIONS", "/api/sessions/{session}/whip"): PUBLIC,
     ("PATCH", "/api/sessions/{session}/whip/{resource}"): _only(C, A),

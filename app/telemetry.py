@@ -18,6 +18,9 @@ from core.errors import FORBIDDEN, Refused
 _LAG_EVERY_S = 0.5
 _LAG_BUCKETS = (0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
 
+LAG = Histogram("tellercast_loop_lag_seconds", "Delay of the event loop's timers", buckets=_LAG_BUCKETS)
+LAST_LAG = Gauge("tellercast_loop_lag_last_seconds", "The newest such delay")
+
 
 def configure_logging(*, as_json: bool) -> None:
     """Structured logs to standard error, one line an event, times in UTC."""
@@ -37,23 +40,14 @@ def configure_logging(*, as_json: bool) -> None:
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
 
 
-class LoopLag:
-    """How late timers fire: the first sign that a process carries too much."""
-
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self._histogram = Histogram(
-            "tellercast_loop_lag_seconds", "Delay of the event loop's timers", buckets=_LAG_BUCKETS, registry=registry
-        )
-        self._last = Gauge("tellercast_loop_lag_last_seconds", "The newest such delay", registry=registry)
-
-    async def run(self) -> None:
-        """Measures until cancelled."""
-        while True:
-            before = time.monotonic()
-            await asyncio.sleep(_LAG_EVERY_S)
-            lag = max(0.0, time.monotonic() - before - _LAG_EVERY_S)
-            self._histogram.observe(lag)
-            self._last.set(lag)
+async def watch_lag() -> None:
+    """Measures until cancelled how late timers fire: the first sign that a process carries too much."""
+    while True:
+        before = time.monotonic()
+        await asyncio.sleep(_LAG_EVERY_S)
+        lag = max(0.0, time.monotonic() - before - _LAG_EVERY_S)
+        LAG.observe(lag)
+        LAST_LAG.set(lag)
 
 
 def metrics_response(request: web.Request, registry: CollectorRegistry, token: str) -> web.Response:

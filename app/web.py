@@ -30,7 +30,7 @@ from app.reactions import Reactions
 from app.review import copies_folder, open_review
 from app.routing import add_routes
 from app.settings import Settings, secret_file
-from app.telemetry import LoopLag, metrics_response
+from app.telemetry import metrics_response, watch_lag
 from commerce import routes as commerce_routes
 from commerce.customers import CUSTOMERS, Customers
 from commerce.orders import ORDERS, OrderDesk
@@ -185,7 +185,7 @@ def _assemble(
         "intake": intake.run(),
         "closer": closer.run(),
         "copies": copies.run(),
-        "lag": LoopLag(REGISTRY).run(),
+        "lag": watch_lag(),
         "screening": review.screening.run(),
         "evidence": review.evidence.run(),
     }

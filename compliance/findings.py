@@ -18,6 +18,7 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
     "member_changed": ("its bytes are not those the manifest names", "内容与清单所载摘要不符"),
     "member_unreadable": ("it can't be read: {detail}", "无法读取:{detail}"),
     "manifest_signature": ("its signature does not hold: {detail}", "清单签名无效:{detail}"),
+    "manifest_other": ("it is not the manifest that was signed", "与签署的清单不符"),
     "seal_missing": ("the session has no seal", "会话未封存"),
     "seal_unreadable": ("the seal can't be read: {detail}", "封印无法读取:{detail}"),
     "seal_signature": ("the seal's signature does not hold: {detail}", "封印签名无效:{detail}"),

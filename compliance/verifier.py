@@ -138,7 +138,7 @@ class _Verification:
             self._exam.findings.add("manifest_signature", name, detail=str(error))
             return
         if MANIFEST in self._bundle.members and text != manifest_claim(self._bundle.digest(MANIFEST)[1]):
-            self._exam.findings.add("manifest_signature", name, detail="it is over another manifest")
+            self._exam.findings.add("manifest_other", MANIFEST)
         elif self._given and not any(key in self._given for key in signed_by):
             self._exam.findings.add("note_manifest_key", name)
 

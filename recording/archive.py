@@ -116,7 +116,7 @@ class FolderArchive:
             part.unlink()
         for path in self.unannounced():
             if path not in known and (self.root / path).is_file():
-                with contextlib.suppress(BadMedia):  # renamed only after it was synced, so this is no file of ours
+                with contextlib.suppress(BadMedia, ValueError):  # renamed only when synced, so this is no file of ours
                     yield self._event(path)
             self.announced(path)
 

@@ -12,7 +12,7 @@ import asyncio
 import os
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -184,10 +184,10 @@ class _Copy:
             return
         if held is not None:
             before = held.at - self._video_from
-            if at <= before:
-                return
+            # A publisher that came back overlaps the one it replaced; its pictures refer to each other, so none is left out.
+            at = max(at, before + 1)
             self._mux(self._video, held, before, at - before)
-        self._held = piece
+        self._held = replace(piece, at=at + self._video_from)
         behind = at * AUDIO_RATE // VIDEO_RATE - self._sounded
         if self._audio is not None and behind > 2 * AHEAD:
             self._silence(behind - AHEAD)

@@ -17,6 +17,7 @@ import structlog
 
 from recording.archive import FolderArchive, Place, sealed_event
 from recording.fragment import AUDIO_RATE, VIDEO_RATE, BadMedia, Media, Muxer
+from stream.errors import FeedStalled
 
 QUEUE_JOBS = 256  # fragments of all publishers; at one every 2 s of 30 publishers, some 17 s of a disk that hangs
 QUEUE_BYTES = 128 * 2**20
@@ -27,7 +28,10 @@ log = structlog.get_logger(__name__)
 
 
 class Feed(Protocol):
-    """Takes what happened, durably and in order. Thread-safe; raises OSError when it can't keep it."""
+    """Takes what happened, durably and in order (stream/feed.py). Thread-safe.
+
+    Raises OSError when it can't keep a record, FeedStalled when it will keep it later.
+    """
 
     def append(self, kind: str, data: dict[str, Any]) -> int:
         """Keeps one record and returns its number."""
@@ -180,6 +184,11 @@ class Writer:
             except OSError as error:
                 log.error("recording_feed_refused", kind=kind, error=str(error))
                 return
+            except FeedStalled:  # queued there, though not durable yet: a fragment keeps its pending mark, just in case
+                self._backlog.popleft()
+                if kind != "fragment_sealed":
+                    done()
+                continue
             self._backlog.popleft()
             done()
 

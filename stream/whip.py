@@ -84,7 +84,7 @@ def routes() -> list[Route]:
     opening = (BAD_OFFER, UNSUPPORTED_MEDIA, WRONG_CONTENT_TYPE, NOT_ACCEPTABLE, SESSION_CLOSED, MEDIA_UNAVAILABLE, MEDIA_FULL)
     changing = (BAD_OFFER, WRONG_CONTENT_TYPE, TAG_MISSING, TAG_STALE, NOT_FOUND, FORBIDDEN, MEDIA_UNAVAILABLE)
     ending = (NOT_FOUND, FORBIDDEN, MEDIA_UNAVAILABLE)
-    base = "/api/sessions/{id}"
+    base = "/api/sessions/{session}"
     return [
         Route("POST", base + "/whip", post_whip, "Publish by WHIP (RFC 9725)", status=201, problems=opening),
         Route("OPTIONS", base + "/whip", options, "What WHIP takes; CORS preflight", status=204),
@@ -100,7 +100,7 @@ def routes() -> list[Route]:
 
 
 async def post_whip(request: web.Request) -> web.Response:
-    session = request.match_info["id"]
+    session = request.match_info["session"]
     owner = person(request).id
     grant = await request.app[MEDIA_DOOR].publish_grant(request, session)
     offer = await _read(request, SDP)
@@ -109,7 +109,7 @@ async def post_whip(request: web.Request) -> web.Response:
 
 
 async def post_whep(request: web.Request) -> web.Response:
-    session = request.match_info["id"]
+    session = request.match_info["session"]
     owner = person(request).id
     grant = await request.app[MEDIA_DOOR].subscribe_grant(request, session, request.query.get("stream"))
     offer = await _read(request, SDP)
@@ -175,7 +175,7 @@ def _own(request: web.Request, way: Way) -> str:
     resource, _, mac = request.match_info["resource"].rpartition(".")
     if not resource:
         raise Refused(NOT_FOUND)
-    wanted = _mac(request.app[WHIP_SETTINGS].secret, way, request.match_info["id"], person(request).id, resource)
+    wanted = _mac(request.app[WHIP_SETTINGS].secret, way, request.match_info["session"], person(request).id, resource)
     if not hmac.compare_digest(wanted.encode(), mac.encode("utf-8", "surrogateescape")):
         raise Refused(FORBIDDEN)
     return resource

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -31,6 +32,8 @@ HEAR = """async video => {
   return peak;
 }"""
 
+POLL_S = 0.05
+
 
 async def until(condition: Callable[[], Awaitable[Any]], what: str, within_s: float = 20) -> Any:
     """Polls until `condition` answers something true, and answers that."""
@@ -40,7 +43,8 @@ async def until(condition: Callable[[], Awaitable[Any]], what: str, within_s: fl
         if value:
             return value
         assert time.monotonic() < deadline, f"{what} did not happen within {within_s} s"
-        await asyncio.wait({asyncio.ensure_future(asyncio.Event().wait())}, timeout=0.05)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.Event().wait(), POLL_S)
 
 
 async def timecode(video: Locator) -> float | None:

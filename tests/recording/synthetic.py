@@ -1,4 +1,4 @@
-"""A publisher that is not there: real H.264 with a flash and real Opus with a beep at every full second, as RTP over a bad network.
+"""A publisher that is not there: real H.264 with a flash, real Opus with a beep at every full second, RTP over a bad network.
 
 Time is simulated: packets carry the `arrival` they would have had, nobody waits.
 """
@@ -141,7 +141,7 @@ class Network:
     jitter: float = 0.01
     duplicate: float = 0.0
     late: float = 0.0  # overtaken by others
-    lose: Callable[[str, int, float], bool] = lambda kind, number, capture: False
+    lose: Callable[[str, int, float], bool] = lambda *_: False
 
 
 class Publisher:
@@ -160,7 +160,7 @@ class Publisher:
         self._reports = reports
         self._skew_s, self._ppm = skew_s, ppm
         self._answers = answers
-        self._random = random.Random(seed)
+        self._random = random.Random(seed)  # noqa: S311 - the same bad network each time
         self._microphone = Microphone()
         self._wire: list[Delivery] = []
         self._count = itertools.count()
@@ -185,7 +185,7 @@ class Publisher:
         """Sends nothing of that kind before `until`."""
         self._due[kind] = until
 
-    def run(self, until: float, each: Callable[[float], None] = lambda now: None) -> None:
+    def run(self, until: float, each: Callable[[float], None] = lambda _: None) -> None:
         """Captures, sends and delivers until Unix time `until`; `each` is called every 10 ms."""
         while self.now < until:
             self.now += 0.01

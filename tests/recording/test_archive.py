@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import hashlib
+import itertools
 import json
 import os
 import signal
@@ -71,7 +73,7 @@ def test_below_the_floor_nothing_is_written_and_nothing_left(tmp_path: Path, pla
     ],
 )  # fmt: skip
 def test_paths_that_are_no_fragments_are_not_read(tmp_path: Path, path: str) -> None:
-    with pytest.raises(ValueError, match="path|place"):
+    with pytest.raises(ValueError, match=r"path|place"):
         FolderArchive(tmp_path, 0).path(path)
 
 
@@ -84,8 +86,7 @@ def test_names_that_are_no_ids_become_no_paths() -> None:
 def test_recovery_announces_what_was_written_and_removes_what_was_not(tmp_path: Path, place: Place) -> None:
     archive = FolderArchive(tmp_path, 0)
     muxer = Muxer()
-    data, contents = muxer.mux(_sound(0))
-    told = archive.write(place, data)
+    told = archive.write(place, muxer.mux(_sound(0))[0])
     archive.announced(told.path)
     untold = archive.write(Place(place.session, "host", EPOCH, 1), muxer.mux(_sound(1_000))[0])
     known = archive.write(Place(place.session, "host", EPOCH, 2), muxer.mux(_sound(2_000))[0])
@@ -110,6 +111,12 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(folder)], check=True, timeout=10)
 
 
+def _fill(file: Path) -> None:
+    with contextlib.suppress(OSError), file.open("wb", buffering=0) as ballast:
+        while ballast.write(bytes(4096)):
+            pass
+
+
 async def test_a_full_disk_is_told_once_and_recovered_from(small_disk: Path, clock: ManualClock) -> None:
     feed, session, start = MemoryFeed(), new_id("ses"), clock.now().timestamp()
     recorder = Recorder(FolderArchive(small_disk, 0), feed, clock)
@@ -120,9 +127,7 @@ async def test_a_full_disk_is_told_once_and_recovered_from(small_disk: Path, clo
     publisher.run(start + 5)
     await recorder.flush()
     ballast = small_disk / "ballast"
-    with pytest.raises(OSError, match="space"), ballast.open("wb", buffering=0) as file:
-        while True:
-            file.write(bytes(4096))
+    _fill(ballast)
     publisher.run(start + 13)
     await recorder.flush()
     ballast.unlink()
@@ -138,7 +143,7 @@ async def test_a_full_disk_is_told_once_and_recovered_from(small_disk: Path, clo
     assert order == ["recording_failed", "recording_recovered", "stream_closed", "session_closed"]
     sealed = feed.of("fragment_sealed")
     assert feed.of("stream_closed")[0]["fragments"] == len(sealed)
-    assert any(after["start_ms"] - before["end_ms"] > 2_000 for before, after in zip(sealed, sealed[1:], strict=False))
+    assert any(after["start_ms"] - before["end_ms"] > 2_000 for before, after in itertools.pairwise(sealed))
     for data in sealed:
         assert hashlib.sha256((small_disk / data["path"]).read_bytes()).hexdigest() == data["sha256"]
         assert describe(small_disk / data["path"]).start_ms == data["start_ms"]
@@ -182,7 +187,8 @@ start = clock.now().timestamp()
 recorder = Recorder(FolderArchive(Path(sys.argv[1]), 0), Printed(), clock)
 recorder.start()
 publisher = Publisher(start)
-publisher.attach(recorder.sink_factory(SinkOrder(StreamKey(sys.argv[2], "host"), 1795334400123, start, publisher.request_keyframe)))
+order = SinkOrder(StreamKey(sys.argv[2], "host"), 1795334400123, start, publisher.request_keyframe)
+publisher.attach(recorder.sink_factory(order))
 publisher.run(start + 3600)
 """
 

@@ -235,6 +235,7 @@ async def test_garbage_in_the_picture_is_reported_and_the_sound_goes_on(studio: 
     garbage = [b"\x67" + b"\xff" * 9, b"\x68\xff", b"\x65" + b"\x00" * 30]
     for i, nal in enumerate(garbage):
         sink.rtp("video", nal, timestamp=0, sequence=i, marker=i == 2, arrival=studio.start + 0.05)
+    sink.tick(studio.start + 0.5)
     publisher.run(studio.start + 8)
     sink.closed("left")
     await studio.recorder.close_session(studio.session)
@@ -262,5 +263,5 @@ def test_what_waits_in_memory_is_bounded(tmp_path: Path, clock: ManualClock) -> 
         SinkOrder(StreamKey(new_id("ses"), "host"), EPOCH, clock.now().timestamp(), publisher.request_keyframe)
     )
     publisher.attach(sink)
-    publisher.run(clock.now().timestamp() + 3, lambda now: None)
+    publisher.run(clock.now().timestamp() + 3)
     assert sink._cutter._bytes <= 40_000

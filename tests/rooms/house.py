@@ -11,7 +11,7 @@ import aiohttp
 import socketio
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from sqlalchemy import insert, update
+from sqlalchemy import insert, select, update
 
 from app.identity import Identity
 from app.middleware import IDENTITY, outermost
@@ -32,6 +32,7 @@ from rooms.attendance import Attendance
 from rooms.desks import ROOMS, Rooms, open_rooms
 from rooms.dispatch import socket_server
 from rooms.fanout import Fanout
+from rooms.tables import calls
 
 SECRET = b"a secret of tests, long enough"
 BOND, RISKY = "prd-r2-bond", "prd-r5-strategy"
@@ -216,6 +217,13 @@ class House:
     async def entries(self, session_id: str, *kinds: str) -> list[Entry]:
         async with self.db.read() as tx:
             return await self.trail.entries(tx, session_id, kinds=kinds or None)
+
+    async def gone(self, name: str) -> None:
+        """Waits until the desk has noted that this waiting customer's last tab was closed at this moment."""
+        noted = select(calls.c.seen_at).where(calls.c.customer_id == name, calls.c.state == "waiting")
+        async with asyncio.timeout(10):
+            while await self.scalar(noted) != self.clock.now():
+                await asyncio.sleep(0)
 
     async def scalar(self, query: Any) -> Any:
         async with self.db.read() as tx:

@@ -8,7 +8,7 @@
 /** @typedef {{ x: number, count: number, first: Entry }} Mark what is drawn at one place of a lane */
 
 /** The order from above; a lane the server adds later comes after these. */
-export const ORDER = ["session", "picture", "gaps", "pins", "disclosures", "sale", "orders", "comments", "review"];
+export const ORDER = ["session", "picture", "gaps", "pins", "disclosures", "sale", "orders", "comments", "hits", "review"];
 
 /** @param {Entry} entry */
 export const laneOf = (entry) => entry.lane;

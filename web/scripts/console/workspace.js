@@ -37,9 +37,9 @@ export function openWorkspace(root, place, person, does) {
   async function load() {
     try {
       const [recording, timeline, cases] = await Promise.all([
-        api("GET", `/api/recordings/${session}`), api("GET", `/api/recordings/${session}/timeline`), api("GET", "/api/cases"),
+        api("GET", `/api/recordings/${session}`), wholeTimeline(session), api("GET", `/api/cases?session=${session}`),
       ]);
-      if (!closed) build(recording, timeline, cases.cases ?? cases);
+      if (!closed) build(recording, timeline, cases.cases);
     } catch (error) {
       if (!closed) fill(root, h("div", { class: "workspace-loading" }, refusal(asProblem(error), { retry: () => void load() })));
     }
@@ -47,7 +47,7 @@ export function openWorkspace(root, place, person, does) {
 
   /** @param {any} recording @param {any} timeline @param {any[]} cases */
   function build(recording, timeline, cases) {
-    const own = cases.find((c) => c.session === session || c.session_id === session || c.id === recording.case?.id) ?? null;
+    const own = cases.find((c) => c.session === session) ?? null;
     const made = assemble(recording, timeline, createCase(session, own, person, does.onChange));
     const { player, timeline: lanes, list } = made;
     closers.push(made.close, watchCopies(recording, made.pictures));
@@ -157,6 +157,17 @@ export function openWorkspace(root, place, person, does) {
     }
     does.onPlace(where);
   }
+}
+
+/** Every entry, however many answers that takes. @param {string} session @returns {Promise<any>} */
+async function wholeTimeline(session) {
+  const first = await api("GET", `/api/recordings/${session}/timeline`);
+  for (let more = first.more; typeof more === "number"; ) {
+    const next = await api("GET", `/api/recordings/${session}/timeline?after=${more}`);
+    first.entries.push(...next.entries);
+    more = next.more;
+  }
+  return first;
 }
 
 /**

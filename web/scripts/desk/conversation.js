@@ -1,5 +1,5 @@
 // A call with a customer: their picture large, one's own small, the script beneath, the proposal at hand.
-import { asProblem } from "../lib/api.js";
+import { api, asProblem } from "../lib/api.js";
 import { fill, h, icon, on } from "../lib/dom.js";
 import { money, timeSeconds } from "../lib/format.js";
 import { lang } from "../lib/i18n.js";
@@ -30,7 +30,7 @@ export function openConversation(first, desk, onCall) {
   const steps = h("ol", { class: "script", tLabel: "desk.script" });
   const proposalState = h("p", { class: "talk-proposal", testid: "proposal-state", role: "status" });
   const picture = createPicture(call);
-  const propose = h("button", { class: "button button-accent", type: "button", testid: "propose-open", onclick: () => openProposal(picture.known(), send) }, icon("bag"), h("span", { t: "desk.propose" }));
+  const propose = h("button", { class: "button button-accent", type: "button", testid: "propose-open", onclick: () => openProposal(picture.known(), send, explained) }, icon("bag"), h("span", { t: "desk.propose" }));
   const element = h("div", { class: "talk" },
     h("header", { class: "talk-head" },
       h("h1", { class: "talk-name" }, call.customer.name), h("p", { class: "talk-topic" }, call.topic), sale),
@@ -136,6 +136,13 @@ export function openConversation(first, desk, onCall) {
   async function send(product, amount) {
     const answer = await desk.emit("propose", { call: call.id, product, amount });
     if (answer.proposal) proposed(answer.proposal);
+  }
+
+  /** @param {string} product */
+  async function explained(product) {
+    await api("POST", `/api/sessions/${call.session}/explanations`, { customer: call.customer.id, product });
+    facts["risk_at"] = new Date().toISOString();
+    drawSteps();
   }
 
   async function transfer() {

@@ -107,12 +107,17 @@ async function load() {
   }
 }
 
-connection.on("queue", (payload) => {
+/** @param {string} call @param {any} proposal */
+function proposed(call, proposal) {
+  if (open?.id === call) open?.proposal?.(proposal);
+}
+
+connection.on("queue", (/** @type {any} */ payload) => {
   queue.show(payload.waiting, payload.available);
   if (supervisor) void load();
 });
 connection.on("call", ({ call }) => show(call));
-connection.on("proposal", ({ call, proposal }) => { if (open?.id === call) open.proposal?.(proposal); });
+connection.on("proposal", ({ call, proposal }) => proposed(call, proposal));
 connection.onStatus((status) => {
   queue.connection(status);
   if (status !== "connected") return;

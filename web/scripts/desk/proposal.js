@@ -5,8 +5,14 @@ import { money } from "../lib/format.js";
 import { grade, refusal, sheet } from "../lib/ui.js";
 import { proposedAmount } from "./model.js";
 
-/** @param {import("./picture.js").Known} known @param {(product: string, amount: number) => Promise<void>} send */
-export function openProposal({ customer }, send) {
+/** From this grade on, somebody of 65 or over hears the risks once more before ordering. */
+const ELDER_RISK = 3;
+
+/**
+ * @param {import("./picture.js").Known} known @param {(product: string, amount: number) => Promise<void>} send
+ * @param {(product: string) => Promise<void>} explained puts on record that this product's risks were explained once more
+ */
+export function openProposal({ customer }, send, explained) {
   /** @type {any[]} */
   const products = customer?.suitable ?? [];
   const select = h("select", { class: "select", id: "propose-product", testid: "propose-product" }, products.map((p) => h("option", { value: p.id }, `${p.risk} · ${p.name}`)));
@@ -14,11 +20,13 @@ export function openProposal({ customer }, send) {
   const hint = h("p", { class: "field-hint", id: "propose-hint" });
   const facts = h("div", { class: "proposal-facts" });
   const trouble = h("div");
+  const told = h("input", { type: "checkbox", testid: "risk-explained" });
+  const telling = h("label", { class: "choice", hidden: true }, told, h("span", { t: "desk.explained" }));
   const button = h("button", { class: "button button-accent button-wide", type: "submit", testid: "propose-send", t: "desk.propose_send" });
   const form = h("form", { class: "stack" },
     products.length ? null : h("p", { class: "notice notice-warn", t: "desk.suits_none" }),
     h("label", { class: "field", for: select.id }, h("span", { class: "field-label", t: "desk.product" }), select), facts,
-    h("label", { class: "field", for: amount.id }, h("span", { class: "field-label", t: "desk.amount" }), amount, hint), trouble, button);
+    h("label", { class: "field", for: amount.id }, h("span", { class: "field-label", t: "desk.amount" }), amount, hint), telling, trouble, button);
   button.disabled = !products.length;
   const opened = sheet({ title: "desk.propose", content: form });
 
@@ -29,6 +37,9 @@ export function openProposal({ customer }, send) {
     if (!product) return;
     fill(facts, grade(product.risk, product.risk_meaning), h("span", null, product.rate_text));
     amount.value = amount.value || plain(product.minimum);
+    telling.hidden = !(customer.age_65 && Number(product.risk.slice(1)) >= ELDER_RISK);
+    told.required = !telling.hidden;
+    told.checked = false;
     checked();
   }
 
@@ -57,6 +68,7 @@ export function openProposal({ customer }, send) {
     if (problem) return amount.focus();
     button.disabled = true;
     try {
+      if (!telling.hidden) await explained(product.id);
       await send(product.id, minor);
       opened.close();
     } catch (error) {

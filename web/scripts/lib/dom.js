@@ -71,6 +71,13 @@ export function setText(element, key, params) {
   translateOne(element);
 }
 
+/** Changes what screen readers and the tooltip say. @param {Element} element @param {string} key */
+export function setLabel(element, key) {
+  element.setAttribute("data-t-aria-label", key);
+  element.setAttribute("data-t-title", key);
+  translateOne(element);
+}
+
 /** @param {EventTarget} target @param {string} event @param {(event: any) => void} fn @param {AddEventListenerOptions} [options] @returns {() => void} */
 export function on(target, event, fn, options) {
   target.addEventListener(event, fn, options);

@@ -1,7 +1,7 @@
 // The comments: the list that screen readers follow, and the line to write in. What one wrote is never lost.
 import { asProblem } from "../lib/api.js";
 import { CommentsModel, draft } from "../lib/comments_model.js";
-import { fill, h, icon, setText } from "../lib/dom.js";
+import { fill, h, icon } from "../lib/dom.js";
 import { t } from "../lib/i18n.js";
 import { refusal } from "../lib/ui.js";
 import { talking } from "./watch_state.js";
@@ -151,9 +151,4 @@ export class Comments {
     this.newest.hidden = true;
     requestAnimationFrame(() => { this.list.scrollTop = this.list.scrollHeight; });
   }
-}
-
-/** @param {HTMLElement} element @param {number} n */
-export function setCount(element, n) {
-  setText(element, "watch.shelf.count", { n });
 }

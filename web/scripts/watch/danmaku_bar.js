@@ -1,6 +1,5 @@
 // The switch and the settings of the flying comments.
-import { fill, h, icon } from "../lib/dom.js";
-import { t } from "../lib/i18n.js";
+import { fill, h, icon, setLabel } from "../lib/dom.js";
 import { sheet } from "../lib/ui.js";
 
 /** @typedef {import("../lib/danmaku.js").DanmakuLayer} DanmakuLayer */
@@ -13,22 +12,15 @@ export function danmakuBar(layer, picture) {
   const draw = () => {
     const { on } = layer.settings;
     fill(toggle, icon(on ? "danmaku" : "danmaku-off"));
-    label(toggle, on ? "danmaku.off" : "danmaku.on");
+    setLabel(toggle, on ? "danmaku.off" : "danmaku.on");
     toggle.setAttribute("aria-pressed", String(on));
     fill(pause, icon(layer.paused ? "play" : "pause"));
-    label(pause, layer.paused ? "danmaku.resume" : "danmaku.pause");
+    setLabel(pause, layer.paused ? "danmaku.resume" : "danmaku.pause");
     pause.hidden = !on;
   };
   layer.addEventListener("change", draw);
   draw();
   return h("div", { class: "danmaku-bar", role: "group", tLabel: "danmaku.settings" }, toggle, pause, settings);
-}
-
-/** @param {HTMLElement} button @param {string} key */
-function label(button, key) {
-  button.setAttribute("data-t-aria-label", key);
-  button.setAttribute("aria-label", t(key));
-  button.title = t(key);
 }
 
 /** @param {DanmakuLayer} layer @param {{whole: boolean, fit: (whole: boolean) => void}} picture */

@@ -1,5 +1,5 @@
 // The picture and what lies over it: its state, the sound, the whole screen.
-import { fill, h, icon, setText } from "../lib/dom.js";
+import { fill, h, icon, setLabel, setText } from "../lib/dom.js";
 import { keep, kept } from "../lib/elder.js";
 import { duration, when } from "../lib/format.js";
 import { onLang } from "../lib/i18n.js";
@@ -132,8 +132,7 @@ export class Picture {
   #drawSound() {
     const { muted } = this.video;
     fill(this.mute, icon(muted ? "muted" : "sound"));
-    this.mute.setAttribute("data-t-aria-label", muted ? "watch.unmute" : "watch.mute");
-    setTextLabel(this.mute);
+    setLabel(this.mute, muted ? "watch.unmute" : "watch.mute");
     if (!muted) this.sound.hidden = true;
   }
 
@@ -162,10 +161,4 @@ export class Picture {
   get whole() {
     return this.video.classList.contains("is-whole");
   }
-}
-
-/** @param {HTMLElement} element */
-function setTextLabel(element) {
-  setText(element, "");
-  element.removeAttribute("data-t");
 }

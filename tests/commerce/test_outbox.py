@@ -1,0 +1,236 @@
+"""What the bank's core must hear, it hears: at least once, signed, in order, until it answers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from sqlalchemy import select
+
+from commerce import order_book, outbox_rows, signing
+from commerce.lifecycle import Event
+from commerce.outbox import Outbox, OutboxLimits
+from commerce.sandbox_core import PATH, SandboxCore
+from commerce.tables import outbox
+from core.clock import ManualClock
+from core.errors import Refused
+from recording import kinds
+from tests.commerce.conftest import C5, YUAN, Market
+
+SECRET = b"of the demo only"
+# Small, so that a test that waits for the core's timeout waits no longer than this.
+LIMITS = OutboxLimits(timeout_s=0.5, attempts=4)
+
+
+@dataclass
+class Bank:
+    """The market, the core's stand-in on a real port, and our outbox towards it."""
+
+    market: Market
+    core: SandboxCore
+    outbox: Outbox
+    http: aiohttp.ClientSession
+    url: str
+
+    async def buy(self, yuan: int = 10_000) -> str:
+        return (await self.market.buy(amount=yuan * YUAN)).order.id
+
+    async def later(self) -> int:
+        """Past any wait, then one round."""
+        self.market.clock.advance(700)
+        return await self.outbox.deliver_due()
+
+    async def order(self, order_id: str) -> order_book.OrderRecord:
+        async with self.market.db.read() as tx:
+            return await order_book.get(tx, order_id)
+
+    async def rows(self) -> list[Any]:
+        async with self.market.db.read() as tx:
+            return list((await tx.execute(select(outbox).order_by(outbox.c.created_at))).all())
+
+
+@pytest.fixture
+async def bank(market: Market) -> AsyncIterator[Bank]:
+    core = SandboxCore(SECRET, market.clock)
+    async with TestServer(core.app()) as server, aiohttp.ClientSession() as http:
+        url = str(server.make_url(PATH))
+        worker = Outbox(market.db, market.trail, market.clock, http, url, SECRET, on_change=market.on_order, limits=LIMITS)
+        yield Bank(market, core, worker, http, url)
+        core.closing.set()
+
+
+async def test_the_core_confirms(bank: Bank) -> None:
+    order_id = await bank.buy()
+    assert await bank.outbox.deliver_due() == 1
+    assert (await bank.order(order_id)).state == "confirmed"
+    assert [change.order.state for change in bank.market.told] == ["placed", "sent", "confirmed"]
+    entries = await bank.market.entries(kinds.ORDER_PLACED, kinds.ORDER_SENT, kinds.ORDER_CONFIRMED)
+    assert [entry.kind for entry in entries] == ["order_placed", "order_sent", "order_confirmed"]
+    assert [entry.actor for entry in entries] == ["customer", "core", "core"]
+    assert await bank.outbox.deliver_due() == 0
+    assert await bank.outbox.counts() == {"waiting": 0, "delivered": 1, "dead": 0}
+
+
+async def test_the_core_rejects_and_the_stock_comes_back(bank: Bank) -> None:
+    before = await bank.market.left()
+    order_id = await bank.buy(10_013)
+    await bank.outbox.deliver_due()
+    order = await bank.order(order_id)
+    assert (order.state, order.reason) == ("rejected", "insufficient funds")
+    assert await bank.market.left() == before
+    [entry] = await bank.market.entries(kinds.ORDER_REJECTED)
+    assert entry.data["reason"] == "insufficient funds"
+    with pytest.raises(Refused) as caught:
+        await bank.market.desk.cancel(C5, order_id)
+    assert caught.value.problem.code == "order_not_cancellable"
+
+
+@pytest.mark.parametrize(
+    ("yuan", "error"), [(10_050, "status 500"), (10_021, "not decided yet"), (10_077, "no answer within 0.5 s")]
+)
+async def test_it_is_asked_again_with_the_same_event(bank: Bank, yuan: int, error: str) -> None:
+    order_id = await bank.buy(yuan)
+    await bank.outbox.deliver_due()
+    assert (await bank.order(order_id)).state == "sent"
+    [row] = await bank.rows()
+    assert (row.state, row.attempts, row.error) == ("waiting", 1, error)
+    assert row.next_at > bank.market.clock.now()
+    assert await bank.outbox.deliver_due() == 0
+    assert await bank.later() == 1
+    assert (await bank.order(order_id)).state == "confirmed"
+    assert list(bank.core.seen.values()) == [2]
+    assert len(await bank.market.entries(kinds.ORDER_SENT)) == 1
+
+
+async def test_nobody_home_ends_as_a_dead_letter_that_can_be_sent_again(bank: Bank) -> None:
+    market = bank.market
+    order_id = await bank.buy()
+    nowhere = Outbox(market.db, market.trail, market.clock, bank.http, "http://127.0.0.1:9/", SECRET, limits=LIMITS)
+    for _ in range(LIMITS.attempts):
+        market.clock.advance(700)
+        assert await nowhere.deliver_due() == 1
+    market.clock.advance(700)
+    assert await nowhere.deliver_due() == 0
+    [row] = await bank.rows()
+    assert (row.state, row.attempts) == ("dead", 4)
+    assert row.error
+    assert (await bank.order(order_id)).state == "sent"
+    await bank.outbox.requeue(row.id)
+    await bank.outbox.deliver_due()
+    assert (await bank.order(order_id)).state == "confirmed"
+    with pytest.raises(Refused):
+        await bank.outbox.requeue(row.id)
+
+
+async def test_a_wrong_secret_is_no_reason_to_repeat(bank: Bank) -> None:
+    market = bank.market
+    await bank.buy()
+    stranger = Outbox(market.db, market.trail, market.clock, bank.http, bank.url, b"wrong", limits=LIMITS)
+    await stranger.deliver_due()
+    [row] = await bank.rows()
+    assert (row.state, row.error) == ("dead", "status 401")
+    assert bank.core.seen == {}
+
+
+async def test_cancelled_before_it_was_sent_the_core_hears_both_in_order(bank: Bank) -> None:
+    order_id = await bank.buy()
+    await bank.market.desk.cancel(C5, order_id)
+    assert await bank.outbox.deliver_due() == 1
+    assert [row.state for row in await bank.rows()] == ["delivered", "waiting"]
+    assert await bank.outbox.deliver_due() == 1
+    assert (await bank.order(order_id)).state == "cancelled"
+    [late] = await bank.market.entries(kinds.ORDER_CONFIRMED)
+    assert late.data["late"] is True
+    assert [row.kind for row in await bank.rows()] == [outbox_rows.PLACED, outbox_rows.CANCELLED]
+
+
+async def test_cancelled_after_it_was_confirmed(bank: Bank) -> None:
+    before = await bank.market.left()
+    order_id = await bank.buy()
+    await bank.outbox.deliver_due()
+    await bank.market.desk.cancel(C5, order_id)
+    await bank.outbox.deliver_due()
+    assert (await bank.order(order_id)).state == "cancelled"
+    assert await bank.market.left() == before
+    assert {row.state for row in await bank.rows()} == {"delivered"}
+
+
+async def test_many_workers_deliver_each_event_once(bank: Bank) -> None:
+    market = bank.market
+    for _ in range(8):
+        await bank.buy()
+    workers = [Outbox(market.db, market.trail, market.clock, bank.http, bank.url, SECRET, limits=LIMITS) for _ in range(4)]
+    tried = await asyncio.gather(*(worker.deliver_due() for worker in workers))
+    assert sum(tried) == 8
+    assert list(bank.core.seen.values()) == [1] * 8
+    assert {order.state for order in await market.orders(C5)} == {"confirmed"}
+
+
+async def test_a_worker_that_died_leaves_its_lease_to_the_next(bank: Bank) -> None:
+    order_id = await bank.buy()
+    assert len(await bank.outbox._lease()) == 1  # and never seen again
+    assert await bank.outbox.deliver_due() == 0
+    bank.market.clock.advance(LIMITS.timeout_s * 2)
+    assert await bank.outbox.deliver_due() == 1
+    assert (await bank.order(order_id)).state == "confirmed"
+
+
+async def test_the_loop_wakes_for_a_new_order(bank: Bank) -> None:
+    confirmed = asyncio.Event()
+
+    async def on_change(change: order_book.OrderChanged) -> None:
+        if change.order.state == "confirmed":
+            confirmed.set()
+
+    market = bank.market
+    patient = OutboxLimits(poll_s=60)
+    worker = Outbox(market.db, market.trail, market.clock, bank.http, bank.url, SECRET, on_change=on_change, limits=patient)
+    task = asyncio.create_task(worker.run())
+    await bank.buy()
+    worker.wake()
+    await asyncio.wait_for(confirmed.wait(), 20)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_an_answer_nobody_understands_changes_nothing(bank: Bank) -> None:
+    async def odd(_request: web.Request) -> web.Response:
+        return web.json_response({"state": "perhaps"})
+
+    app = web.Application()
+    app.router.add_post("/", odd)
+    market = bank.market
+    order_id = await bank.buy()
+    async with TestServer(app) as server:
+        url = str(server.make_url("/"))
+        await Outbox(market.db, market.trail, market.clock, bank.http, url, SECRET, limits=LIMITS).deliver_due()
+    assert (await bank.order(order_id)).state == "sent"
+    assert [row.state for row in await bank.rows()] == ["dead"]
+
+
+async def test_the_order_moves_only_along_its_table(bank: Bank) -> None:
+    market = bank.market
+    order_id = await bank.buy()
+    async with market.db.write() as tx:
+        assert await order_book.move(tx, market.trail, market.clock, order_id, Event.SEND, actor="core") is not None
+        assert await order_book.move(tx, market.trail, market.clock, order_id, Event.SEND, actor="core") is None
+
+
+def test_a_signature_is_over_time_event_and_body(clock: ManualClock) -> None:
+    now = int(clock.now().timestamp())
+    headers = signing.sign(SECRET, "obx_1", now, b"{}")
+    assert signing.verify(SECRET, headers, b"{}", now + 299) == "obx_1"
+    assert signing.verify(SECRET, headers, b"{} ", now) is None
+    assert signing.verify(b"other", headers, b"{}", now) is None
+    assert signing.verify(SECRET, headers, b"{}", now + 301) is None
+    assert signing.verify(SECRET, headers | {signing.EVENT: "obx_2"}, b"{}", now) is None
+    assert signing.verify(SECRET, headers | {signing.TIME: str(now + 1)}, b"{}", now) is None
+    assert signing.verify(SECRET, headers | {signing.TIME: "٣"}, b"{}", now) is None
+    assert signing.verify(SECRET, {}, b"{}", now) is None

@@ -1,0 +1,204 @@
+// Talking to an adviser. The server holds where the call stands; this page shows that, also after a reload.
+import "../../texts/customer.js";
+import { api, asProblem } from "../lib/api.js";
+import { fill, h, setText } from "../lib/dom.js";
+import { duration } from "../lib/format.js";
+import { header } from "../lib/header.js";
+import { lang, onLang, t } from "../lib/i18n.js";
+import { requireMe } from "../lib/me.js";
+import { orderSheet } from "../lib/order_sheet.js";
+import { guarded, setTitle } from "../lib/page.js";
+import { joinSession } from "../lib/session_client.js";
+import { saleSentence } from "../lib/session_model.js";
+import { connect } from "../lib/socket.js";
+import { confirm, refusal, skeleton, toast } from "../lib/ui.js";
+import { openCall, openProposal, stepOf } from "./call_model.js";
+import { checkStep, consentStep, lineStep, placeOf, progress, topicStep, topicText } from "./steps.js";
+import { Talk } from "./talk.js";
+
+/** @typedef {import("./call_model.js").Call} Call */
+/** @typedef {import("./call_model.js").Proposal} Proposal */
+
+setTitle("title.call");
+const connection = h("p", { class: "connection", role: "status", testid: "connection", hidden: true });
+const place = h("div", { class: "call-place" }, skeleton(4));
+const main = h("main", { id: "main", class: "call-main", tabindex: "-1" }, connection, place);
+document.body.prepend(header({ current: "call" }), main);
+
+/** @type {Call | null} */ let call = null;
+/** @type {MediaStream | null} */ let media = null;
+/** @type {Talk | null} */ let talk = null;
+/** @type {import("../lib/session_client.js").SessionClient | null} */ let room = null;
+/** @type {ReturnType<typeof checkStep> | null} */ let check = null;
+/** @type {{proposal: string, sheet: ReturnType<typeof orderSheet>} | null} */ let deciding = null;
+/** @type {import("./call_model.js").Step | ""} */ let step = "";
+let offered = "";
+
+const desk = connect("/desk");
+void start();
+
+async function start() {
+  await requireMe();
+  await guarded(place, refresh);
+  desk.on("call", ({ call: next }) => { if (!call || next.id === call.id) changed(next); });
+  desk.on("proposal", ({ call: id, proposal }) => { if (call && id === call.id) changed({ ...call, proposal }); });
+  desk.onStatus((status) => {
+    connection.hidden = status === "connected" || status === "connecting";
+    if (!connection.hidden) setText(connection, `connection.${status}`);
+    if (status === "connected") refresh().catch(() => undefined);
+  });
+  onLang(() => { draw(true); refresh().catch(() => undefined); });
+  window.addEventListener("pagehide", () => talk?.close());
+}
+
+/** The call as the server has it: on start, after a break, after a change of language. */
+async function refresh() {
+  if (call && step !== "topic") {
+    changed(await api("GET", `/api/calls/${encodeURIComponent(call.id)}`));
+    return;
+  }
+  const { calls } = await api("GET", "/api/calls");
+  changed(openCall(calls));
+}
+
+/** @param {Call | null} next */
+function changed(next) {
+  call = next;
+  draw();
+}
+
+/** @param {boolean} [anew] */
+function draw(anew = false) {
+  const now = stepOf(call, media !== null);
+  const moved = now !== step;
+  step = now;
+  if (now !== "check") { check?.stop(); check = null; }
+  if (now !== "talk") stopTalk(now === "over");
+  main.dataset.step = now;
+  if (now === "talk" && call) return drawTalk(call);
+  if (now === "topic") return moved || anew ? fill(place, topicStep(request)) : undefined;
+  if (!call) return undefined;
+  if (now === "over") return void drawOver(call);
+  // A step in which something is being read or chosen is not drawn again for a new place in the line.
+  const held = !moved && !anew && now !== "line" ? place.querySelector(".call-step") : null;
+  if (held) place.querySelector(".call-where")?.replaceWith(where(call));
+  else fill(place, progress(now), where(call), now === "consent" ? consentStep(call, agree, leave) : now === "line" ? lineStep(call, leave) : checking());
+  return moved ? /** @type {HTMLElement | null} */ (place.querySelector("h1"))?.focus() : undefined;
+}
+
+/** @param {Call} of */
+function where(of) {
+  return h("div", { class: "call-where" }, step === "line" ? null : placeOf(of));
+}
+
+function checking() {
+  check ??= checkStep((got) => { media = got; draw(); }, leave);
+  return check.element;
+}
+
+/** @param {string} topic @param {string} own */
+async function request(topic, own) {
+  changed(await api("POST", "/api/calls", { topic: topicText(topic, own, t) }));
+}
+
+/** @param {string} version */
+async function agree(version) {
+  changed(await api("POST", `/api/calls/${encodeURIComponent(call?.id ?? "")}/consent`, { version }));
+}
+
+async function leave() {
+  if (!(await confirm({ title: "call.leave.ask", text: "call.leave.text", yes: "call.leave.yes", no: "call.leave.no" }))) return;
+  await hangUp();
+}
+
+async function hangUp() {
+  // The camera goes dark at once; the server hears of it as soon as it can.
+  talk?.close();
+  try {
+    changed((await desk.emit("hang_up", { call: call?.id })).call);
+  } catch (error) {
+    place.append(refusal(asProblem(error), { retry: () => void hangUp() }));
+  }
+}
+
+/** @param {Call} now */
+function drawTalk(now) {
+  if (!talk || talk.closed || talk.call.session !== now.session) {
+    stopTalk(false);
+    if (!media || !now.session) return;
+    talk = new Talk(now, media, { hangUp: () => void hangUp(), decide: (proposal) => void decide(proposal) });
+    enterRoom(now.session);
+    fill(place, talk.element);
+  }
+  talk.update(now);
+  const proposal = openProposal(now);
+  // The proposal comes to the customer, once; after closing it stays beside the picture.
+  if (proposal && proposal.id !== offered) {
+    offered = proposal.id;
+    void decide(proposal);
+  }
+  if (deciding && deciding.proposal !== proposal?.id && now.proposal?.state !== "confirmed") deciding.sheet.close();
+}
+
+/** @param {string} session */
+function enterRoom(session) {
+  room = joinSession(session);
+  const facts = () => { if (room && talk) { talk.facts(room.snapshot); drawSale(); } };
+  room.addEventListener("snapshot", facts);
+  room.addEventListener("change", facts);
+  room.addEventListener("media", () => talk?.reconnect());
+  room.addEventListener("notice", (event) => {
+    const { text_en: en, text_zh: zh } = /** @type {CustomEvent} */ (event).detail;
+    toast(lang() === "zh" ? zh : en);
+  });
+}
+
+/** @param {boolean} over */
+function stopTalk(over) {
+  if (over) media?.getTracks().forEach((track) => track.stop());
+  if (over) media = null;
+  talk?.close();
+  talk = null;
+  room?.close();
+  room = null;
+  if (over) deciding?.sheet.close();
+}
+
+function drawSale() {
+  const session = room?.snapshot.session;
+  if (deciding && session) deciding.sheet.sale(session.sale, saleSentence(session.sale, lang()));
+}
+
+/** @param {Proposal} proposal */
+async function decide(proposal) {
+  if (deciding || !call?.session) return;
+  try {
+    const product = await api("GET", `/api/products/${encodeURIComponent(proposal.product)}`);
+    if (deciding || !call?.session) return;
+    const id = call.id;
+    const sheet = orderSheet({
+      session: call.session, product, amount: proposal.amount, proposal: proposal.id, onClose: () => { deciding = null; }, doors: { call: () => sheet.close() },
+      place: async (body) => (await desk.emit("confirm", { call: id, proposal: proposal.id, key: body.key, disclosure: body.disclosure, amount: body.amount }, 10_000)).order,
+    });
+    deciding = { proposal: proposal.id, sheet };
+    drawSale();
+  } catch (error) {
+    toast(asProblem(error).title, { tone: "warn" });
+  }
+}
+
+/** @param {Call} over */
+async function drawOver(over) {
+  const again = h("button", { class: "button button-primary", type: "button", testid: "call-again", t: "call.again", onclick: () => { call = null; draw(true); } });
+  const ways = h("div", { class: "row row-wrap" }, again, h("a", { class: "button", href: "/orders", t: "nav.orders" }), h("a", { class: "button", href: "/", t: "door.lobby" }));
+  const kind = over.state === "ended" && over.session ? "ended" : over.state === "declined" ? "declined" : "cancelled";
+  const facts = h("dl", { class: "facts" });
+  fill(place, h("section", { class: "stack call-step", testid: "call-over", data: { state: over.state } }, h("h1", { t: `call.${kind}`, tabindex: "-1" }), h("p", { class: "muted", t: `call.${kind}.text` }), kind === "ended" && facts, ways));
+  if (kind !== "ended" || !over.session) return;
+  const [session, { orders }] = await Promise.all([api("GET", `/api/sessions/${over.session}`).catch(() => null), api("GET", "/api/orders").catch(() => ({ orders: [] }))]);
+  const bought = orders.filter((/** @type {{session: string}} */ order) => order.session === over.session);
+  const row = (/** @type {string} */ key, /** @type {Node | string} */ value) => [h("dt", { t: key }), h("dd", null, value)];
+  fill(facts, over.adviser ? row("role.adviser", over.adviser.name) : [],
+    session?.started_at ? row("call.ended.duration", duration(Date.parse(session.ended_at ?? new Date().toISOString()) - Date.parse(session.started_at))) : [],
+    row("call.ended.orders", bought.length ? h("span", null, bought.map((/** @type {import("../lib/session_model.js").Order} */ order) => h("a", { href: `/receipt/${order.id}` }, `${order.product.name} `))) : h("span", { t: "call.ended.none" })));
+}
