@@ -104,10 +104,10 @@ _WITH_DISCLOSURE = select(
 
 async def get(tx: AsyncConnection, product_id: str, *, lock: bool = False) -> Product:
     """One product; with `lock` held still until the transaction ends. Raises Refused(NOT_FOUND)."""
-    query = _WITH_DISCLOSURE.where(products.c.id == product_id)
-    if lock:
-        query = query.with_for_update(of=products, key_share=True)  # key_share: orders' foreign keys need not wait
-    row = (await tx.execute(query)).one_or_none()
+    if lock:  # by itself: PostgreSQL rechecks a locked join with the disclosure as it was before the wait, and may lose the row
+        alone = select(products.c.id).where(products.c.id == product_id).with_for_update(key_share=True)
+        await tx.execute(alone)
+    row = (await tx.execute(_WITH_DISCLOSURE.where(products.c.id == product_id))).one_or_none()
     if row is None:
         raise Refused(NOT_FOUND)
     return _product(row)

@@ -135,8 +135,9 @@ NOT_CANCELLABLE = Problem(
 )  # fmt: skip
 DESK_BUSY = Problem(
     "order_desk_busy", 503,
-    "Your order was not placed: too many orders arrived at once.", "下单人数较多,您的订单未提交成功。",
-    "Send it again; the same order can't be placed twice.", "请重新提交,同一订单不会重复下单。", "retry",
+    "We could not confirm your order: too many arrived at once.", "下单人数较多,暂未收到您的订单结果。",
+    "Send it again; if the first one arrived, you are given that same order.",
+    "请重新提交;如首次提交已成功,将返回同一笔订单,不会重复下单。", "retry",
 )  # fmt: skip
 
 PROBLEMS = (

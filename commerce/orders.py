@@ -305,12 +305,14 @@ class OrderDesk:
         for attempt in range(_ATTEMPTS):
             try:
                 return await work()
+            except (PoolTimeout, TimeoutError) as error:
+                raise Unavailable(errors.DESK_BUSY) from error
             except DBAPIError as error:
+                if error.connection_invalidated:
+                    raise Unavailable(errors.DESK_BUSY) from error
                 if getattr(error.orig, "sqlstate", None) not in _TRANSIENT:
                     raise
                 _log.warning("order_retried", attempt=attempt, sqlstate=getattr(error.orig, "sqlstate", None))
-            except PoolTimeout as error:
-                raise Unavailable(errors.DESK_BUSY) from error
             await asyncio.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311 - spreads rivals, hides nothing
         raise Unavailable(errors.DESK_BUSY)
 

@@ -153,15 +153,16 @@ class Outbox:
     async def _lease(self) -> list[_Leased]:
         now = self._clock.now()
         earlier = outbox.alias("earlier")
-        first_of_order = ~(
+        # By kind, not by time: the two may have been written by processes whose clocks differ.
+        its_order_waits = (
             select(earlier.c.id)
-            .where(earlier.c.order_id == outbox.c.order_id, earlier.c.state == WAITING)
-            .where(earlier.c.created_at < outbox.c.created_at)
+            .where(earlier.c.order_id == outbox.c.order_id, earlier.c.state == WAITING, earlier.c.kind == PLACED)
             .exists()
         )
+        in_turn = (outbox.c.kind == PLACED) | ~its_order_waits
         due = (
             select(outbox)
-            .where(outbox.c.state == WAITING, outbox.c.next_at <= now, first_of_order)
+            .where(outbox.c.state == WAITING, outbox.c.next_at <= now, in_turn)
             .order_by(outbox.c.next_at, outbox.c.id)
             .limit(self._limits.batch)
             .with_for_update(skip_locked=True)

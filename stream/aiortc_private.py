@@ -1,4 +1,4 @@
-"""Every touch of what aiortc keeps private, in one place. Written against aiortc 1.16; the contract test fails loudly when it moves.
+"""Every touch of what aiortc keeps private, in one place. Written against aiortc 1.16; its contract test fails when that moves.
 
 Used of `RTCDtlsTransport`: it asks its ICE transport only for `_recv`, `_send` and `role`; `_set_role`, `_srtp_profiles`,
 `_setup_srtp`, `_ssl`, `_role`, `_state`. RTP never goes through it: only DTLS records are put into `_recv`.
@@ -49,7 +49,7 @@ class MediaDtls(RTCDtlsTransport):
     """A DTLS handshake that hands out SRTP keys and then only listens for the peer's goodbye."""
 
     def __init__(self, ice: IceSession, certificate: Certificate, role: Literal["client", "server"]) -> None:
-        super().__init__(cast(RTCIceTransport, ice), [certificate])
+        super().__init__(cast("RTCIceTransport", ice), [certificate])
         self._set_role(role)
         self._srtp_profiles = _PREFERRED
         self._keys: SrtpKeys | None = None

@@ -13,7 +13,7 @@ MAX_GROUP_BYTES = 2 * 1024 * 1024
 
 
 class PacketCache:
-    """The packets of one kind of one stream. `group` is the picture so far: all since the last keyframe began, in order of arrival.
+    """The packets of one kind of one stream. `group` is the picture so far: all since the last keyframe began, as they came.
 
     `group` is replaced, not emptied, when the next keyframe begins: who is replaying it sees that by identity.
     """

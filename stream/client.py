@@ -103,8 +103,11 @@ class MediaClient:
         return True
 
     async def feed(self, after: int) -> AsyncIterator[dict[str, Any]]:
-        """Records beyond `after` as they come. Never ends by itself: raises Unavailable when the connection is lost or silent for
-        5 s (call again with the last number), Refused(FEED_AHEAD) when the cursor is beyond the end."""
+        """Records beyond `after` as they come, without end.
+
+        Raises Unavailable when the connection is lost or silent for 5 s (call again with the last number), Refused(FEED_AHEAD)
+        when the cursor is beyond the end.
+        """
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=self._timeout_s, sock_read=_SILENCE_S)
         async with self._request("GET", f"/v1/feed?after={after}", timeout=timeout) as response:
             rest = b""

@@ -63,7 +63,8 @@ TAG_STALE = Problem(
 FEED_AHEAD = Problem(
     "feed_ahead", 409,
     "The reader is at {after}, but the feed ends at {last}.", "读取位置 {after} 超出事件流末尾 {last}。",
-    "The media process lost its feed file: restore it, or reset the reader's cursor.", "媒体进程事件文件丢失,请恢复文件或重置读取位置。", "",
+    "The media process lost its feed file: restore it, or reset the reader's cursor.",
+    "媒体进程事件文件丢失,请恢复文件或重置读取位置。", "",
 )  # fmt: skip
 
 PROBLEMS = (
@@ -77,7 +78,7 @@ class FeedCorrupt(Exception):  # noqa: N818 - says what is the case
 
 
 class FeedStalled(Exception):  # noqa: N818
-    """The record is queued but not yet on disk after the timeout; it will be written when the disk allows. Don't append it again."""
+    """The record is queued but not yet on disk; it will be written when the disk allows. Don't append it again."""
 
 
 class ConnectFailed(Exception):  # noqa: N818

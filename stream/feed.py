@@ -1,7 +1,7 @@
 """The ordered, resumable feed from the media process to the web side: what was appended is told until it is acknowledged.
 
-A record's life: numbered and queued → written and fsynced by the one writer thread (many records, one fsync) → seen by readers →
-acknowledged → dropped from memory → gone from the file at the next compaction. Numbers go on over restarts.
+A record's life: numbered and queued → written and fsynced by the one writer thread (many records, one fsync) → seen by
+readers → acknowledged → dropped from memory → gone from the file at the next compaction. Numbers go on over restarts.
 
 The file is lines of JSON: a head `{"feed":1,"base":N}` (all up to N are acknowledged), then records and `{"ack":N}` lines.
 A torn end is what a crash leaves and is cut off: no reader has seen it. Damage before the end raises FeedCorrupt.
@@ -126,7 +126,7 @@ class Feed:
         return pending
 
     def ack(self, upto: int) -> None:
-        """Everything up to `upto` is safe with the reader. Going back does nothing; beyond the end raises Refused(FEED_AHEAD)."""
+        """All up to `upto` is safe with the reader. Going back does nothing; beyond the end raises Refused(FEED_AHEAD)."""
         with self._changed:
             if upto > self._durable:
                 raise Refused(FEED_AHEAD, after=upto, last=self._durable)
@@ -171,8 +171,9 @@ class Feed:
         """All durable records beyond `after`, in order, and each new one as it comes; ends when the feed is closed."""
         while True:
             batch = self.lines(after)
-            for after, line in batch:  # noqa: B020, PLR1704 - the cursor moves with the records
+            for number, line in batch:
                 yield msgspec.json.decode(line)
+                after = number
             if not batch:
                 if self._closed:
                     return
@@ -211,7 +212,7 @@ class Feed:
             try:
                 self._write(batch, acks)
             except OSError as error:
-                _log.error("feed_not_written", error=str(error), records=len(batch))  # noqa: TRY400 - the errno says it all
+                _log.error("feed_not_written", error=str(error), records=len(batch))
                 self._on_write_failure()
                 with self._changed:
                     if self._closed:

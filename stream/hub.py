@@ -1,7 +1,7 @@
 """The media process's centre: who publishes, who subscribes, and when each is over.
 
-Life of a peer: offer read and answered → first authentic check → DTLS → connected (a publisher now takes the stream over) → packets →
-left, lost or closed → its share freed, its event on the feed.
+Life of a peer: offer read and answered → first authentic check → DTLS → connected (a publisher now takes the stream over) →
+packets → left, lost or closed → its share freed, its event on the feed.
 """
 
 from __future__ import annotations
@@ -147,7 +147,7 @@ class Hub:
         self._port.close()
 
     async def publish(self, key: StreamKey, started_at: datetime, sdp: str) -> Opened:
-        """Answers a publisher's offer. Raises Refused(BAD_OFFER | UNSUPPORTED_MEDIA | SESSION_CLOSED), Unavailable(MEDIA_FULL)."""
+        """Answers a publisher's offer. Refused: BAD_OFFER, UNSUPPORTED_MEDIA, SESSION_CLOSED; Unavailable: MEDIA_FULL."""
         self._admit(key)
         negotiated = negotiate_publish(sdp, key.stream)
         publisher = Publisher(key, started_at, self._clock, self._settings, self.metrics, self._next_run)

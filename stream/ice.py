@@ -1,7 +1,7 @@
 """ICE-lite (RFC 8445) for all peers on one UDP port: we answer checks, the peer decides.
 
-A datagram is known by its first byte (RFC 7983): STUN 0-3, DTLS 20-63, SRTP 128-191. STUN finds its session by the user fragment;
-everything else by an address from which an authenticated check has come before. An address may change at any time.
+A datagram is known by its first byte (RFC 7983): STUN 0-3, DTLS 20-63, SRTP 128-191. STUN finds its session by the user
+fragment, everything else by an address from which an authenticated check has come before. An address may change at any time.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Reading an SDP offer (RFC 8866, RFC 8829): what a WHIP or WHEP client can do. Pure; hostile input ends in Refused(BAD_OFFER)."""
+"""Reading an SDP offer (RFC 8866, RFC 8829): what a client can do. Pure; hostile input ends in Refused(BAD_OFFER)."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ _MEDIA_LINE = re.compile(r"^m=(\S{1,32}) (\d{1,5})(?:/\d+)? (\S{1,64}) (\S.*)$")
 _RTPMAP = re.compile(r"^(\d{1,3}) ([^/\s]{1,64})/(\d{1,9})(?:/(\d{1,3}))?$")
 _TOKEN = re.compile(r"^[\x21-\x7e]{1,64}$")
 _ICE = re.compile(r"^[A-Za-z0-9+/\-_=]{4,256}$")
+# Attributes that are one checked value: where each goes and what it looks like.
+_CHECKED = {"mid": ("mid", _TOKEN), "setup": ("setup", _TOKEN), "ice-ufrag": ("ufrag", _ICE), "ice-pwd": ("password", _ICE)}
 _DIGESTS = {"sha-256", "sha-384", "sha-512"}
 _HEX_PAIRS = re.compile(r"^[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){19,63}$")
 # RFC 5761 section 4: payload types that would look like RTCP's 192 to 223.
@@ -119,23 +121,15 @@ def _attribute(media: OfferedMedia, name: str, value: str) -> None:
         media.direction = name
     elif name in ("rtpmap", "fmtp", "rtcp-fb"):
         _format_attribute(media, name, value)
-    elif name == "mid":
-        if not _TOKEN.match(value):
-            raise bad("a mid can't be read")
-        media.mid = value
+    elif name in _CHECKED:
+        field_name, pattern = _CHECKED[name]
+        if not pattern.match(value):
+            raise bad(f"{name} can't be read")
+        setattr(media, field_name, value)
     elif name == "rtcp-mux":
         media.rtcp_mux = True
     elif name == "bundle-only":
         media.bundle_only = True
-    elif name == "setup":
-        media.setup = value
-    elif name in ("ice-ufrag", "ice-pwd"):
-        if not _ICE.match(value):
-            raise bad(f"{name} can't be read")
-        if name == "ice-ufrag":
-            media.ufrag = value
-        else:
-            media.password = value
     elif name == "fingerprint":
         algorithm, _, digest = value.partition(" ")
         if algorithm.lower() in _DIGESTS and _HEX_PAIRS.match(digest):

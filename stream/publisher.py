@@ -16,8 +16,8 @@ from stream.metrics import MediaMetrics
 from stream.peer import Peer
 from stream.repair import BitrateAdvice, KeyframeGate, NackTracker, Reception, SenderClock
 from stream.rtp import MediaPacket, Unwrapper, from_ntp64, parse
-from stream.settings import MediaSettings
 from stream.sdp import Track
+from stream.settings import MediaSettings
 from stream.sink import Kind, PacketSink, StreamKey
 
 _log = structlog.get_logger(__name__)
@@ -128,7 +128,7 @@ class Publisher:
         return True
 
     def _record(self, packet: MediaPacket, sequence: int, arrival: float) -> None:
-        if self.sink is None or not packet.payload:
+        if self.sink is None:  # padding alone goes there too: it fills a sequence number that would look lost
             return
         try:
             self.sink.rtp(

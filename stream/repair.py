@@ -170,8 +170,8 @@ class Reception:
 class SenderClock:
     """A publisher's own clock against ours, learnt from its sender reports.
 
-    One offset serves all its tracks, so that picture and sound keep their distance; subscribers see our wall clock, which goes on
-    evenly from one publisher to the next.
+    One offset serves all its tracks, so that picture and sound keep their distance; subscribers see our wall clock, which goes
+    on evenly from one publisher to the next.
     """
 
     __slots__ = ("_offset", "_tracks")

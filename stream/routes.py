@@ -1,4 +1,4 @@
-"""The media process's internal API (docs/protocol.md), for the web side alone: a Unix socket or a private port with a shared secret."""
+"""The media process's internal API, for the web side alone: on a Unix socket, or on a private port with a shared secret."""
 
 from __future__ import annotations
 

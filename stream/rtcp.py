@@ -72,7 +72,7 @@ def nack(ours: int, theirs: int, numbers: Sequence[int]) -> bytes:
 
 
 def receiver_report(ours: int, reports: Iterable[tuple[int, Report, int, int]], bitrate: int, advised: list[int]) -> bytes:
-    """RR for each (ssrc, figures, last SR, delay since it in 1/65536 s), with REMB for the `advised` sources when there are any."""
+    """RR for each (ssrc, figures, last SR, delay since it in 1/65536 s), with REMB for the `advised` sources if any."""
     infos = [
         RtcpReceiverInfo(
             ssrc=ssrc,

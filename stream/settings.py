@@ -9,7 +9,7 @@ from dataclasses import dataclass
 class MediaSettings:
     """Times in seconds, rates in bits per second.
 
-    `port` 0 takes any free port. `public_addresses` are advertised instead of the host's own when the process stands behind NAT.
+    `port` 0 takes any free port. `public_addresses` are advertised instead of the host's own, for a process behind NAT.
     """
 
     bind_host: str = "0.0.0.0"  # noqa: S104 - media is for the public; what is answered is authenticated by ICE

@@ -1,4 +1,4 @@
-"""SRTP both ways (RFC 3711, RFC 7714). AES-GCM towards subscribers goes through `cryptography`, which costs half of libsrtp's time."""
+"""SRTP both ways (RFC 3711, RFC 7714). AES-GCM towards subscribers goes through `cryptography`, at half of libsrtp's cost."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SALT_BYTES = 12
 
 @dataclass(frozen=True, slots=True)
 class SrtpKeys:
-    """What DTLS negotiated: master key and salt joined, of each side. `gcm` says which family `profile` (libsrtp's number) is of."""
+    """What DTLS negotiated: each side's master key and salt joined. `gcm` tells the family of `profile` (libsrtp's number)."""
 
     profile: int
     key_bytes: int
@@ -62,7 +62,7 @@ class SrtpLink:
         except (pylibsrtp.Error, ValueError) as error:
             raise SrtpError(str(error)) from error
 
-    def _seal_by_libsrtp(self, header: bytes, payload: bytes, ssrc: int, index: int) -> bytes:  # noqa: ARG002 - libsrtp reads them
+    def _seal_by_libsrtp(self, header: bytes, payload: bytes, ssrc: int, index: int) -> bytes:
         try:
             return bytes(self._outbound.protect(header + payload))
         except (pylibsrtp.Error, ValueError) as error:

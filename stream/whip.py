@@ -1,7 +1,7 @@
 """The public side of WHIP (RFC 9725) and WHEP (draft-ietf-wish-whep): any client that speaks them works.
 
-Who may do what is injected (`MEDIA_DOOR`). A resource's address carries a MAC over the resource, its session and its owner, so that
-only whom it was made for can change or end it; nothing of that is kept here, so a restart of the web side changes nothing.
+Who may do what is injected (`MEDIA_DOOR`). A resource's address carries a MAC over the resource, its session and its owner, so
+that only whom it was made for can change or end it; nothing of that is kept here, so a restart of the web side changes nothing.
 """
 
 from __future__ import annotations

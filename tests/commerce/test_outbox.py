@@ -51,8 +51,8 @@ class Bank:
             return await order_book.get(tx, order_id)
 
     async def rows(self) -> list[Any]:
-        async with self.market.db.read() as tx:
-            return list((await tx.execute(select(outbox).order_by(outbox.c.created_at))).all())
+        async with self.market.db.read() as tx:  # placed before cancelled
+            return list((await tx.execute(select(outbox).order_by(outbox.c.kind.desc(), outbox.c.id))).all())
 
 
 @pytest.fixture

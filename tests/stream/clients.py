@@ -102,5 +102,3 @@ class SubscriberClient:
 
     async def close(self) -> None:
         await self.pc.close()
-
-

@@ -17,6 +17,7 @@ from stream.hub import Hub
 from stream.metrics import MediaMetrics
 from stream.settings import MediaSettings
 from stream.sink import Kind, SinkOrder
+from tests.stream.clients import PublisherClient, SubscriberClient
 
 
 @dataclass
@@ -56,8 +57,33 @@ class House:
 
     def records(self, kind: str) -> list[dict[str, Any]]:
 
-
         return [r for r in (json.loads(line) for _, line in self.feed.lines(self.feed.acked, 10_000)) if r["kind"] == kind]
+
+
+class Clients:
+    """Makes WebRTC ends and closes them all when the test is over."""
+
+    def __init__(self) -> None:
+        self._made: list[PublisherClient | SubscriberClient] = []
+
+    def publisher(self, **options: Any) -> PublisherClient:
+        self._made.append(client := PublisherClient(**options))
+        return client
+
+    def subscriber(self, **options: Any) -> SubscriberClient:
+        self._made.append(client := SubscriberClient(**options))
+        return client
+
+    async def close(self) -> None:
+        for client in self._made:
+            await client.close()
+
+
+@pytest.fixture
+async def clients() -> AsyncIterator[Clients]:
+    clients = Clients()
+    yield clients
+    await clients.close()
 
 
 @pytest.fixture

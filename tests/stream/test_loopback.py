@@ -10,7 +10,7 @@ from core.errors import Refused
 from stream.errors import SESSION_CLOSED, STREAM_NOT_FOUND
 from stream.sink import StreamKey
 from tests.stream.clients import PublisherClient, SubscriberClient, until
-from tests.stream.conftest import House
+from tests.stream.conftest import Clients, House
 
 KEY = StreamKey("ses_1", "host")
 
@@ -27,8 +27,8 @@ async def subscribe(house: House, client: SubscriberClient, key: StreamKey = KEY
     return opened.resource
 
 
-async def test_picture_and_sound_go_through_and_are_recorded(house: House) -> None:
-    publisher, viewer = PublisherClient(brightness=200), SubscriberClient()
+async def test_picture_and_sound_go_through_and_are_recorded(house: House, clients: Clients) -> None:
+    publisher, viewer = clients.publisher(brightness=200), clients.subscriber()
     await publish(house, publisher)
     await until(lambda: bool(house.records("publisher_joined")))
     await subscribe(house, viewer)
@@ -45,8 +45,8 @@ async def test_picture_and_sound_go_through_and_are_recorded(house: House) -> No
     assert house.records("publisher_left")[0]["reason"] == "left"
 
 
-async def test_a_returning_publisher_takes_over_and_viewers_stay(house: House) -> None:
-    first, second, viewer = PublisherClient(brightness=60), PublisherClient(brightness=210), SubscriberClient()
+async def test_a_returning_publisher_takes_over_and_viewers_stay(house: House, clients: Clients) -> None:
+    first, second, viewer = clients.publisher(brightness=60), clients.publisher(brightness=210), clients.subscriber()
     await publish(house, first)
     await until(lambda: bool(house.records("publisher_joined")))
     await subscribe(house, viewer)
@@ -58,24 +58,20 @@ async def test_a_returning_publisher_takes_over_and_viewers_stay(house: House) -
     assert house.records("publisher_left")[0]["reason"] == "replaced"
     assert house.sinks[0].ended == "left"
     assert viewer.pc.connectionState == "connected"
-    for client in (viewer, first, second):
-        await client.close()
 
 
 @pytest.mark.parametrize("kind", ["audio", "video"])
-async def test_one_kind_alone_works(house: House, kind: str) -> None:
-    publisher = PublisherClient(audio=kind == "audio", video=kind == "video")
-    viewer = SubscriberClient()
+async def test_one_kind_alone_works(house: House, clients: Clients, kind: str) -> None:
+    publisher = clients.publisher(audio=kind == "audio", video=kind == "video")
+    viewer = clients.subscriber()
     await publish(house, publisher)
     await until(lambda: bool(house.records("publisher_joined")))
     await subscribe(house, viewer)
     assert await viewer.frame(kind) is not None
-    await viewer.close()
-    await publisher.close()
 
 
-async def test_a_vanished_publisher_is_lost_and_its_viewers_stay(house: House) -> None:
-    publisher, viewer = PublisherClient(brightness=90), SubscriberClient()
+async def test_a_vanished_publisher_is_lost_and_its_viewers_stay(house: House, clients: Clients) -> None:
+    publisher, viewer = clients.publisher(brightness=90), clients.subscriber()
     await publish(house, publisher)
     await until(lambda: bool(house.records("publisher_joined")))
     await subscribe(house, viewer)
@@ -90,17 +86,15 @@ async def test_a_vanished_publisher_is_lost_and_its_viewers_stay(house: House) -
     assert house.sinks[0].ended == "lost"
     assert house.hub.streams()[0].subscribers == 1
     with pytest.raises(Refused) as refused:
-        await house.hub.subscribe(KEY, await SubscriberClient().offer())
+        await house.hub.subscribe(KEY, await clients.subscriber().offer())
     assert refused.value.problem is STREAM_NOT_FOUND
-    back = PublisherClient(brightness=220)
+    back = clients.publisher(brightness=220)
     await publish(house, back)
     await viewer.sees(220)
-    for client in (viewer, back, publisher):
-        await client.close()
 
 
-async def test_a_broken_sink_never_disturbs_the_viewers(house: House) -> None:
-    publisher, viewer = PublisherClient(brightness=150), SubscriberClient()
+async def test_a_broken_sink_never_disturbs_the_viewers(house: House, clients: Clients) -> None:
+    publisher, viewer = clients.publisher(brightness=150), clients.subscriber()
     await publish(house, publisher)
     await until(lambda: bool(house.sinks))
     house.sinks[0].fail = True
@@ -108,12 +102,10 @@ async def test_a_broken_sink_never_disturbs_the_viewers(house: House) -> None:
     await subscribe(house, viewer)
     await viewer.sees(150)
     assert len(house.records("recording_failed")) == 1
-    await viewer.close()
-    await publisher.close()
 
 
-async def test_closing_a_session_ends_all_and_says_so_last(house: House) -> None:
-    publisher, viewer = PublisherClient(), SubscriberClient()
+async def test_closing_a_session_ends_all_and_says_so_last(house: House, clients: Clients) -> None:
+    publisher, viewer = clients.publisher(), clients.subscriber()
     await publish(house, publisher)
     await until(lambda: bool(house.records("publisher_joined")))
     await subscribe(house, viewer)
@@ -127,5 +119,3 @@ async def test_closing_a_session_ends_all_and_says_so_last(house: House) -> None
     with pytest.raises(Refused) as refused:
         await house.hub.publish(KEY, datetime.now(UTC), "v=0")
     assert refused.value.problem is SESSION_CLOSED
-    await viewer.close()
-    await publisher.close()

@@ -76,14 +76,25 @@ function draw(anew = false) {
   if (now !== "talk") stopTalk(now === "over");
   main.dataset.step = now;
   if (now === "talk" && call) return drawTalk(call);
-  if (now === "topic") return moved || anew ? fill(place, topicStep(request)) : undefined;
-  if (!call) return undefined;
-  if (now === "over") return void drawOver(call);
+  if (now === "topic") {
+    if (moved || anew) fill(place, topicStep(request));
+    return;
+  }
+  if (!call) return;
+  if (now === "over") void drawOver(call);
+  else drawBefore(call, now, moved, anew);
+}
+
+/** The steps before the conversation. @param {Call} call @param {"consent"|"check"|"line"|"talk"} now @param {boolean} moved @param {boolean} anew */
+function drawBefore(call, now, moved, anew) {
+  if (now === "talk") return;
+  const leaving = document.activeElement?.getAttribute("data-testid") === "leave-line";
   // A step in which something is being read or chosen is not drawn again for a new place in the line.
   const held = !moved && !anew && now !== "line" ? place.querySelector(".call-step") : null;
   if (held) place.querySelector(".call-where")?.replaceWith(where(call));
   else fill(place, progress(now), where(call), now === "consent" ? consentStep(call, agree, leave) : now === "line" ? lineStep(call, leave) : checking());
-  return moved ? /** @type {HTMLElement | null} */ (place.querySelector("h1"))?.focus() : undefined;
+  const focus = moved ? "h1" : leaving ? "[data-testid=leave-line]" : "";
+  if (focus) /** @type {HTMLElement | null} */ (place.querySelector(focus))?.focus();
 }
 
 /** @param {Call} of */

@@ -3,7 +3,7 @@ import { api, asProblem } from "../lib/api.js";
 import { fill, h, icon, on } from "../lib/dom.js";
 import { lang } from "../lib/i18n.js";
 import { joinSession } from "../lib/session_client.js";
-import { dialog, toast } from "../lib/ui.js";
+import { dialog, refusal, toast } from "../lib/ui.js";
 import { publish } from "../lib/whip.js";
 import { createBar } from "./bar.js";
 import { createComments } from "./comments.js";
@@ -31,6 +31,7 @@ export function openLive(root, first, camera, { onEnded }) {
   const orders = createOrders();
   const shelf = createShelf({ onPin: (product) => void act("pin", { product }) });
   const bar = createBar(show, { onPause: () => void act("pause"), onResume: () => void act("resume"), onEnd: askEnd });
+  const trouble = h("div");
   const notices = h("div", { class: "live-notices", role: "status", "aria-live": "polite" });
 
   draw();
@@ -43,7 +44,7 @@ export function openLive(root, first, camera, { onEnded }) {
     const orderPane = h("section", { class: "pane pane-orders", tLabel: "studio.orders" }, orders.element);
     const right = h("div", { class: "live-right" }, talkPane, orderPane);
     const live = h("div", { class: "live", data: { pane: "shelf" } }, bar.element, notices,
-      h("section", { class: "live-left", tLabel: "studio.preview" }, camera.element, health.element),
+      h("section", { class: "live-left", tLabel: "studio.preview" }, trouble, camera.element, health.element),
       paneChoice((name) => { live.dataset["pane"] = name; }), shelfPane, right);
     fill(root, live);
   }
@@ -52,6 +53,7 @@ export function openLive(root, first, camera, { onEnded }) {
     on(client, "snapshot", ({ detail }) => {
       comments.start(detail.comments);
       changed();
+      void soldSoFar();
     });
     on(client, "change", changed);
     on(client, "comments", ({ detail }) => comments.add(detail));
@@ -72,6 +74,12 @@ export function openLive(root, first, camera, { onEnded }) {
     bar.show({ viewers, recording, sale: view.sale, stage, publisher: published, started_at: view.started_at ?? show.started_at });
   }
 
+  /** What was ordered before this page was opened: the room tells of changes alone. */
+  async function soldSoFar() {
+    const sum = await api("GET", `/api/sessions/${encodeURIComponent(session)}/summary`).catch(() => null);
+    if (sum?.orders) orders.tally({ count: sum.orders, amount: sum.amount, currency: sum.currency });
+  }
+
   /** @param {{ kind: string, text_en: string, text_zh: string }} detail */
   function notice(detail) {
     const line = h("p", { class: "notice notice-warn" }, icon("info"), h("span", null, lang() === "zh" ? detail.text_zh : detail.text_en));
@@ -89,7 +97,7 @@ export function openLive(root, first, camera, { onEnded }) {
       onState: (state, problem) => {
         published = state;
         health.state(state === "live");
-        if (state === "failed" && problem) toast(problem.title, { tone: "warn" });
+        fill(trouble, state === "failed" && problem ? refusal(problem, { retry: () => publisher?.reconnect(), doors: { "": () => publisher?.reconnect() } }) : null);
         if (!over) changed();
       },
       onStats: (stats) => health.add(stats, camera.on().camera),

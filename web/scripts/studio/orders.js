@@ -1,7 +1,7 @@
 // Orders going by with masked names, and their sum.
 import { fill, h } from "../lib/dom.js";
 import { money, number, time } from "../lib/format.js";
-import { ticked } from "./model.js";
+import { isNew, ticked } from "./model.js";
 
 /** @typedef {import("./model.js").Tally} Tally */
 
@@ -26,8 +26,8 @@ export function createOrders() {
     element,
     /** @param {{ tally?: Tally, latest?: { name: string, product: string, amount: number } | null }} event what a host hears */
     add({ tally, latest }) {
+      if (latest && isNew(sum, tally)) ticks = ticked(ticks, { ...latest, at: new Date().toISOString() });
       if (tally) sum = tally;
-      if (latest) ticks = ticked(ticks, { ...latest, at: new Date().toISOString() });
       draw();
     },
     /** @param {Tally | null} tally */

@@ -1,0 +1,112 @@
+"""What the entries say has to hold together: holes explained, orders shown, one price for everyone."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from compliance.findings import Finding, Findings
+from compliance.record import Record, holes
+from recording import kinds
+from recording.chain import Entry, commitment
+
+AT = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
+
+
+class Story:
+    """Entries one after the other, as a trail would have them."""
+
+    def __init__(self) -> None:
+        self.findings = Findings()
+        self.record = Record(self.findings)
+        self.seq = 0
+
+    def tell(self, kind: str, media_ms: int | None = None, **data: Any) -> Story:
+        self.seq += 1
+        self.record.add(Entry("ses", self.seq, AT, media_ms, kind, "someone", data, "", ""))
+        return self
+
+    def fragment(self, start: int, end: int, stream: str = "host") -> Story:
+        numbers = {"epoch": 1, "index": self.seq, "start_ms": start, "end_ms": end, "bytes": 1}
+        return self.tell(kinds.FRAGMENT, start, stream=stream, sha256="0" * 64, path=f"{self.seq}.mp4", **numbers)
+
+    def order(self, media_ms: int, name: str = "ord", price: Any = "1.0", product: str = "prd") -> Story:
+        return self.tell(kinds.ORDER_PLACED, media_ms, order=name, product=product, price=price)
+
+    def end(self, media_ms: int) -> tuple[Finding, ...]:
+        self.tell(kinds.SESSION_ENDED, media_ms)
+        self.record.check()
+        return self.findings.taken()
+
+
+def live(*required: str) -> Story:
+    return Story().tell(kinds.SESSION_STARTED, 0, required=list(required or ("host",)))
+
+
+def told(findings: tuple[Finding, ...]) -> list[tuple[str, str]]:
+    return [(finding.code, finding.where) for finding in findings]
+
+
+def test_a_hole_nobody_explained() -> None:
+    findings = live().fragment(0, 4000).fragment(6000, 10_000).end(10_000)
+    assert told(findings) == [("gap_unexplained", "stream host")]
+    assert findings[0].params == {"start": 4000, "end": 6000}
+
+
+def test_a_hole_with_its_entry_is_only_told() -> None:
+    story = live().fragment(0, 4000).tell(kinds.GAP, 4000, stream="host", from_ms=4000, to_ms=6000, reason="lost")
+    assert told(story.fragment(6000, 10_000).end(10_000)) == [("note_gap", "stream host, entry 3")]
+
+
+@pytest.mark.parametrize(
+    ("start", "stop", "is_found"), [(500, 10_000, False), (501, 10_000, True), (0, 9500, False), (0, 9499, True)]
+)
+def test_half_a_second_is_tolerated_at_both_ends(start: int, stop: int, is_found: bool) -> None:
+    assert bool(live().fragment(start, stop).end(10_000)) is is_found
+
+
+def test_every_required_stream_counts() -> None:
+    findings = live("adviser", "customer").fragment(0, 10_000, "adviser").end(10_000)
+    assert told(findings) == [("gap_unexplained", "stream customer")]
+
+
+def test_an_order_in_a_gap_must_be_owned_up_to() -> None:
+    def story() -> Story:
+        gap = live().fragment(0, 4000).tell(kinds.GAP, 4000, stream="host", from_ms=4000, to_ms=6000, reason="lost")
+        return gap.order(5000).fragment(6000, 10_000)
+
+    assert ("order_uncovered", "entry 4, order ord") in told(story().end(10_000))
+    owned = story().tell(kinds.ORDER_UNCOVERED, 5000, order="ord").end(10_000)
+    assert not any(finding.is_fault for finding in owned)
+
+
+def test_two_prices_for_one_product() -> None:
+    findings = (
+        live().order(1000, "a", "1.00").order(2000, "b", "1.01").order(3000, "c", "9", "other").fragment(0, 10_000).end(10_000)
+    )
+    assert told(findings) == [("price_differs", "product prd")]
+
+
+def test_an_order_without_a_price_is_told() -> None:
+    assert told(live().order(1000, price=None).fragment(0, 10_000).end(10_000)) == [("note_price", "entry 2, order ord")]
+
+
+def test_an_erased_text_is_told_and_a_false_one_is_a_fault() -> None:
+    story = live().tell(kinds.COMMENT, 1, text={"sha256": commitment(b"s", "yes")}, author={"sha256": commitment(b"s", "me")})
+    story.record.open_text(2, "text", b"s", "no")
+    story.record.open_text(9, "text", b"s", "no")
+    codes = told(story.fragment(0, 10_000).end(10_000))
+    assert codes == [("text_mismatch", "entry 2, text"), ("text_unknown", "entry 9, text"), ("note_erased", "texts")]
+
+
+def test_what_a_fragments_entry_lacks_is_named() -> None:
+    findings = live().tell(kinds.FRAGMENT, 0, stream="host").fragment(0, 10_000).end(10_000)
+    assert told(findings) == [("fragment_entry", "entry 2")]
+
+
+def test_holes_between_overlapping_pieces() -> None:
+    assert holes([(0, 5000), (3000, 4000), (7000, 20_000)], 10_000) == [(5000, 7000)]
+    assert holes([], 10_000) == [(0, 10_000)]
+    assert holes([], 0) == []

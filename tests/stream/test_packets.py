@@ -1,0 +1,110 @@
+"""RTP, RTCP, H.264 and SRTP on the wire."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from aiortc.rtp import RtpPacket
+from hypothesis import given
+from hypothesis import strategies as st
+from pylibsrtp import Policy, Session
+
+from stream import h264, rtcp, rtp
+from stream.errors import SrtpError
+from stream.srtp import SrtpKeys, SrtpLink
+
+
+@given(st.binary(max_size=200))
+def test_reading_rtp_never_fails_but_by_value_error(data: bytes) -> None:
+    try:
+        parsed = rtp.parse(data)
+    except ValueError:
+        return
+    assert len(parsed.payload) <= len(data)
+
+
+@given(st.integers(0, 127), st.booleans(), st.integers(0, 0xFFFF), st.integers(0, rtp.MASK32), st.integers(0, rtp.MASK32), st.binary())
+def test_a_written_header_is_read_back(number: int, marker: bool, sequence: int, timestamp: int, ssrc: int, payload: bytes) -> None:
+    data = rtp.header(number, marker, sequence + 0x50000, timestamp, ssrc) + payload
+    assert rtp.parse(data) == (marker, number, sequence, timestamp, ssrc, payload)
+
+
+def test_extensions_and_padding_are_removed() -> None:
+    packet = RtpPacket(payload_type=96, sequence_number=5, timestamp=6, ssrc=7, payload=b"media")
+    packet.padding_size = 4
+    data = bytearray(packet.serialize())
+    data[0] |= 0x10
+    data[12:12] = b"\xbe\xde\x00\x01\x10\x41\x00\x00"
+    assert rtp.parse(bytes(data)).payload == b"media"
+
+
+@given(st.binary(max_size=120))
+def test_reading_nal_types_never_fails(payload: bytes) -> None:
+    h264.is_keyframe(payload)
+
+
+@pytest.mark.parametrize(
+    ("payload", "keyframe"),
+    [
+        (b"\x65\x88", True),
+        (b"\x67\x42", True),
+        (b"\x61\x9a", False),
+        (b"\x78\x00\x02\x67\x42\x00\x02\x68\xce\x00\x02\x65\x88", True),
+        (b"\x78\x00\x02\x61\x42", False),
+        (b"\x7c\x85\x88", True),
+        (b"\x7c\x05\x88", False),
+        (b"\x7c\x81\x88", False),
+        (b"\x7c", False),
+        (b"", False),
+    ],
+)
+def test_keyframes_are_known_in_every_packing(payload: bytes, keyframe: bool) -> None:
+    assert h264.is_keyframe(payload) is keyframe
+
+
+@given(st.binary(max_size=200))
+def test_reading_rtcp_never_fails_but_by_value_error(data: bytes) -> None:
+    try:
+        packets = rtcp.parse(data)
+    except ValueError:
+        return
+    for packet in packets:
+        rtcp.nacked(packet)
+
+
+@given(st.sets(st.integers(0x1FF00, 0x20100), min_size=1, max_size=150))
+def test_a_nack_over_the_wrap_is_read_back(numbers: set[int]) -> None:
+    wanted = sorted(numbers)
+    data = rtcp.nack(1, 2, wanted)
+    assert [n for p in rtcp.parse(data) for n in rtcp.nacked(p)] == [n & 0xFFFF for n in wanted]
+
+
+PROFILES = [
+    (Policy.SRTP_PROFILE_AEAD_AES_128_GCM, 16, 12, True),
+    (Policy.SRTP_PROFILE_AEAD_AES_256_GCM, 32, 12, True),
+    (Policy.SRTP_PROFILE_AES128_CM_SHA1_80, 16, 14, False),
+]
+
+
+@pytest.mark.parametrize(("profile", "key", "salt", "gcm"), PROFILES)
+def test_what_we_seal_libsrtp_opens_over_a_rollover(profile: int, key: int, salt: int, gcm: bool) -> None:
+    ours, theirs = os.urandom(key + salt), os.urandom(key + salt)
+    link = SrtpLink(SrtpKeys(profile, key, gcm, ours, theirs))
+    receiver = Session(Policy(key=ours, ssrc_type=Policy.SSRC_ANY_INBOUND, srtp_profile=profile))
+    for index in range(0xFFF0, 0x10010):
+        head = rtp.header(96, False, index, index * 3000, 0xDEADBEEF)
+        sealed = link.seal_rtp(head, b"picture", 0xDEADBEEF, index)
+        assert receiver.unprotect(sealed) == head + b"picture"
+        assert link.seal_rtp(head, b"picture", 0xDEADBEEF, index) == sealed
+    assert receiver.unprotect_rtcp(link.seal_rtcp(rtcp.pli(1, 2))) == rtcp.pli(1, 2)
+
+
+def test_a_forged_packet_is_refused() -> None:
+    link = SrtpLink(SrtpKeys(PROFILES[0][0], 16, True, bytes(28), bytes(28)))
+    with pytest.raises(SrtpError):
+        link.open_rtp(rtp.header(96, False, 1, 1, 1) + bytes(40))
+    with pytest.raises(SrtpError):
+        link.open_rtcp(rtcp.pli(1, 2) + bytes(30))
+    with pytest.raises(SrtpError):
+        link.open_rtp(bytes(4000))
