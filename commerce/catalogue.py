@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, cast
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import Row, bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from commerce.tables import disclosures, products
@@ -101,13 +101,16 @@ _WITH_DISCLOSURE = select(
     (disclosures.c.product_id == products.c.id) & (disclosures.c.version == products.c.disclosure_version),
 )
 
+_ONE = _WITH_DISCLOSURE.where(products.c.id == bindparam("product"))
+
 
 async def get(tx: AsyncConnection, product_id: str, *, lock: bool = False) -> Product:
     """One product; with `lock` held still until the transaction ends. Raises Refused(NOT_FOUND)."""
-    if lock:  # by itself: PostgreSQL rechecks a locked join with the disclosure as it was before the wait, and may lose the row
+    if lock and tx.dialect.name != "sqlite":  # by itself: PostgreSQL rechecks a locked
+        # join with the disclosure as it was before the wait, and so may lose the row; SQLite's writers come one at a time.
         alone = select(products.c.id).where(products.c.id == product_id).with_for_update(key_share=True)
         await tx.execute(alone)
-    row = (await tx.execute(_WITH_DISCLOSURE.where(products.c.id == product_id))).one_or_none()
+    row = (await tx.execute(_ONE, {"product": product_id})).one_or_none()
     if row is None:
         raise Refused(NOT_FOUND)
     return _product(row)

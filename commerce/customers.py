@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from aiohttp import web
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from commerce import assessments
-from commerce.lifecycle import STANDING
 from commerce.tables import customers, holdings, orders, products
 from commerce.wire import CustomerCard
 from compliance.rules import CHINA, ELDER_AGE, age_on, grade_name
@@ -151,22 +150,3 @@ async def picture(tx: AsyncConnection, clock: Clock, person_id: str) -> Picture:
         ),
         history=tuple(PastOrder(r.placed_at, r.name_en, r.name_zh, r.amount, r.currency, r.state) for r in past),
     )
-
-
-async def held_in(tx: AsyncConnection, person_id: str, currency: str) -> int:
-    """All the customer holds with the bank in one currency."""
-    query = select(func.coalesce(func.sum(holdings.c.amount), 0)).where(
-        holdings.c.customer_id == person_id, holdings.c.currency == currency
-    )
-    return int((await tx.execute(query)).scalar_one())
-
-
-async def ordered_of(tx: AsyncConnection, person_id: str, product_id: str, *, but: str = "") -> int:
-    """What the customer has on order of a product in all, without order `but`; it counts towards the cap."""
-    query = select(func.coalesce(func.sum(orders.c.amount), 0)).where(
-        orders.c.customer_id == person_id,
-        orders.c.product_id == product_id,
-        orders.c.state.in_(STANDING),
-        orders.c.id != but,
-    )
-    return int((await tx.execute(query)).scalar_one())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import func, select, update
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from commerce import catalogue, errors
@@ -62,25 +62,6 @@ async def explain(
     mine = (table.c.session_id == session_id) & (table.c.customer_id == customer_id) & (table.c.product_id == product_id)
     await tx.execute(update(table).where(mine).values(trail_seq=entry.seq))
     return entry.seq
-
-
-async def confirmed_version(tx: AsyncConnection, session_id: str, customer_id: str, product_id: str) -> int | None:
-    """The newest version this customer confirmed in this session."""
-    table = disclosure_confirmations
-    query = select(func.max(table.c.version)).where(
-        table.c.session_id == session_id, table.c.customer_id == customer_id, table.c.product_id == product_id
-    )
-    found = (await tx.execute(query)).scalar_one()
-    return None if found is None else int(found)
-
-
-async def is_explained(tx: AsyncConnection, session_id: str, customer_id: str, product_id: str) -> bool:
-    """Whether the extra explanation was given to this customer in this session."""
-    table = explanations
-    query = select(table.c.trail_seq).where(
-        table.c.session_id == session_id, table.c.customer_id == customer_id, table.c.product_id == product_id
-    )
-    return (await tx.execute(query)).one_or_none() is not None
 
 
 async def _open_session(tx: AsyncConnection, session_id: str) -> sessions.Session:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from sqlalchemy import func, select
+from sqlalchemy import BindParameter, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from commerce import customers
 from commerce.lifecycle import STANDING
 from commerce.risk import History, RiskLimits
-from commerce.tables import orders
+from commerce.tables import holdings, orders
 
 
 class Historian(Protocol):
@@ -24,6 +23,20 @@ class Historian(Protocol):
         ...
 
 
+_CUSTOMER: BindParameter[str] = bindparam("customer")
+_CURRENCY: BindParameter[str] = bindparam("currency")
+_SINCE: BindParameter[datetime] = bindparam("since")
+_BUT: BindParameter[str] = bindparam("but")
+_MINE = (orders.c.customer_id == _CUSTOMER) & (orders.c.id != _BUT)
+_BOUGHT = _MINE & (orders.c.currency == _CURRENCY) & orders.c.state.in_(STANDING)
+_HELD = (holdings.c.customer_id == _CUSTOMER) & (holdings.c.currency == _CURRENCY)
+_FACTS = select(
+    select(func.count()).select_from(orders).where(_MINE, orders.c.placed_at > _SINCE).scalar_subquery(),
+    select(func.coalesce(func.max(orders.c.amount), 0)).where(_BOUGHT).scalar_subquery(),
+    select(func.coalesce(func.sum(holdings.c.amount), 0)).where(_HELD).scalar_subquery(),
+)
+
+
 class OwnOrders:
     """The history as our own tables know it."""
 
@@ -31,10 +44,6 @@ class OwnOrders:
         self, tx: AsyncConnection, customer_id: str, currency: str, now: datetime, limits: RiskLimits, *, but: str
     ) -> History:
         """Every attempt that became an order counts as recent, cancelled or not; only standing ones as bought."""
-        mine = (orders.c.customer_id == customer_id) & (orders.c.id != but)
         since = now - timedelta(minutes=limits.velocity_minutes)
-        recent = select(func.count()).select_from(orders).where(mine, orders.c.placed_at > since)
-        bought = mine & (orders.c.currency == currency) & orders.c.state.in_(STANDING)
-        largest = select(func.coalesce(func.max(orders.c.amount), 0)).where(bought)
-        row = (await tx.execute(select(recent.scalar_subquery(), largest.scalar_subquery()))).one()
-        return History(int(row[0]), int(row[1]), await customers.held_in(tx, customer_id, currency))
+        row = (await tx.execute(_FACTS, {"customer": customer_id, "currency": currency, "since": since, "but": but})).one()
+        return History(int(row[0]), int(row[1]), int(row[2]))

@@ -38,6 +38,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from commerce import errors, gate, gate_facts, order_book, outbox_rows
+from commerce.catalogue import Product
 from commerce.history import Historian, OwnOrders
 from commerce.lifecycle import Event, IllegalEvent, State
 from commerce.order_book import OnOrder, OrderChanged, OrderRecord
@@ -170,8 +171,7 @@ class OrderDesk:
             raise Refused(errors.PRODUCT_NOT_ON_SHELF, product=request.wish.product)
         await self._take_stock(tx, request, given)
         snapshot = {"inputs": given.to_json(), "verdict": verdict.to_json()}
-        await self._write_down(tx, request, given, snapshot, product.product_class)
-        record = await order_book.get(tx, request.order_id)
+        record = await self._write_down(tx, request, given, snapshot, product)
         await outbox_rows.add(tx, self._clock, record, outbox_rows.PLACED, price=dict(product.price))
         return record, True
 
@@ -217,35 +217,49 @@ class OrderDesk:
             )
 
     async def _write_down(
-        self, tx: AsyncConnection, request: _Request, given: gate.GateInput, snapshot: dict[str, Any], product_class: str
-    ) -> None:
-        wish, product = request.wish, given.product
+        self, tx: AsyncConnection, request: _Request, given: gate.GateInput, snapshot: dict[str, Any], product: Product
+    ) -> OrderRecord:
+        wish = request.wish
         data = {
             "order": request.order_id,
             "product": wish.product,
-            "product_class": product_class,
+            "product_class": product.product_class,
             "amount": wish.amount,
             "currency": product.currency,
             "price": dict(product.price),
             "channel": request.channel,
             "proposal": wish.proposal,
-            "disclosure": {"version": product.disclosure_version, "sha256": product.disclosure_sha256},
+            "disclosure": {"version": product.disclosure.version, "sha256": product.disclosure.sha256},
             "streams": gate.streams_to_json(given.session.watermarks),
             "gate": snapshot,
         }
         draft = Draft(kinds.ORDER_PLACED, Role.CUSTOMER.value, data, {"customer": request.customer_id})
         [entry] = await self._trail.append(tx, wish.session, draft)
-        values = {
-            "currency": product.currency,
-            "placed_at": entry.at,
-            "changed_at": entry.at,
-            "cancellable_until": entry.at + self._cooling_off,
-            "media_ms": entry.media_ms or 0,
-            "trail_seq": entry.seq,
-            "changed_seq": entry.seq,
-            "snapshot": snapshot,
-        }
+        record = OrderRecord(
+            id=request.order_id,
+            customer_id=request.customer_id,
+            session_id=wish.session,
+            product_id=product.id,
+            product_en=product.name_en,
+            product_zh=product.name_zh,
+            risk=product.risk,
+            amount=wish.amount,
+            currency=product.currency,
+            channel=request.channel,
+            proposal_id=wish.proposal,
+            state=State.PLACED,
+            reason=None,
+            placed_at=entry.at,
+            cancellable_until=entry.at + self._cooling_off,
+            changed_at=entry.at,
+            media_ms=entry.media_ms or 0,
+            trail_seq=entry.seq,
+        )
+        known = ("currency", "placed_at", "changed_at", "cancellable_until", "media_ms", "trail_seq")
+        values: dict[str, Any] = {name: getattr(record, name) for name in known}
+        values |= {"changed_seq": entry.seq, "snapshot": snapshot}
         await tx.execute(update(orders).where(orders.c.id == request.order_id).values(values))
+        return record
 
     async def _cancel(self, person: Person, order_id: str) -> tuple[OrderChanged, bool]:
         async with self._db.write() as tx:

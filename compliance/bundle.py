@@ -73,7 +73,8 @@ class Limits:
     text_bytes: int = 2 << 30
     small_bytes: int = 64 << 20
     line_bytes: int = 1 << 20
-    entries: int = 5_000_000
+    register_bytes: int = 256 << 20  # about half a million sessions
+    entries: int = 1_000_000
     fragment_bytes: int = 4 << 30
 
 
@@ -150,8 +151,9 @@ class BundleFile:
 
     def content(self, name: str) -> bytes:
         """A small member whole. Raises one of ZIP_ERRORS."""
-        if self.members[name].file_size > self.limits.small_bytes:
-            raise ValueError(f"larger than {self.limits.small_bytes} bytes")
+        most = self.limits.register_bytes if name == REGISTER else self.limits.small_bytes
+        if self.members[name].file_size > most:
+            raise ValueError(f"larger than {most} bytes")
         return b"".join(self.blocks(name))
 
     def lines(self, name: str) -> Iterator[bytes]:

@@ -24,5 +24,10 @@ EVIDENCE_FAILED = Problem(
     "The evidence could not be put together: {detail}.", "证据包生成失败:{detail}。",
     "Verify the recording, then ask for the evidence again.", "请先校验录制内容,再重新申请导出。", "retry",
 )  # fmt: skip
+VERIFICATION_BUSY = Problem(
+    "verification_busy", 503,
+    "Verifying took too long; other recordings may be in turn.", "校验超时,可能有其他录制正在校验。",
+    "Try again in a while, or export the evidence and verify it offline.", "请稍后重试,或导出证据包后离线校验。", "retry",
+)  # fmt: skip
 
-PROBLEMS = (CASE_TAKEN, SECOND_PERSON_NEEDED, EVIDENCE_NOT_READY, EVIDENCE_FAILED)
+PROBLEMS = (CASE_TAKEN, SECOND_PERSON_NEEDED, EVIDENCE_NOT_READY, EVIDENCE_FAILED, VERIFICATION_BUSY)

@@ -13,7 +13,7 @@ from compliance import cases as cases_module
 from compliance import recordings, timeline, views
 from compliance.cases import Case
 from compliance.desk import COMPLIANCE, Compliance
-from compliance.errors import CASE_TAKEN, EVIDENCE_FAILED, EVIDENCE_NOT_READY, SECOND_PERSON_NEEDED
+from compliance.errors import CASE_TAKEN, EVIDENCE_FAILED, EVIDENCE_NOT_READY, SECOND_PERSON_NEEDED, VERIFICATION_BUSY
 from compliance.lifecycle import State
 from compliance.recordings import Filters
 from compliance.wire import (
@@ -52,7 +52,7 @@ def routes() -> list[Route]:
         Route("GET", "/api/recordings/{session}/{stream}.mp4", play, "Play a stream; takes Range", problems=known),
         Route(
             "POST", "/api/recordings/{session}/verify", verify, "Verify record and media in place",
-            gives=Verdict, problems=(*known, RECORDING_NOT_READY),
+            gives=Verdict, problems=(*known, RECORDING_NOT_READY, VERIFICATION_BUSY),
         ),
         Route("GET", "/api/cases", cases, "The cases: ?state=&session=", gives=CaseList, problems=_WHO),
         Route("POST", "/api/cases", open_case, "Open a case", takes=OpenCase, gives=CaseView, status=201, problems=known),
@@ -151,7 +151,10 @@ async def play(request: web.Request) -> web.StreamResponse:
 async def verify(request: web.Request) -> Verdict:
     desk, who = request.app[COMPLIANCE], person(request)
     session_id = request.match_info["session"]
-    report = await desk.verification.verify_session(session_id)
+    try:
+        report = await desk.verification.verify_session(session_id)
+    except TimeoutError as error:
+        raise Unavailable(VERIFICATION_BUSY, retry_after=60) from error
     async with desk.db.write() as tx:
         told = {"ok": report.ok, "entries": report.entries, "fragments": report.fragments, "findings": len(report.faults)}
         entry = await desk.access.record(tx, session_id, kinds.VERIFIED, who, told)

@@ -73,8 +73,9 @@ async def read(db: Database, trail: Trail, clock: Clock, session_id: str, lang: 
         if len(page) < PAGE or len(lines) >= MOST_ENTRIES:
             break
     more = after if len(page) == PAGE else None
-    async with db.read() as tx:
-        lines += await _hits(tx, session_id)
+    if more is None:
+        async with db.read() as tx:
+            lines += await _hits(tx, session_id)
     return Timeline(duration_ms(session, clock), lines, more)
 
 

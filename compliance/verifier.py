@@ -147,7 +147,9 @@ class _Verification:
         self._exam.take_seal(note, self._given or self._own, trusted=bool(self._given))
 
     def _hashes(self, name: str) -> None:
-        for line in self._bundle.lines(name):
+        for number, line in enumerate(self._bundle.lines(name)):
+            if number >= self._bundle.limits.entries:
+                raise ValueError(f"more than {self._bundle.limits.entries} hashes")
             self._exam.take_sealed_hash(line.decode("ascii"))
 
     def _entries(self, name: str) -> None:

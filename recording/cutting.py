@@ -180,7 +180,9 @@ class Cutter:
         found: list[Hole] = []
         for unit in units:
             at = round(self._time.seconds(kind, unit.timestamp) * track.rate)
-            if track.last is not None:
+            if track.last is None:
+                at = max(at, 0)  # clocks that disagree by a moment must not put it before the session
+            else:
                 at = max(at, track.last + 1)
                 step = at - track.last
                 if unit.after_loss or step > track.rate:

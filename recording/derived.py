@@ -45,7 +45,7 @@ class Made(Protocol):
 
 
 MakePlayable = Callable[[Sequence[Path], Path], Awaitable[Made]]
-MakePoster = Callable[[Path, Path], Awaitable[None]]
+MakePoster = Callable[[Sequence[Path], Path], Awaitable[None]]
 OnChange = Callable[[str, str, dict[str, Any]], Awaitable[None]]
 
 
@@ -133,8 +133,7 @@ class Copies:
             raise FileNotFoundError(f"no fragments of {job.session_id}/{job.stream}")
         if job.kind == "playable":
             return await self._make_playable(pieces, out)
-        # Some seconds in, where the picture has settled; another place at each attempt, as a fragment may hold sound alone.
-        await self._make_poster(pieces[min(len(pieces) - 1, 3 * (ATTEMPTS - job.attempt))], out)
+        await self._make_poster(pieces, out)
         return None
 
     async def _pieces(self, job: Job) -> list[Path]:

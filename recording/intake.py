@@ -64,13 +64,21 @@ class Intake:
     """
 
     def __init__(
-        self, db: Database, trail: Trail, clock: Clock, client: MediaFeed, on_change: OnChange, media: str = "media"
+        self,
+        db: Database,
+        trail: Trail,
+        clock: Clock,
+        client: MediaFeed,
+        on_change: OnChange,
+        media: str = "media",
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._db = db
         self._clock = clock
         self._client = client
         self._on_change = on_change
         self._media = media
+        self._pause = pause
         self._journal = Journal(trail)
         self.connected = False
         self.last_record_at: float | None = None  # monotonic seconds
@@ -91,7 +99,7 @@ class Intake:
             RECONNECTS.inc()
             if self.last_record_at != before:
                 backoff = FIRST_BACKOFF_S
-            await asyncio.sleep(backoff)
+            await self._pause(backoff)
             backoff = min(backoff * 2, LAST_BACKOFF_S)
 
     async def follow(self) -> None:

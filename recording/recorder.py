@@ -175,7 +175,7 @@ class Recorder:
             self.tick()
 
     async def flush(self, timeout: float = CLOSE_TIMEOUT_S) -> None:
-        """Waits until everything handed to the writer so far is written (or failed). Raises TimeoutError."""
+        """Waits until everything handed to the writer so far is written (or failed) and announced. Raises TimeoutError."""
         await self._wait(self._writer.barrier, timeout)
 
     async def close_session(self, session: str, timeout: float = CLOSE_TIMEOUT_S) -> None:

@@ -23,6 +23,7 @@ QUEUE_JOBS = 256  # fragments of all publishers; at one every 2 s of 30 publishe
 QUEUE_BYTES = 128 * 2**20
 BACKLOG = 4096  # events the feed would not take
 RETRY_S = 1.0
+_BARRIER = ""  # stands in the backlog behind what has to be announced first
 
 log = structlog.get_logger(__name__)
 
@@ -109,8 +110,8 @@ class Writer:
         self._control(lambda: self._announce("session_closed", {"session": session}, done))
 
     def barrier(self, done: Callable[[], None]) -> None:
-        """Calls `done` in the writer's thread when everything queued so far is written."""
-        self._control(done)
+        """Calls `done` in the writer's thread when everything queued so far is written and announced."""
+        self._control(lambda: self._announce(_BARRIER, {}, done))
 
     def _control(self, job: Callable[[], None]) -> None:
         """Few and without media, so they are not counted: the end of a recording must never be dropped."""
@@ -180,7 +181,8 @@ class Writer:
         while self._backlog:
             kind, data, done = self._backlog[0]
             try:
-                self._feed.append(kind, data)
+                if kind != _BARRIER:
+                    self._feed.append(kind, data)
             except OSError as error:
                 log.error("recording_feed_refused", kind=kind, error=str(error))
                 return

@@ -29,7 +29,7 @@ from recording import kinds, lifecycle, sessions
 from recording.trail import Draft, Trail
 from rooms import consent as consent_texts
 from rooms.attendance import Attendance
-from rooms.closing import Media, SaleChecks, close_media
+from rooms.closing import Media, SaleChecks, announce, close_media
 from rooms.errors import ADVISER_BUSY, CALL_GONE, CALL_NOT_YOURS, CALL_OPEN, CONSENT_OUTDATED
 from rooms.lifecycle import WITH_ADVISER, CallEvent, CallState, after
 from rooms.tables import call_sessions, calls, proposals
@@ -70,7 +70,7 @@ class CallDesk:
                 await tx.execute(insert(calls).values(**values, state=CallState.WAITING, waiting_since=now, seen_at=now))
         except IntegrityError as error:
             raise Refused(CALL_OPEN) from error
-        await self._herald.call_changed(call_id)
+        await announce(self._herald.call_changed(call_id))
         return call_id
 
     async def accept(self, person: Person, call_id: str) -> str:
@@ -182,7 +182,7 @@ class CallDesk:
             freed = list((await tx.execute(select(calls.c.id).where(lost).with_for_update())).scalars())
             await tx.execute(update(calls).where(calls.c.id.in_(freed)).values(offered_to=None))
         for call_id in (*gone, *freed):
-            await self._herald.call_changed(call_id)
+            await announce(self._herald.call_changed(call_id))
         return gone
 
     async def customer_left(self, person_id: str) -> None:
@@ -239,12 +239,12 @@ class CallDesk:
 
     async def _told(self, call_id: str, session_id: str | None, *also: str, ended: bool = False) -> str:
         """After the commit: the media, the sale, and everybody concerned."""
-        await self._herald.call_changed(call_id, *also)
+        await announce(self._herald.call_changed(call_id, *also))
         if session_id is not None:
-            await self._checks.check(session_id)
-            await self._herald.session_changed(session_id, "session_ended" if ended else "session_started")
+            change = self._herald.session_changed(session_id, "session_ended" if ended else "session_started")
+            await announce(self._checks.check(session_id), change)
             if ended:
-                await close_media(self._media, session_id)
+                await announce(close_media(self._media, session_id))
         return call_id
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Coroutine
 from typing import Protocol
 
 import structlog
@@ -28,6 +29,21 @@ class SaleChecks(Protocol):
     async def check(self, session_id: str) -> object:
         """Look, and put a change on the record."""
         ...
+
+
+async def announce(*steps: Awaitable[object]) -> None:
+    """Do what follows a commit, one after the other. What fails is logged: it can't undo what was committed, nor hide it."""
+    left = list(steps)
+    try:
+        while left:
+            try:
+                await left.pop(0)
+            except Exception:
+                log.exception("not announced")
+    finally:
+        for step in left:  # cancelled in between: what was not begun is not left hanging
+            if isinstance(step, Coroutine):
+                step.close()
 
 
 async def close_media(media: Media, session_id: str) -> None:

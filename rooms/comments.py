@@ -32,6 +32,7 @@ from recording import kinds, sessions
 from recording.chain import read_entry
 from recording.tables import trail_entries
 from recording.trail import Draft, Entry, Trail
+from rooms.closing import announce
 from rooms.errors import COMMENT_BLOCKED, COMMENT_TOO_FAST, COMMENT_TOO_LONG, NOT_LIVE, NOT_RECORDED, TOO_MANY_HERE
 from rooms.rate import Buckets
 from rooms.wire import COMMENT_MAX, Comment
@@ -182,7 +183,7 @@ class CommentDesk:
         for one in batch:
             if not one.done.done():
                 one.done.set_result(None)
-        await self._show(session_id, [_shown(one, entry) for one, entry in zip(batch, entries, strict=True)])
+        await announce(self._show(session_id, [_shown(one, entry) for one, entry in zip(batch, entries, strict=True)]))
 
 
 def _refuse(batch: Sequence[_Pending], refusal: Callable[[], Refused]) -> None:

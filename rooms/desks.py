@@ -23,16 +23,19 @@ from rooms.namespace import DeskNamespace, RoomNamespace
 from rooms.presence import Presence
 from rooms.proposals import ProposalDesk
 from rooms.shows import ShowDesk
+from rooms.slow import disconnect_slow
 
 log = structlog.get_logger()
 
 SWEEP_EVERY_S = 5.0
+SLOW_EVERY_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Rooms:
     """The desks of rooms. `run` must run as long as the application does."""
 
+    sio: socketio.AsyncServer
     db: Database
     trail: Trail
     clock: Clock
@@ -45,12 +48,13 @@ class Rooms:
     proposals: ProposalDesk
 
     async def run(self) -> None:
-        """Ticks of comments, presence and shelves, and the sweep of the waiting line, until cancelled."""
+        """Ticks of comments, presence and shelves, sweeps of the waiting line and of slow clients, until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self.comments.run())
             group.create_task(self.presence.run())
             group.create_task(self.fanout.run())
             group.create_task(self._sweep())
+            group.create_task(self._mind_slow_clients())
 
     async def _sweep(self) -> None:
         while True:
@@ -59,6 +63,14 @@ class Rooms:
             except Exception:  # places are kept in the database; the next sweep is another chance
                 log.exception("the waiting line could not be swept")
             await asyncio.sleep(SWEEP_EVERY_S)
+
+    async def _mind_slow_clients(self) -> None:
+        while True:
+            try:
+                await disconnect_slow(self.sio)
+            except Exception:  # looked at again in a second
+                log.exception("slow clients could not be disconnected")
+            await asyncio.sleep(SLOW_EVERY_S)
 
 
 ROOMS = web.AppKey("rooms", Rooms)
@@ -107,4 +119,4 @@ def open_rooms(
     )
     sio.register_namespace(room)
     sio.register_namespace(desk)
-    return Rooms(db, trail, clock, attendance, fanout, presence, comments, shows, calls, proposals)
+    return Rooms(sio, db, trail, clock, attendance, fanout, presence, comments, shows, calls, proposals)

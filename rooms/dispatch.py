@@ -74,10 +74,10 @@ class _Json:
 def socket_server(
     *, cors_allowed_origins: list[str] | None = None, client_manager: socketio.AsyncManager | None = None
 ) -> socketio.AsyncServer:
-    """A Socket.IO server with our bounds: 64 KiB a message, one client's events in order. Attach it to an application."""
+    """A Socket.IO server with our bounds: 64 KiB a message. Attach it to an aiohttp application."""
     return socketio.AsyncServer(
         async_mode="aiohttp",
-        async_handlers=False,
+        async_handlers=True,  # a waiting event must not hold up the answer to a ping; order is kept by each socket's lock
         client_manager=client_manager,
         json=_Json,
         max_http_buffer_size=64 * 1024,
@@ -132,8 +132,11 @@ class Namespace(socketio.AsyncNamespace):  # type: ignore[misc]  # python-socket
 
     async def _disconnect(self, sid: str) -> None:
         socket = self.sockets.pop(sid, None)
-        if socket is None:
-            return
+        if socket is not None and socket.waiting == 0:
+            await self._gone(socket)
+
+    async def _gone(self, socket: Socket) -> None:
+        """Once for each socket: when it has disconnected and the last of its events is through."""
         try:
             await self.left(socket)
         except Exception:  # there is nobody to answer any more
@@ -145,9 +148,13 @@ class Namespace(socketio.AsyncNamespace):  # type: ignore[misc]  # python-socket
         socket.waiting += 1
         try:
             async with socket.lock:
+                if socket.sid not in self.sockets:
+                    return {"ok": False, "error": Refused(NOT_SIGNED_IN).to_json(socket.lang)}
                 return await self._answered(socket, event, payload)
         finally:
             socket.waiting -= 1
+            if socket.waiting == 0 and socket.sid not in self.sockets:
+                await self._gone(socket)
 
     async def _answered(self, socket: Socket, event: str, payload: Any) -> dict[str, Any]:
         try:

@@ -14,7 +14,7 @@ from commerce.orders import OrderDesk
 from commerce.wire import PlaceOrder
 from core.clock import Clock
 from core.database import Database
-from core.errors import Refused
+from core.errors import NOT_SIGNED_IN, Refused
 from core.identity import Person, Role
 from recording.trail import Trail
 from rooms import access, call_view, comments, session_view
@@ -73,8 +73,12 @@ class RoomNamespace(Namespace):
     async def _join(self, socket: Socket, body: Join) -> Mapping[str, Any]:
         if len(socket.sessions) >= JOINED_MAX and body.session not in socket.sessions:
             raise Refused(TOO_MANY_JOINED, max=JOINED_MAX)
+        if body.lang is not None and body.lang != socket.lang:
+            await self._speak(socket, body.lang)
         async with self._db.read() as tx:
             place = await access.enter(tx, socket.person, body.session)
+        if socket.sid not in self.sockets:
+            raise Refused(NOT_SIGNED_IN)  # gone in the meantime
         # Into the room before the snapshot is read: what happens in between comes twice, with its seq, and never not at all.
         await self.enter_room(socket.sid, session_room(body.session))
         await self.enter_room(socket.sid, session_room(body.session, socket.lang))
@@ -84,6 +88,14 @@ class RoomNamespace(Namespace):
         if first:
             await self._arrived(socket, place)
         return dict(msgspec.to_builtins(await self._snapshot(socket, place, body.after)))
+
+    async def _speak(self, socket: Socket, lang: str) -> None:
+        """The reader has switched languages: cookies of an open connection can't change."""
+        for spoken, move in ((socket.lang, self.leave_room), (lang, self.enter_room)):
+            await move(socket.sid, person_room(socket.person.id, spoken))
+            for session_id in socket.sessions:
+                await move(socket.sid, session_room(session_id, spoken))
+        socket.lang = lang
 
     async def _arrived(self, socket: Socket, place: Access) -> None:
         if place.me_role == "viewer":

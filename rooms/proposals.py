@@ -20,6 +20,7 @@ from recording import kinds
 from recording.errors import WRONG_STATE
 from recording.trail import Draft, Trail
 from rooms.call_wire import Confirm, Propose
+from rooms.closing import announce
 from rooms.errors import CALL_NOT_YOURS, PROPOSAL_GONE
 from rooms.fanout import Fanout
 from rooms.lifecycle import CallState
@@ -50,8 +51,7 @@ class ProposalDesk:
             offered = await shelf.add(tx, self._trail, call.session_id, person, product.id)
             said = {"proposal": proposal_id, "product": product.id, "amount": body.amount, "currency": product.currency}
             await self._trail.append(tx, call.session_id, Draft(kinds.PROPOSAL_MADE, person.id, said))
-        await self._fanout.shelf(offered)
-        await self._fanout.proposal_changed(body.call)
+        await announce(self._fanout.shelf(offered), self._fanout.proposal_changed(body.call))
         return proposal_id
 
     async def confirm(self, person: Person, body: Confirm, lang: str) -> Placed:
@@ -76,7 +76,7 @@ class ProposalDesk:
         )
         placed = await self._orders.place(person, wish, channel="call", lang=lang)
         if await self._confirmed(proposal, placed, person):
-            await self._fanout.proposal_changed(call.id)
+            await announce(self._fanout.proposal_changed(call.id))
         return placed
 
     async def _confirmed(self, proposal: Row[Any], placed: Placed, person: Person) -> bool:

@@ -15,6 +15,7 @@ from recording.lifecycle import Event
 from rooms import access, call_view, customer_picture, session_view
 from rooms import shows as show_desk
 from rooms.call_wire import Call, Calls, CustomerPicture, GiveConsent, RequestCall
+from rooms.closing import announce
 from rooms.desks import ROOMS
 from rooms.errors import CALL_NOT_YOURS, CALL_OPEN, CONSENT_OUTDATED, STARTS_IN_PAST
 from rooms.wire import Lobby, NewShow, PinBody, SessionView, ShelfBody, ShelfView, Show, ShowSummary
@@ -54,7 +55,7 @@ async def put_shelf(request: web.Request, body: ShelfBody) -> ShelfView:
         show = await show_desk.hosted(tx, someone, request.match_info["show"])
         await show_desk.still_open(tx, show.session_id)
         state = await shelf.put(tx, rooms.trail, show.session_id, someone, body.products)
-    await rooms.fanout.shelf(state)
+    await announce(rooms.fanout.shelf(state))
     return _shelf_view(request, state)
 
 
@@ -64,7 +65,7 @@ async def pin(request: web.Request, body: PinBody) -> ShelfView:
         show = await show_desk.hosted(tx, someone, request.match_info["show"])
         await show_desk.still_open(tx, show.session_id)
         state = await shelf.pin(tx, rooms.trail, show.session_id, someone, body.product)
-    await rooms.fanout.pinned(state)
+    await announce(rooms.fanout.pinned(state))
     return _shelf_view(request, state)
 
 

@@ -19,7 +19,7 @@ from recording.errors import WRONG_STATE
 from recording.lifecycle import FINAL, Event
 from recording.tables import sessions as session_rows
 from recording.trail import Trail
-from rooms.closing import Media, SaleChecks, close_media
+from rooms.closing import Media, SaleChecks, announce, close_media
 from rooms.errors import STARTS_IN_PAST
 from rooms.fanout import Fanout
 from rooms.presence import Presence
@@ -77,10 +77,11 @@ class ShowDesk:
         async with self._db.write() as tx:
             row = await hosted(tx, person, show_id)
             session, _entry = await sessions.move(tx, self._clock, self._trail, row.session_id, event.value, person.id)
-        await self._checks.check(session.id)
-        await self._fanout.session_changed(session.id, "session_ended" if session.state in FINAL else "session_moved")
-        if session.state in FINAL:
-            await close_media(self._media, session.id)
+        ended = session.state in FINAL
+        change = self._fanout.session_changed(session.id, "session_ended" if ended else "session_moved")
+        await announce(self._checks.check(session.id), change)
+        if ended:
+            await announce(close_media(self._media, session.id))
         return await self.get(person, show_id)
 
     async def _list(self, tx: AsyncConnection, person: Person, query: Select[Any]) -> list[Show]:

@@ -164,10 +164,14 @@ class Comment(Struct, frozen=True):
 
 
 class Join(In, frozen=True):
-    """Enter a session's room; with `after` (a trail seq) the answer brings the own orders changed since."""
+    """Enter a session's room; with `after` (a trail seq) the answer brings the own orders changed since.
+
+    `lang` is the language from now on of all that this connection hears; without it the connection's own stays.
+    """
 
     session: Id
     after: Annotated[int, Meta(ge=0)] | None = None
+    lang: Literal["en", "zh"] | None = None
 
 
 class Leave(In, frozen=True):

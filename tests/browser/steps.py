@@ -125,3 +125,13 @@ async def confirm_disclosure(page: Page) -> None:
     await box.scroll_into_view_if_needed()
     await until(box.is_enabled, "the disclosure can be confirmed")
     await box.check()
+
+
+async def request_call(customer: Page) -> None:
+    """From topic to a place in the line: consent first, then the device check."""
+    await customer.locator('[data-testid^="topic-"]').first.click()
+    await customer.get_by_test_id("request-call").click()
+    await customer.get_by_test_id("consent-check").check()
+    await customer.get_by_test_id("consent-continue").click()
+    await customer.get_by_test_id("devices-ok").click()
+    await expect(customer.get_by_test_id("position")).to_be_visible()

@@ -13,7 +13,7 @@ from tests.browser.evidence import export, public_key, verify
 from tests.browser.media_files import Devices
 from tests.browser.people import PHONE, People
 from tests.browser.server import Server
-from tests.browser.steps import confirm_disclosure, hears, sale_open, sees_picture, timecode, until
+from tests.browser.steps import confirm_disclosure, hears, request_call, sale_open, sees_picture, timecode, until
 
 
 @pytest.mark.timeout(240)
@@ -46,14 +46,9 @@ async def test_a_call_from_request_to_replay(
 
 
 async def _connect(desk: Page, customer: Page, people: People) -> str:
-    await customer.get_by_test_id("topic").first.click()
-    await customer.get_by_test_id("request-call").click()
-    await expect(customer.get_by_test_id("position")).to_contain_text("1")
+    await request_call(customer)
     await desk.get_by_test_id("available").click()
-    await desk.get_by_test_id("waiting-call").first.click()
-    await desk.get_by_test_id("accept").first.click()
-    await customer.get_by_test_id("consent-check").check()
-    await customer.get_by_test_id("consent-continue").click()
+    await desk.get_by_test_id("waiting-call").get_by_test_id("accept").click()
 
     async def live() -> str:
         calls = (await people.api(customer, "GET", "/api/calls"))["calls"]
@@ -72,7 +67,6 @@ async def _propose(desk: Page) -> None:
 
 async def _confirm(customer: Page) -> None:
     await expect(customer.get_by_test_id("proposal")).to_be_visible()
-    await customer.get_by_test_id("proposal").click()
     await confirm_disclosure(customer)
     await customer.get_by_test_id("confirm-order").click()
     await expect(customer.get_by_test_id("receipt")).to_be_visible()

@@ -89,12 +89,12 @@ async def _buy(viewer: Page, studio: Page, people: People, session: str) -> str:
     shelf = (await people.api(viewer, "GET", f"/api/sessions/{session}"))["shelf"]
     product = next(p for p in shelf if p["risk"] == "R2")
     await studio.get_by_test_id(f"pin-{product['id']}").click()
-    await viewer.get_by_test_id("pinned-card").get_by_test_id("buy").click()
+    await viewer.get_by_test_id("pinned-view").click()
     await confirm_disclosure(viewer)
     await viewer.get_by_test_id("confirm-order").click()
     await expect(viewer.get_by_test_id("receipt")).to_be_visible()
     [order] = (await people.api(viewer, "GET", "/api/orders"))["orders"]
-    await viewer.keyboard.press("Escape")
+    await viewer.get_by_test_id("receipt-close").click()
     return str(order["id"])
 
 

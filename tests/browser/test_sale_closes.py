@@ -56,7 +56,7 @@ async def _scenario(people: People, disk: Path, devices: Devices) -> None:
     await sale_open(viewer, session)
     product = next(p for p in (await people.api(viewer, "GET", f"/api/sessions/{session}"))["shelf"] if p["risk"] == "R2")
     await studio.get_by_test_id(f"pin-{product['id']}").click()
-    buy = viewer.get_by_test_id("pinned-card").get_by_test_id("buy")
+    buy = viewer.locator(f'[data-product="{product["id"]}"]').get_by_test_id("buy")
     await expect(buy).to_be_enabled()
 
     ballast = _fill(disk)

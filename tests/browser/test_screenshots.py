@@ -10,7 +10,7 @@ from playwright.async_api import Page, expect
 from tests.browser.media_files import Devices
 from tests.browser.people import DESKTOP, PHONE, People
 from tests.browser.server import ROOT
-from tests.browser.steps import end_show, go_live, sale_open, sees_picture, until
+from tests.browser.steps import end_show, go_live, request_call, sale_open, sees_picture, until
 
 SHOTS = ROOT / "docs" / "screenshots"
 SIZES = {"390x844": PHONE, "1440x900": DESKTOP}
@@ -36,7 +36,7 @@ async def test_every_page_is_pictured(people: People, host_devices: Devices, cal
     chinese = await people.open("customer-c5", f"/watch/{session}", lang="zh")
     await sees_picture(chinese.get_by_test_id("video"))
     await _picture(chinese, "watch-zh")
-    await chinese.get_by_test_id("pinned-card").get_by_test_id("buy").click()
+    await chinese.get_by_test_id("pinned-view").click()
     await expect(chinese.get_by_test_id("sheet")).to_be_visible()
     await _picture(chinese, "sheet-zh")
     await _customer_pages(people)
@@ -63,18 +63,13 @@ async def _customer_pages(people: People) -> None:
 async def _desk_and_call(people: People, caller: Devices, host: Devices) -> None:
     desk = await people.open("adviser-2", "/desk", devices=host)
     call = await people.open("customer-elder", "/call", devices=caller)
-    await expect(call.get_by_test_id("topic").first).to_be_visible()
+    await expect(call.get_by_test_id("topic")).to_be_visible()
     await _picture(call, "call-topic")
-    await call.get_by_test_id("topic").first.click()
-    await call.get_by_test_id("request-call").click()
-    await expect(call.get_by_test_id("position")).to_be_visible()
+    await request_call(call)
     await _picture(call, "call-waiting")
     await desk.get_by_test_id("available").click()
-    await desk.get_by_test_id("waiting-call").first.click()
-    await desk.get_by_test_id("accept").first.click()
-    await call.get_by_test_id("consent-check").check()
-    await _picture(call, "call-consent")
-    await call.get_by_test_id("consent-continue").click()
+    await _picture(desk, "desk-queue")
+    await desk.get_by_test_id("waiting-call").get_by_test_id("accept").click()
     for page, name in ((call, "call-live"), (desk, "desk-live")):
         await sees_picture(page.get_by_test_id("remote-video"))
         await _picture(page, name)

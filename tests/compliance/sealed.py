@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import insert
 
 from compliance import desk
+from compliance.bundling import Disclosed
 from compliance.desk import Compliance
 from core.canonical import canonical, sha256_hex
 from core.clock import ManualClock
@@ -36,7 +37,9 @@ async def disclosed(_session: str) -> Sequence[Mapping[str, Any]]:
     return [{"product": "prd_a", "version": 3, "sha256": DISCLOSURE_SHA256, "text": DISCLOSURE}]
 
 
-def build(database: Database, clock: ManualClock, folder: Path, percent: float = 0.0) -> Compliance:
+def build(
+    database: Database, clock: ManualClock, folder: Path, percent: float = 0.0, texts: Disclosed = disclosed
+) -> Compliance:
     """The reviewers' side over this database, with its archive, copies and keys in `folder`."""
     keys = SigningKeys(folder / "keys")
     return desk.build(
@@ -47,7 +50,7 @@ def build(database: Database, clock: ManualClock, folder: Path, percent: float =
         archive_root=folder / "archive",
         copies_root=folder / "copies",
         data_dir=folder,
-        disclosed=disclosed,
+        disclosed=texts,
         percent=percent,
     )
 
@@ -98,7 +101,7 @@ async def make_session(
                 data = {"stream": "host", "from_ms": gap[0], "to_ms": gap[1], "reason": "publisher_lost"}
                 await trail.append(tx, session.id, Draft(kinds.GAP, "recording", data, media_ms=gap[0]))
             start = gap[1]
-        await _fragment(database, trail, folder, session.id, index, start)
+        await write_fragment(database, trail, folder, session.id, index, start)
         start += FRAGMENT_MS
         if waiting:
             async with database.write() as tx:
@@ -112,7 +115,8 @@ async def make_session(
     return session.id
 
 
-async def _fragment(database: Database, trail: Trail, folder: Path, session_id: str, index: int, start: int) -> None:
+async def write_fragment(database: Database, trail: Trail, folder: Path, session_id: str, index: int, start: int) -> None:
+    """A piece of the recording: its file, its row and its entry."""
     path = f"{session_id}/host/{1:013d}-{index:06d}.mp4"
     content = hashlib.sha256(f"{session_id}{index}".encode()).digest() * 8
     file = folder / "archive" / path

@@ -98,7 +98,7 @@ async def test_finding_and_opening_a_recording(client: Client, compliance: Compl
     assert row["host"] == {"id": "adviser-1", "name": "adviser-1"}
     assert row["duration_ms"] == 11_000
     for query in ({"q": "别的"}, {"kind": "call"}, {"to": "2020-01-01"}, {"q": "%"}):
-        assert (await get(client, "/api/recordings", **query))["recordings"] == []
+        assert (await get(client, "/api/recordings", 200, **query))["recordings"] == []
     one = await get(client, f"/api/recordings/{session}")
     [stream] = one["streams"]
     assert stream == {

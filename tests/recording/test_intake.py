@@ -17,6 +17,7 @@ from core.database import Database
 from core.errors import Refused
 from recording import coverage, sessions
 from recording.chain import check_chain
+from recording.intake import Intake
 from recording.tables import feed_cursors, fragments, streams
 from recording.trail import after_trail
 from stream.errors import FEED_AHEAD
@@ -293,11 +294,11 @@ async def test_media_after_the_seal_goes_to_the_after_trail_and_is_a_finding(wor
         assert await world.trail.last(tx, session) == sealed.entries
 
 
-async def test_the_loop_comes_back_after_the_media_process_went_away(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_loop_comes_back_after_the_media_process_went_away(world: World) -> None:
     session = await world.live("host")
     world.publisher("publisher_joined", session, 0)
-    taken = asyncio.Event()
     waits: list[float] = []
+    done = asyncio.Event()
 
     class Flaky(LocalFeed):
         tries = 0
@@ -308,26 +309,26 @@ async def test_the_loop_comes_back_after_the_media_process_went_away(world: Worl
                 raise ConnectionRefusedError("away")
             async for record in super().feed(after):
                 yield record
-            taken.set()
 
     flaky = Flaky()
     flaky.records, flaky.last = world.feed.records, world.feed.last
-    world.intake._client = flaky
 
-    async def no_wait(seconds: float) -> None:
+    async def pause(seconds: float) -> None:
         waits.append(seconds)
-        await asyncio.wait_for(asyncio.get_running_loop().run_in_executor(None, lambda: None), 5)
+        if flaky.tries == 8:
+            done.set()
+            await asyncio.Event().wait()
 
-    monkeypatch.setattr("recording.intake.asyncio.sleep", no_wait)
-    task = asyncio.create_task(world.intake.run())
-    async with asyncio.timeout(20):
-        await taken.wait()
+    intake = Intake(world.db, world.trail, world.clock, flaky, world.on_change, pause=pause)
+    task = asyncio.create_task(intake.run())
+    async with asyncio.timeout(60):
+        await done.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert waits[:7] == [0.25, 0.5, 1.0, 2.0, 4.0, 5.0, 5.0]
+    assert waits == [0.25, 0.5, 1.0, 2.0, 4.0, 5.0, 5.0, 0.25]
     assert await world.kinds(session) == ["session_started", "publisher_joined"]
-    assert not world.intake.connected
+    assert not intake.connected
 
 
 async def test_a_callback_that_fails_stops_nothing(world: World) -> None:

@@ -139,6 +139,22 @@ async def test_a_publisher_that_overlaps_the_one_it_replaces_stays_decodable(stu
     assert_at_their_seconds(out, playable, set(range(1, 9)), set(range(1, 9)))
 
 
+async def test_fragments_that_start_without_a_keyframe_play_on(studio: Studio) -> None:
+    await studio.record(Publisher(studio.start + 0.5, answers=False), 9.5)
+    assert [data["video"]["keyframe"] for data in studio.feed.of("fragment_sealed")][:2] == [True, False]
+    out, playable = await studio.copy()
+    assert_ordinary_mp4(out)
+    assert_at_their_seconds(out, playable, set(range(1, 10)), set(range(1, 10)))
+
+
+async def test_without_the_keyframe_it_refers_to_a_picture_is_left_out(studio: Studio) -> None:
+    await studio.record(Publisher(studio.start + 0.5, answers=False), 9.5)
+    files = studio.files()
+    out, _ = await studio.copy([files[0], *files[2:]])
+    assert_ordinary_mp4(out)
+    assert max(flashes([out])) < 4
+
+
 async def test_a_picture_that_joins_late_is_where_it_belongs(studio: Studio) -> None:
     publisher = Publisher(studio.start)
     publisher.pause("video", studio.start + 4.5)

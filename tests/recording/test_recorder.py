@@ -107,6 +107,19 @@ async def test_flash_and_beep_stay_together(studio: Studio, reports: bool, ppm: 
     assert closed["reason"] == "left"
 
 
+async def test_reports_put_a_slow_picture_beside_its_sound(studio: Studio) -> None:
+    publisher = Publisher(studio.start + 0.2, network=Network(video_delay=0.3, jitter=0.04), skew_s=90.0)
+    await studio.record(publisher, 8.9)
+    assert_whole(studio)
+    assert_in_sync(studio.files, 8)
+
+
+async def test_a_publisher_slightly_before_the_session_starts_at_0(studio: Studio) -> None:
+    await studio.record(Publisher(studio.start - 0.2), 4)
+    assert_whole(studio)
+    assert studio.feed.of("fragment_sealed")[0]["start_ms"] == 0
+
+
 async def test_a_loss_freezes_the_picture_until_a_keyframe_and_is_told(studio: Studio) -> None:
     def lose(kind: str, number: int, capture: float) -> bool:
         return kind == "video" and 4.4 < capture - studio.start < 4.5

@@ -79,6 +79,18 @@ async def test_watchers_hear_of_start_shelf_pin_and_end(house: House) -> None:
     assert (status, problem["code"]) == (409, "wrong_state")
 
 
+async def test_a_reader_who_switches_languages_hears_the_other_one(house: House) -> None:
+    show = await house.show(BOND)
+    tab = await house.tab("customer-c3", lang="zh")
+    chinese = await tab.room("join", {"session": show["session"]})
+    english = await tab.room("join", {"session": show["session"], "lang": "en"})
+    name = english["session"]["shelf"][0]["name"]
+    assert name != chinese["session"]["shelf"][0]["name"]
+    await house.api("adviser-1", "POST", f"/api/shows/{show['id']}/pin", {"product": BOND})
+    assert (await tab.hears("pinned"))["product"]["name"] == name
+    assert len(tab.all("pinned")) == 1
+
+
 async def test_a_session_shows_itself_and_its_numbers_to_the_host(house: House) -> None:
     show = await house.show(BOND)
     session = show["session"]

@@ -1,11 +1,14 @@
 // The words of the console: its own, the lanes', and a name for every kind of trail entry.
 
+/** @param {string} one @param {string} many @returns {(params: Record<string, any>) => string} */
+const counted = (one, many) => ({ n }) => `${n} ${String(n) === "1" ? one : many}`;
+
 export const consoleTexts = {
   en: {
     "console.title": "Console", "console.sessions": "Sessions", "console.workspace": "Session under review", "console.queue": "Queue",
     "console.search": "Search title, host, words, order", "console.kind_filter": "Kind", "console.kind_all": "Shows and calls", "console.kind_show": "Show", "console.kind_call": "Call",
     "console.from": "From", "console.to": "To", "console.only_all": "All", "console.only_cases": "Open cases", "console.only_troubled": "Gaps or hits",
-    "console.n_sessions": "{n} sessions", "console.n_orders": "{n} orders", "console.n_comments": "{n} comments", "console.n_gaps": "{n} gaps", "console.n_hits": "{n} hits",
+    "console.n_sessions": counted("session", "sessions"), "console.n_orders": counted("order", "orders"), "console.n_comments": counted("comment", "comments"), "console.n_gaps": counted("gap", "gaps"), "console.n_hits": counted("word hit", "word hits"),
     "console.none_match": "No session fits", "console.none_match_next": "Widen the dates, or clear the search.",
     "console.none_yet": "Nothing recorded yet", "console.none_yet_next": "Sessions appear here as soon as they go live.",
     "console.row_sealed": "Sealed", "console.row_unsealed": "Not sealed yet",
@@ -43,7 +46,7 @@ export const consoleTexts = {
     "entry.case_opened": "Case opened", "entry.case_claimed": "Case claimed", "entry.case_released": "Case released", "entry.case_decided": "Verdict given", "entry.case_confirmed": "Verdict confirmed", "entry.case_closed": "Case closed", "entry.case_reopened": "Case reopened",
   },
   zh: {
-    "console.title": "审核台", "console.sessions": "会话列表", "console.workspace": "正在审核的会话", "console.queue": "队列",
+    "console.title": "质检台", "console.sessions": "会话列表", "console.workspace": "正在审核的会话", "console.queue": "队列",
     "console.search": "搜索标题、主持人、内容、订单", "console.kind_filter": "类型", "console.kind_all": "直播和通话", "console.kind_show": "直播", "console.kind_call": "通话",
     "console.from": "起始日期", "console.to": "截止日期", "console.only_all": "全部", "console.only_cases": "未结案件", "console.only_troubled": "缺口或命中",
     "console.n_sessions": "{n} 场会话", "console.n_orders": "{n} 笔订单", "console.n_comments": "{n} 条评论", "console.n_gaps": "{n} 处缺口", "console.n_hits": "{n} 处命中",
@@ -69,7 +72,7 @@ export const consoleTexts = {
     "console.export_reason": "导出原因", "console.export_confirm": "导出证据",
     "console.case": "案件", "console.case_none": "该会话暂无案件。", "console.case_reason": "需要审核的原因", "console.case_open": "立案", "console.case_claim": "认领",
     "console.case_release": "释放", "console.case_verdict": "结论", "console.case_note": "结论说明", "console.case_decide": "提交结论", "console.case_confirm": "作为第二人确认",
-    "console.case_disagree": "不同意,重新打开", "console.case_reopen": "重新打开", "console.case_reopen_reason": "重新打开的原因", "console.case_other": "该案件已由其他审核人员认领。", "console.case_second": "等待第二人确认您的结论。",
+    "console.case_disagree": "不同意,重新打开", "console.case_reopen": "重新打开", "console.case_reopen_reason": "重新打开的原因", "console.case_other": "该案件已由其他质检员认领。", "console.case_second": "等待第二人确认您的结论。",
     "case.open": "待认领", "case.claimed": "处理中", "case.awaiting_confirmation": "待第二人确认", "case.closed": "已结案", "case.verdict_clear": "无问题", "case.verdict_serious": "严重",
     "stream.host": "主持人", "stream.adviser": "理财经理", "stream.customer": "客户",
     "lane.picture": "画面", "lane.gaps": "缺口", "lane.comments": "评论", "lane.pins": "讲解", "lane.disclosures": "披露", "lane.sale": "销售", "lane.orders": "订单", "lane.session": "会话", "lane.review": "审核", "lane.hits": "敏感词", "entry.lexicon_hit": "敏感词命中",

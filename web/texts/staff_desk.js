@@ -3,7 +3,7 @@
 export const deskTexts = {
   en: {
     "desk.title": "Desk", "desk.line": "Waiting line", "desk.take_calls": "Take calls", "desk.available": "You are available", "desk.not_available": "You are not offered calls",
-    "desk.n_available": "{n} advisers available", "desk.line_empty": "Nobody is waiting", "desk.line_empty_next": "A call appears here by itself.", "desk.no_grade": "No grade", "desk.elder": "65+",
+    "desk.n_available": "Advisers available: {n}", "desk.line_empty": "Nobody is waiting", "desk.line_empty_next": "A call appears here by itself.", "desk.no_grade": "No grade", "desk.elder": "65+",
     "desk.accept": "Accept", "desk.pass_on": "Back to the line", "desk.offered": "Handed over to you", "desk.under_way": "Under way", "desk.none_under_way": "No call is under way.", "desk.listen": "Listen in",
     "desk.conversation": "Conversation", "desk.picture": "The customer's picture", "desk.no_customer": "The customer's picture opens with the call",
     "desk.idle": "No call yet", "desk.idle_next": "Switch “Take calls” on and accept who waits longest.", "desk.choose_call": "Choose a call to listen in", "desk.choose_call_next": "The two don't see you; the record does.",

@@ -1,5 +1,8 @@
 // The words of the studio.
 
+/** @param {Record<string, any>} params */
+const orders = ({ n }) => `${n} ${String(n) === "1" ? "order" : "orders"}`;
+
 export const studioTexts = {
   en: {
     "studio.title": "Studio", "studio.shows": "Your shows", "studio.new": "New show", "studio.show_title": "Title", "studio.summary": "What it is about", "studio.starts": "Starts", "studio.class": "Product class",
@@ -17,7 +20,7 @@ export const studioTexts = {
     "studio.sale_open": "Sale open", "studio.sale_closed": "Sale closed",
     "studio.pin": "Pin", "studio.unpin": "Unpin", "studio.explaining": "Explaining now", "studio.from": "from {amount}", "studio.left": "{amount} left",
     "studio.panes": "Shelf or comments", "studio.comments": "Comments", "studio.no_comments": "No comments yet. Say hello.", "studio.say": "Say something to all", "studio.send": "Send", "studio.host": "Host",
-    "studio.orders": "Orders", "studio.tally_count": "{n} orders", "studio.tally_none": "None yet",
+    "studio.orders": "Orders", "studio.tally_count": orders, "studio.tally_none": "None yet",
     "studio.sum_amount": "Ordered", "studio.sum_orders": "Orders", "studio.sum_viewers": "Most viewers at once", "studio.sum_comments": "Comments", "studio.sum_duration": "On air", "studio.sum_note": "Cancelled and rejected orders are left out.",
     "health.starting": "Connecting your picture…", "health.good": "Picture and sound go out well.", "health.fair": "Good enough. A better network would sharpen the picture.",
     "health.weak": "Your upload is weak; move closer to the router.", "health.slow": "The line is slow; viewers see you late. A cable helps.", "health.busy": "Your computer is busy; close other programs.",

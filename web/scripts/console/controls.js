@@ -1,6 +1,6 @@
 // The bar under the pictures: back, play, on, speed, the clock, and the link to this moment.
 import { duration } from "../lib/format.js";
-import { h, icon, setText } from "../lib/dom.js";
+import { h, icon } from "../lib/dom.js";
 
 const SPEEDS = [0.5, 1, 1.5, 2, 4];
 
@@ -18,7 +18,6 @@ export function createControls(does, duration_ms) {
     SPEEDS.map((n) => h("option", { value: String(n), selected: n === 1 }, `${n}×`)),
   );
   speed.addEventListener("change", () => does.speed(Number(speed.value)));
-  const copied = h("span", { class: "transport-copied", role: "status" });
   /** @param {string} key @param {string} text @param {() => void} fn @param {string} testid */
   const small = (key, text, fn, testid) => h("button", { class: "transport-small", type: "button", tLabel: key, tTitle: key, testid, onclick: fn }, text);
   const element = h(
@@ -30,7 +29,6 @@ export function createControls(does, duration_ms) {
     h("span", { class: "transport-clock" }, now, h("span", { class: "transport-all" }, ` / ${duration(duration_ms)}`)),
     speed,
     h("span", { class: "transport-gap" }),
-    copied,
     h("button", { class: "transport-small", type: "button", testid: "copy-link", onclick: does.link, t: "console.copy_link" }),
     h("span", { class: "transport-zoom" },
       small("console.zoom_out", "−", () => does.zoom(1 / 1.6), "zoom-out"),
@@ -51,10 +49,6 @@ export function createControls(does, duration_ms) {
       play.setAttribute("aria-label", "");
       play.dataset["playing"] = String(playing);
       relabel(play);
-    },
-    copied() {
-      setText(copied, "console.copied");
-      setTimeout(() => copied.replaceChildren(), 2500);
     },
   };
 }

@@ -16,7 +16,7 @@ const ASK_FOR_MS = 10 * 60_000;
 export function createSeal(session, seal) {
   const state = h("span", { class: "seal-state", testid: "seal-state", role: "status" });
   const verify = h("button", { class: "seal-button", type: "button", testid: "verify", t: "console.verify", disabled: !seal });
-  const exporting = h("button", { class: "seal-button", type: "button", testid: "export", t: "console.export", disabled: !seal });
+  const exporting = h("button", { class: "seal-button", type: "button", testid: "export", disabled: !seal }, h("span", { t: "console.export" }));
   const download = h("a", { class: "seal-button seal-button-done", testid: "export-download", hidden: true, t: "console.download" });
   const findings = h("div", { class: "seal-findings", role: "alert", hidden: true });
   const element = h("div", { class: "seal" }, state, verify, exporting, download);

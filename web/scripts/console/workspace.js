@@ -66,7 +66,7 @@ export function openWorkspace(root, place, person, does) {
   /** @param {any} recording @param {any} timeline @param {ReturnType<typeof createCase>} ownCase */
   function assemble(recording, timeline, ownCase) {
     const total = Math.max(timeline.duration_ms ?? 0, ...recording.streams.map((/** @type {any} */ s) => (s.offset_ms ?? 0) + (s.duration_ms ?? 0)));
-    const entries = inOrder(timeline.entries, total);
+    const entries = inOrder([...timeline.entries, ...looks(recording)], total);
     const lanes = sortIntoLanes(entries, (timeline.lanes ?? []).map((/** @type {any} */ l) => (typeof l === "string" ? l : l.name)));
     /** @type {Entry | null} */ let selected = null;
     let words = "";
@@ -157,6 +157,11 @@ export function openWorkspace(root, place, person, does) {
     }
     does.onPlace(where);
   }
+}
+
+/** What reviewers did since: entries of the trail after the seal. @param {any} recording @returns {Entry[]} */
+function looks(recording) {
+  return (recording.looks ?? []).map((/** @type {any} */ look) => ({ ...look, lane: "review", media_ms: null, data: {} }));
 }
 
 /** Every entry, however many answers that takes. @param {string} session @returns {Promise<any>} */

@@ -14,7 +14,7 @@ import { parseMoney } from "../lib/format.js";
 /** A customer who waits longer than this is marked. */
 const LONG_WAIT_S = 120;
 /** How far from its target a class may be before the bar says so. */
-const OFF_BY = 0.05;
+const OFF_BY = 0.03;
 
 const OVER = new Set(["ended", "cancelled", "declined"]);
 

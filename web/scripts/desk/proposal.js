@@ -1,7 +1,7 @@
 // The sheet in which an adviser picks a product and an amount. What it says is what the customer will see.
 import { asProblem } from "../lib/api.js";
 import { fill, h } from "../lib/dom.js";
-import { money } from "../lib/format.js";
+import { money, number } from "../lib/format.js";
 import { grade, refusal, sheet } from "../lib/ui.js";
 import { proposedAmount } from "./model.js";
 
@@ -44,7 +44,7 @@ export function openProposal({ customer }, send, explained) {
   }
 
   /** @param {number} minor */
-  const plain = (minor) => String(minor / 100);
+  const plain = (minor) => number(minor / 100);
 
   function checked() {
     const product = chosen();

@@ -1,6 +1,6 @@
 // The waiting line, the switch that says whether one takes calls, and for supervisors the calls under way.
 import { asProblem } from "../lib/api.js";
-import { fill, h, icon } from "../lib/dom.js";
+import { fill, h, icon, setText } from "../lib/dom.js";
 import { duration, number } from "../lib/format.js";
 import { empty, toast } from "../lib/ui.js";
 import { isInCall, waited, waitingLine } from "./model.js";
@@ -36,7 +36,7 @@ export function createQueue({ supervisor, onAvailable, onAccept, onDecline, onLi
   });
 
   function said() {
-    fill(word, h("span", { t: toggle.checked ? "desk.available" : "desk.not_available" }));
+    setText(word, toggle.checked ? "desk.available" : "desk.not_available");
   }
 
   /** @param {Call} call */

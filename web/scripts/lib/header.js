@@ -33,6 +33,8 @@ export function header({ current, extra = null }) {
     h("div", { class: "header-tools" }, extra, languageSwitch(), elderSwitch(), who));
   me().then((person) => {
     nav.replaceChildren(...ways(person?.role ?? "nobody", current));
+    const here = nav.querySelector("[aria-current]");
+    if (here instanceof HTMLElement) nav.scrollLeft = here.offsetLeft - nav.clientWidth / 2 + here.clientWidth / 2;
     who.replaceChildren(...badge(person));
   }, () => who.replaceChildren());
   return element;

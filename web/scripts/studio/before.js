@@ -1,6 +1,6 @@
 // Before the show: camera, microphone, shelf, and the one button.
 import { api, asProblem } from "../lib/api.js";
-import { fill, h, icon } from "../lib/dom.js";
+import { fill, h, icon, setText } from "../lib/dom.js";
 import { when } from "../lib/format.js";
 import { confirm, refusal } from "../lib/ui.js";
 import { createShelfPicker } from "./picker.js";
@@ -57,7 +57,7 @@ export function openBefore(root, show, camera, { onStarted, onBack }) {
     close: shelf.close,
     media(media) {
       start.disabled = media === null;
-      fill(ready, h("span", { t: media ? "studio.ready" : "studio.waiting_camera" }));
+      setText(ready, media ? "studio.ready" : "studio.waiting_camera");
     },
   };
 }
