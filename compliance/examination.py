@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
 from typing import Any, Final
 
 import rfc8785
@@ -22,6 +23,9 @@ from recording.chain import GENESIS, Entry, read_entry
 from recording.claim import Claim, check_register, claim_hash, read_claim
 from recording.merkle import tree_root
 from recording.note import BadNote, Unverified, VerifierKey, open_note, split_note
+
+# Several processes append to one trail, each by its own clock; further apart than this they prove nothing about each other.
+_CLOCKS_APART: Final = timedelta(seconds=5)
 
 # What reading an entry's body may raise on hostile bytes.
 _UNREADABLE: Final = (ValueError, TypeError, KeyError, RecursionError, OverflowError, rfc8785.CanonicalizationError)
@@ -59,7 +63,7 @@ class Examination:
             self.claim = read_claim(text)
             self._seal_hash = claim_hash(text)
         except (BadNote, ValueError) as error:
-            self.findings.add("seal_unreadable", "seal.txt", detail=error)
+            self.findings.add("seal_unreadable", "seal.txt", detail=str(error))
             return
         try:
             _text, signed_by = open_note(note, keys)
@@ -67,7 +71,7 @@ class Examination:
             if all(key.name != name for key in signed_by):
                 self.findings.add("seal_signature", "seal.txt", detail=f"{name} did not sign it")
         except (BadNote, Unverified) as error:
-            self.findings.add("seal_signature", "seal.txt", detail=error)
+            self.findings.add("seal_signature", "seal.txt", detail=str(error))
 
     def take_sealed_hash(self, digest: str) -> None:
         """The next entry's hash as it was stored when the session was sealed."""
@@ -82,7 +86,7 @@ class Examination:
             if entry.body != body:
                 self.findings.add("entry_not_canonical", f"entry {place}")
         except _UNREADABLE as error:
-            self.findings.add("entry_unreadable", f"entry {place}", detail=error)
+            self.findings.add("entry_unreadable", f"entry {place}", detail=str(error))
             self._found.append(Found(digest, None))
             self._last = None
             return
@@ -102,7 +106,7 @@ class Examination:
             self._chain.add("entry_prev", where)
         if self._last is not None and entry.prev != self._last.hash:
             self._chain.add("entry_prev", where)
-        if self._last is not None and entry.at < self._last.at:
+        if self._last is not None and self._last.at - entry.at > _CLOCKS_APART:
             self._chain.add("entry_time", where)
 
     def end_entries(self) -> None:

@@ -134,20 +134,20 @@ class Report:
 
 
 class Findings:
-    """Collects findings, at most `MOST_FINDINGS`; the rest are counted."""
+    """Collects findings: at most `MOST_FINDINGS` faults and as many notes, so that neither drowns the other."""
 
     def __init__(self) -> None:
-        self._kept: list[Finding] = []
+        self._faults: list[Finding] = []
+        self._notes: list[Finding] = []
         self._more = 0
-        self._more_faults = 0
 
     def add(self, code: str, where: str, **params: Any) -> None:
         finding = Finding(code, where, params)
-        if len(self._kept) < MOST_FINDINGS:
-            self._kept.append(finding)
+        kept = self._faults if finding.is_fault else self._notes
+        if len(kept) < MOST_FINDINGS:
+            kept.append(finding)
         else:
             self._more += 1
-            self._more_faults += finding.is_fault
 
     def extend(self, others: Findings) -> None:
         """Everything another collection has."""
@@ -155,10 +155,6 @@ class Findings:
             self.add(finding.code, finding.where, **finding.params)
 
     def taken(self) -> tuple[Finding, ...]:
-        """All of them, faults first, each group in the order found. A fault is never lost behind a thousand notes."""
-        kept = sorted(self._kept, key=lambda finding: not finding.is_fault)
-        if self._more_faults and not any(finding.is_fault for finding in kept):
-            kept.insert(0, Finding("zip_unsafe", "bundle", {"detail": f"{self._more_faults} faults among too many notes"}))
-        if self._more:
-            kept.append(Finding("note_more", "report", {"more": self._more}))
-        return tuple(kept)
+        """All of them, faults first, each group in the order found."""
+        more = [Finding("note_more", "report", {"more": self._more})] if self._more else []
+        return (*self._faults, *self._notes, *more)

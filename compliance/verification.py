@@ -65,12 +65,10 @@ class Verification:
         while True:
             async with self._db.read() as tx:
                 page = (await tx.execute(query.where(trail_entries.c.seq > after))).all()
-            for _seq, body, stored in page:
-                exam.take_sealed_hash(stored)
-                exam.take_entry(body.encode())
+            await asyncio.to_thread(_take, exam, [(row.body, row.hash) for row in page])
             if len(page) < PAGE:
                 break
-            after = page[-1][0]
+            after = page[-1].seq
         await asyncio.to_thread(exam.end_entries)
 
     async def _texts(self, exam: Examination, session_id: str) -> None:
@@ -112,3 +110,10 @@ class Verification:
                 break
             notes += [item.checkpoint for item in page]
         await asyncio.to_thread(exam.take_register, notes, keys)
+
+
+def _take(exam: Examination, page: Sequence[tuple[str, str]]) -> None:
+    """A page of entries: canonical JSON is slow enough to keep off the event loop."""
+    for body, stored in page:
+        exam.take_sealed_hash(stored)
+        exam.take_entry(body.encode())

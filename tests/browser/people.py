@@ -8,9 +8,11 @@ from typing import Any
 from playwright.async_api import Browser, BrowserContext, Page, Playwright
 
 from tests.browser.media_files import Devices
-from tests.browser.server import Server
+from tests.browser.server import ROOT, Server
 
 CHROMIUM = "/usr/bin/chromium"
+# What everybody saw last, for looking at after a failure.
+ARTIFACTS = ROOT / ".artifacts"
 PHONE = {"width": 390, "height": 844}
 DESKTOP = {"width": 1440, "height": 900}
 FLAGS = (
@@ -37,6 +39,7 @@ class People:
     url: str
     browsers: dict[str, Browser] = field(default_factory=dict)
     console: list[str] = field(default_factory=list)
+    pages: list[Page] = field(default_factory=list)
 
     async def open(
         self,
@@ -46,6 +49,7 @@ class People:
         devices: Devices | None = None,
         lang: str = "en",
         viewport: dict[str, int] | None = None,
+        init_script: str = "",
     ) -> Page:
         """A page at `path`, signed in as the demo person `name`."""
         browser = await self._browser(devices)
@@ -58,9 +62,12 @@ class People:
         context.set_default_timeout(20_000)
         answer = await context.request.post(f"{self.url}/api/demo/login", data={"as": name})
         assert answer.ok, await answer.text()
+        if init_script:
+            await context.add_init_script(init_script)
         page = await context.new_page()
         page.on("console", lambda message: self._heard(name, message.type, message.text))
         page.on("pageerror", lambda error: self._heard(name, "pageerror", str(error)))
+        self.pages.append(page)
         await page.goto(self.url + path)
         return page
 
@@ -72,6 +79,9 @@ class People:
 
     async def close(self, server: Server) -> None:
         """Closes all browsers; what pages and server said is printed, which pytest shows when the test failed."""
+        ARTIFACTS.mkdir(exist_ok=True)
+        for number, page in enumerate(self.pages):
+            await page.screenshot(path=ARTIFACTS / f"{number}-{page.url.split('/')[3].split('?')[0] or 'lobby'}.png")
         for browser in self.browsers.values():
             await browser.close()
         for line in self.console[-60:]:

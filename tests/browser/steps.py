@@ -121,9 +121,15 @@ async def end_show(studio: Page) -> None:
 async def confirm_disclosure(page: Page) -> None:
     """Reads the disclosure to its end and ticks it."""
     await expect(page.get_by_test_id("sheet")).to_be_visible()
+    text = page.get_by_test_id("disclosure-text")
     box = page.get_by_test_id("disclosure-check")
-    await box.scroll_into_view_if_needed()
-    await until(box.is_enabled, "the disclosure can be confirmed")
+
+    async def read_on() -> bool:
+        await text.hover()
+        await page.mouse.wheel(0, 2000)
+        return await box.is_enabled()
+
+    await until(read_on, "the disclosure can be confirmed")
     await box.check()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.errors import Refused
@@ -18,6 +18,7 @@ from rooms.rate import Bucket, Buckets
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 50), max_size=30))
 def test_the_line_is_first_come_first_served(seconds: list[int]) -> None:
     waiting = [Waiting(f"cal_{n}", NOON + timedelta(seconds=s)) for n, s in enumerate(seconds)]
@@ -28,6 +29,7 @@ def test_the_line_is_first_come_first_served(seconds: list[int]) -> None:
     assert queue.position(ordered, "cal_nobody") is None
 
 
+@settings(deadline=None)
 @given(st.integers(1, 100), st.integers(0, 20), st.integers(0, 20), st.floats(30, 3600))
 def test_the_estimate_is_honest(place: int, advisers: int, free: int, mean: float) -> None:
     free = min(free, advisers)
@@ -50,6 +52,7 @@ def test_the_mean_of_no_calls_is_the_default() -> None:
     assert queue.mean_call_s([1]) == 30
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 5), min_size=1, max_size=60))
 def test_a_bucket_never_gives_more_than_its_burst_and_its_rate(pauses: list[float]) -> None:
     now, given_out = 0.0, 0
@@ -71,6 +74,7 @@ def test_the_table_of_buckets_is_bounded_and_forgets_the_longest_unused() -> Non
     assert buckets.take("b", 0) == 0
 
 
+@settings(deadline=None)
 @given(st.sampled_from(CallState), st.sampled_from(CallEvent))
 def test_only_what_the_table_knows_may_happen_to_a_call(state: CallState, event: CallEvent) -> None:
     if (state, event) in TRANSITIONS:

@@ -33,13 +33,18 @@ document.body.prepend(header({ current: "call" }), main);
 /** @type {{proposal: string, sheet: ReturnType<typeof orderSheet>} | null} */ let deciding = null;
 /** @type {import("./call_model.js").Step | ""} */ let step = "";
 let offered = "";
+let returning = false;
 
 const desk = connect("/desk");
 void start();
 
 async function start() {
   await requireMe();
-  await guarded(place, refresh);
+  await guarded(place, async () => {
+    returning = true;
+    await refresh();
+    returning = false;
+  });
   desk.on("call", ({ call: next }) => { if (!call || next.id === call.id) changed(next); });
   desk.on("proposal", ({ call: id, proposal }) => { if (call && id === call.id) changed({ ...call, proposal }); });
   desk.onStatus((status) => {
@@ -75,6 +80,8 @@ function draw(anew = false) {
   if (now !== "check") { check?.stop(); check = null; }
   if (now !== "talk") stopTalk(now === "over");
   main.dataset.step = now;
+  if (now === "talk") document.documentElement.dataset.theme = "dark";
+  else delete document.documentElement.dataset.theme;
   if (now === "talk" && call) return drawTalk(call);
   if (now === "topic") {
     if (moved || anew) fill(place, topicStep(request));
@@ -103,7 +110,9 @@ function where(of) {
 }
 
 function checking() {
-  check ??= checkStep((got) => { media = got; draw(); }, leave);
+  // Who comes back into a running call was heard and seen a moment ago: no second check.
+  check ??= checkStep((got) => { media = got; draw(); }, leave, call?.state === "live" && returning);
+  returning = false;
   return check.element;
 }
 

@@ -93,9 +93,10 @@ export function consentText(call) {
 /**
  * @param {(media: MediaStream) => void} ready the media that may be sent; the step gives it away
  * @param {() => void} leave
+ * @param {boolean} [straight] goes on by itself when the devices work
  * @returns {{element: HTMLElement, stop: () => void}} `stop` frees the devices when the step is left otherwise
  */
-export function checkStep(ready, leave) {
+export function checkStep(ready, leave, straight = false) {
   const place = h("div", { class: "stack" }, h("div", { class: "self-check skeleton" }));
   /** @type {MediaStream | null} */ let media = null;
   let stopMeter = () => {};
@@ -111,7 +112,8 @@ export function checkStep(ready, leave) {
       return;
     }
     if (over) return free();
-    show(media);
+    if (straight) go(media);
+    else show(media);
   }
 
   /** @param {MediaStream} got */
@@ -120,7 +122,14 @@ export function checkStep(ready, leave) {
     stopMeter = level.stop;
     const picture = got.getVideoTracks().length > 0 && h("video", { class: "self-check", srcObject: got, muted: true, playsInline: true, autoplay: true, tLabel: "call.self" });
     fill(place, picture, h("div", { class: "stack-2" }, level.element, h("p", { class: "small muted", t: "call.check.hint" })), devicePicker(got, (ids) => void open(ids)),
-      h("button", { class: "button button-accent button-wide", type: "button", testid: "devices-ok", t: "call.check.ok", onclick: () => { over = true; stopMeter(); ready(got); } }));
+      h("button", { class: "button button-accent button-wide", type: "button", testid: "devices-ok", t: "call.check.ok", onclick: () => go(got) }));
+  }
+
+  /** @param {MediaStream} got */
+  function go(got) {
+    over = true;
+    stopMeter();
+    ready(got);
   }
 
   function free() {

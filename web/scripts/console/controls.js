@@ -1,6 +1,7 @@
 // The bar under the pictures: back, play, on, speed, the clock, and the link to this moment.
 import { duration } from "../lib/format.js";
 import { h, icon } from "../lib/dom.js";
+import { translate } from "../lib/i18n.js";
 
 const SPEEDS = [0.5, 1, 1.5, 2, 4];
 
@@ -46,15 +47,8 @@ export function createControls(does, duration_ms) {
     playing(playing) {
       play.replaceChildren(icon(playing ? "pause" : "play"));
       play.setAttribute("data-t-aria-label", playing ? "console.pause" : "console.play");
-      play.setAttribute("aria-label", "");
       play.dataset["playing"] = String(playing);
-      relabel(play);
+      translate(play);
     },
   };
-}
-
-/** @param {HTMLElement} button */
-function relabel(button) {
-  const copy = h("span", { tLabel: button.getAttribute("data-t-aria-label") ?? "" });
-  button.setAttribute("aria-label", copy.getAttribute("aria-label") ?? "");
 }

@@ -5,6 +5,8 @@ import { clockOf, ruler, xOf } from "./view.js";
 /** Heights in px of the ruler and of a lane. The stylesheet gives the lanes' heads the same. */
 export const RULER = 24;
 export const LANE = 26;
+/** Marks nearer to each other than this, on average, are drawn as density. */
+const CROWDED_PX = 14;
 
 /** @typedef {import("./lanes.js").Lane} Lane */
 /**
@@ -82,9 +84,13 @@ function paintDensity(c, { view, width }, lane, top) {
 }
 
 /** @param {CanvasRenderingContext2D} c @param {Scene} scene @param {Lane} lane @param {number} top */
-function paintMarks(c, { view, width }, lane, top) {
+function paintMarks(c, scene, lane, top) {
+  const { view, width } = scene;
+  const found = marks(lane, view, width, 5);
+  // Where diamonds would lie on each other, how many there are says more than that they are there.
+  if (found.length * CROWDED_PX > width) return paintDensity(c, scene, lane, top);
   const middle = top + LANE / 2;
-  for (const mark of marks(lane, view, width, 5)) {
+  for (const mark of found) {
     const r = mark.count > 1 ? 6 : 4.5;
     c.beginPath();
     c.moveTo(mark.x, middle - r);

@@ -56,6 +56,8 @@ export function createPlayer(streams, duration_ms, { onTime, onPlaying }) {
   for (const { video, note } of screens) {
     on(video, "error", () => say(note, "console.unplayable"));
     on(video, "loadedmetadata", () => settle());
+    // A seek before the first frame is decoded may leave that first frame standing: ask once more.
+    on(video, "loadeddata", () => { if (!playing) video.currentTime = video.currentTime; });
   }
 
   /** @param {HTMLElement} note @param {string | null} key */

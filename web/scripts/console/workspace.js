@@ -52,6 +52,7 @@ export function openWorkspace(root, place, person, does) {
     const { player, timeline: lanes, list } = made;
     closers.push(made.close, watchCopies(recording, made.pictures));
     fill(root, made.bar, made.seal.findings, made.stage, made.side);
+    list.show(made.entries);
     if (place.seq !== null) {
       const entry = made.entries.find((e) => e.seq === place.seq && e.lane !== "review");
       if (entry) made.select(entry, place.t === null);
@@ -59,8 +60,7 @@ export function openWorkspace(root, place, person, does) {
     if (place.t !== null) {
       player().seek(place.t);
       lanes.time(place.t, true);
-    }
-    list.show(made.entries);
+    } else if (place.seq === null) player().seek(firstPicture(recording.streams));
   }
 
   /** @param {any} recording @param {any} timeline @param {ReturnType<typeof createCase>} ownCase */
@@ -157,6 +157,17 @@ export function openWorkspace(root, place, person, does) {
     }
     does.onPlace(where);
   }
+}
+
+/** A call's second picture often begins a moment after the first: later than that nobody waits for it. */
+const TOGETHER_MS = 5_000;
+
+/** Where there is something to see in every picture, if that is soon. @param {any[]} streams */
+function firstPicture(streams) {
+  const starts = streams.filter((s) => s.ready).map((s) => s.offset_ms);
+  if (!starts.length) return 0;
+  const first = Math.min(...starts);
+  return Math.max(...starts.filter((ms) => ms - first <= TOGETHER_MS));
 }
 
 /** What reviewers did since: entries of the trail after the seal. @param {any} recording @returns {Entry[]} */

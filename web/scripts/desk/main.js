@@ -35,7 +35,7 @@ function idle() {
   open?.close();
   open = null;
   main.classList.remove("desk-in-call");
-  fill(middle, empty({ t: over ?? (supervisor ? "desk.choose_call" : "desk.idle"), next: supervisor ? "desk.choose_call_next" : "desk.idle_next", icon: "phone" }));
+  fill(middle, empty({ t: over ?? (supervisor ? "desk.choose_call" : "desk.idle"), next: supervisor ? "desk.choose_call_next" : over ? "desk.over_next" : "desk.idle_next", icon: "phone" }));
   fill(right, h("div", { class: "desk-right-empty" }, empty({ t: "desk.no_customer", icon: "person" })));
 }
 

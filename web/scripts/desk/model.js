@@ -14,7 +14,7 @@ import { parseMoney } from "../lib/format.js";
 /** A customer who waits longer than this is marked. */
 const LONG_WAIT_S = 120;
 /** How far from its target a class may be before the bar says so. */
-const OFF_BY = 0.03;
+const OFF_BY = 0.05;
 
 const OVER = new Set(["ended", "cancelled", "declined"]);
 
@@ -54,7 +54,7 @@ export function allocation(holdings, target) {
     const amount = holdings.filter((h) => h.class === name).reduce((sum, h) => sum + h.amount, 0);
     const share = total ? amount / total : 0;
     const aim = (target[name] ?? 0) / scale;
-    return { class: name, amount, share, target: aim, off: Math.abs(share - aim) < OFF_BY ? 0 : share - aim };
+    return { class: name, amount, share, target: aim, off: Math.abs(share - aim) < OFF_BY - 1e-9 ? 0 : share - aim };
   });
   return { bars: bars.sort((a, b) => Math.max(b.target, b.share) - Math.max(a.target, a.share)), total };
 }

@@ -68,8 +68,9 @@ export function openProposal({ customer }, send, explained) {
     if (problem) return amount.focus();
     button.disabled = true;
     try {
-      if (!telling.hidden) await explained(product.id);
       await send(product.id, minor);
+      // Only what is proposed is on this call's shelf, and only that can be explained on the record.
+      if (!telling.hidden) await explained(product.id);
       opened.close();
     } catch (error) {
       button.disabled = false;

@@ -24,11 +24,11 @@ export function stepped(product, amount, direction) {
   return Math.max(product.minimum, Math.min(next, highest));
 }
 
-/** Minor units as one types them: 1000000 → "10000". @param {number} minor @param {string} currency */
+/** Minor units as one types them: 1000000 → "10,000". @param {number} minor @param {string} currency */
 export function typed(minor, currency) {
   const places = digits(currency);
   const value = minor / 10 ** places;
-  return Number.isInteger(value) ? String(value) : value.toFixed(places);
+  return new Intl.NumberFormat("en", { minimumFractionDigits: Number.isInteger(value) ? 0 : places }).format(value);
 }
 
 /**

@@ -41,7 +41,8 @@ class OrderSheet {
   check = h("input", { type: "checkbox", testid: "disclosure-check", disabled: true, onchange: () => this.#ticked() });
   hint = h("p", { class: "field-hint", t: "buy.disclosure.scroll" });
   input = h("input", {
-    class: "input", inputmode: "decimal", autocomplete: "off", id: "order-amount", testid: "amount", "aria-describedby": "order-amount-hint", oninput: () => this.#typed(),
+    class: "input", inputmode: "decimal", autocomplete: "off", id: "order-amount", testid: "amount", "aria-describedby": "order-amount-hint",
+    oninput: () => this.#typed(), onblur: () => this.#show(),
   });
   less = h("button", { class: "button", type: "button", tLabel: "buy.less", onclick: () => this.#step(-1) }, icon("minus"));
   more = h("button", { class: "button", type: "button", tLabel: "buy.more", onclick: () => this.#step(1) }, icon("plus"));
@@ -63,7 +64,7 @@ class OrderSheet {
     this.fixed = options.amount !== undefined;
     /** @type {number | null} */
     this.amount = options.amount ?? options.product.minimum;
-    this.input.value = typed(this.amount, this.product.currency);
+    this.#show();
     this.input.readOnly = this.fixed;
     const disclosure = h("section", { class: "stack-2" }, h("h3", { t: "buy.disclosure" }), this.text, this.hint,
       h("label", { class: "choice" }, this.check, h("span", { t: "buy.disclosure.confirm" })));
@@ -83,6 +84,11 @@ class OrderSheet {
   #typed() {
     this.amount = parseMoney(this.input.value, this.product.currency);
     this.#refresh();
+  }
+
+  // Separators are for reading; while one types they would move the cursor.
+  #show() {
+    if (this.amount !== null) this.input.value = typed(this.amount, this.product.currency);
   }
 
   #ticked() {
@@ -112,7 +118,7 @@ class OrderSheet {
   /** @param {1|-1} direction */
   #step(direction) {
     this.amount = stepped(this.product, this.amount, direction);
-    this.input.value = typed(this.amount, this.product.currency);
+    this.#show();
     this.#refresh();
   }
 

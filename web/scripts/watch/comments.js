@@ -89,9 +89,9 @@ export class Comments {
       const problem = asProblem(error);
       this.model.refused(line.key, problem);
       if (line.state === "failed") {
-        fill(this.answer, refusal(problem, { compact: true, retry: () => this.#again(line) }), this.#closeAnswer());
-        // What was typed comes back, unless something else is being typed.
-        if (!this.input.value) this.#again(line, false);
+        fill(this.answer, refusal(problem, { compact: true }), this.#closeAnswer());
+        // What was typed comes back to its line, unless something else is being typed: then its row offers it.
+        if (!this.input.value) this.#again(line);
       }
     }
     this.#draw(line);
@@ -101,14 +101,13 @@ export class Comments {
     return h("button", { class: "button-icon comment-answer-close", type: "button", tLabel: "close", onclick: () => fill(this.answer) }, icon("close"));
   }
 
-  /** @param {Line} line @param {boolean} [focus] */
-  #again(line, focus = true) {
+  /** @param {Line} line */
+  #again(line) {
     this.input.value = line.text;
     this.model.remove(line.key);
     this.#drop(line.key);
-    if (focus) fill(this.answer);
     this.#drawDraft();
-    if (focus) this.input.focus();
+    this.input.focus();
   }
 
   /** @param {Line[]} lines */
@@ -132,7 +131,7 @@ export class Comments {
     if (!row || row.dataset.state === line.state) return;
     row.dataset.state = line.state;
     row.querySelector(".comment-note")?.remove();
-    if (line.state === "failed") row.append(h("span", { class: "comment-note", t: "watch.comment.failed" }));
+    if (line.state === "failed") row.append(h("button", { class: "comment-note", type: "button", tTitle: "watch.comment.again", t: "watch.comment.failed", onclick: () => this.#again(line) }));
   }
 
   /** @param {string} key */

@@ -50,7 +50,7 @@ export class Shelf {
   #card(product, now) {
     const reason = this.#reason(product);
     const closed = !reason.hidden;
-    const buy = h("button", { class: `button ${closed ? "" : "button-accent"}`, type: "button", testid: "buy", "aria-disabled": String(closed), "aria-describedby": reason.id, t: "buy", onclick: () => { if (!closed) this.onBuy(product); } });
+    const buy = h("button", { class: `button ${now && !closed ? "button-accent" : ""}`, type: "button", testid: "buy", "aria-disabled": String(closed), "aria-describedby": reason.id, t: "buy", onclick: () => { if (!closed) this.onBuy(product); } });
     return h("article", { class: `product ${now ? "product-now" : ""}`, testid: "product-card", data: { product: product.id } },
       now && h("p", { class: "product-flag", t: "watch.pinned" }),
       h("div", { class: "product-head" }, grade(product.risk, product.risk_meaning), h("h3", { class: "product-name" }, product.name)),
