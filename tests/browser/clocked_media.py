@@ -1,8 +1,8 @@
 """A camera and a microphone that run on one clock, made in the page: what they show and sound at a moment is that moment's.
 
-Chromium's fake devices play files frame by frame and fall behind when the machine is busy, each for itself; so they can't say how
-well a recording keeps picture and sound together. These can: picture and sound are both drawn from the audio clock, so a late
-frame shows the later time.
+Chromium's fake devices play files frame by frame and fall behind when the machine is busy, each for itself; so they can't
+say how well a recording keeps picture and sound together. These can: picture and sound are both drawn from the audio clock,
+so a late frame shows the later time.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from playwright.async_api import Page, expect
 from tests.browser.evidence import export, stands_up
 from tests.browser.media_files import Devices
 from tests.browser.people import PHONE, People
-from tests.browser.recorded import probe, read_sync
+from tests.browser.recorded import probe
 from tests.browser.server import Server
 from tests.browser.steps import confirm_disclosure, end_show, go_live, hears, sale_open, sees_picture, timecode, until
 
@@ -51,7 +51,7 @@ async def test_a_show_from_camera_to_compliance(server: Server, people: People, 
     await end_show(studio)
     console = await people.open("reviewer-1", f"/console?session={session}")
     await _replays_the_order(console, orders[0], shown_at_order)
-    await _the_recording_plays_in_sync(console, people, session, tmp_path)
+    await _the_recording_is_whole(console, people, session, tmp_path)
     await expect(console.get_by_test_id("seal-state")).to_be_visible()
     await stands_up(await export(console, people, session, tmp_path / "evidence.zip"), server)
 
@@ -117,7 +117,7 @@ async def _replays_the_order(console: Page, order: dict[str, Any], shown_at_orde
     await until(shows_it, f"timecode {shown_at_order} in the replay")
 
 
-async def _the_recording_plays_in_sync(console: Page, people: People, session: str, folder: Path) -> None:
+async def _the_recording_is_whole(console: Page, people: People, session: str, folder: Path) -> None:
     recording = await people.api(console, "GET", f"/api/recordings/{session}")
     [stream] = recording["streams"]
     answer = await console.context.request.get(people.url + stream["mp4"])
@@ -128,8 +128,3 @@ async def _the_recording_plays_in_sync(console: Page, people: People, session: s
     assert found["codecs"] == {"video": "h264", "audio": "opus"}
     live_s = recording["duration_ms"] / 1000
     assert abs(found["duration_s"] - live_s) <= 2, (found, live_s)
-    sync = await asyncio.to_thread(read_sync, file)
-    gaps = sync.gaps_ms()
-    assert len(gaps) >= 3, sync
-    assert abs(gaps[0]) <= 60, (gaps, sync)
-    assert abs(gaps[-1]) <= 60, (gaps, sync)

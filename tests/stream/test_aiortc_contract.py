@@ -15,7 +15,9 @@ from aiortc.rtcdtlstransport import RTCDtlsTransport, SRTPProtectionProfile, Sta
 
 def test_the_versions_are_those_it_was_written_against() -> None:
     assert version("aiortc").startswith("1.16."), "aiortc moved: check every private touch, then change this line"
-    assert version("aioice").startswith("0.13."), "aioice moved: check aioice.stun and get_host_addresses, then change this line"
+    assert version("aioice").startswith("0.13."), (
+        "aioice moved: check aioice.stun and get_host_addresses, then change this line"
+    )
 
 
 @pytest.mark.parametrize("name", ["_setup_srtp", "_set_role", "start", "stop", "_recv_next"])
@@ -43,7 +45,9 @@ def test_the_attributes_are_there() -> None:
     assert {s.name for s in State} == {"NEW", "CONNECTING", "CONNECTED", "CLOSED", "FAILED"}
     fields = set(SRTPProtectionProfile.__dataclass_fields__)
     assert fields == {"libsrtp_profile", "openssl_profile", "key_length", "salt_length"}
-    assert rtcdtlstransport.SRTP_AEAD_AES_128_GCM in rtcdtlstransport.SRTP_PROFILES, "libsrtp without GCM costs twice per packet"
+    assert rtcdtlstransport.SRTP_AEAD_AES_128_GCM in rtcdtlstransport.SRTP_PROFILES, (
+        "libsrtp without GCM costs twice per packet"
+    )
 
 
 def test_aioice_has_what_the_port_uses() -> None:

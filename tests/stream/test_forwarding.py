@@ -46,7 +46,11 @@ def test_reordered_and_doubled_packets_keep_their_places(start: int, base: int, 
         assert out.forward(packet(start + offset, base + 3000 * offset)) == (100 + offset, (5000 + 3000 * offset) & MASK32)
 
 
-@given(lengths=st.lists(st.tuples(st.integers(1, 50), st.integers(0x10000, 0x1FFFF), st.integers(0, MASK32)), min_size=1, max_size=8))
+@given(
+    lengths=st.lists(
+        st.tuples(st.integers(1, 50), st.integers(0x10000, 0x1FFFF), st.integers(0, MASK32)), min_size=1, max_size=8
+    )
+)
 def test_a_new_source_continues_numbers_and_never_turns_time_back(lengths: list[tuple[int, int, int]]) -> None:
     out = rewriter()
     seen: list[tuple[int, int]] = []

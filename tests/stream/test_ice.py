@@ -35,7 +35,12 @@ class Wire:
 def request(ours: str, theirs: str, password: str, attributes: dict[str, object]) -> bytes:
     message = stun.Message(stun.Method.BINDING, stun.Class.REQUEST)
     message.attributes.update(
-        {"USERNAME": f"{ours}:{theirs}", "PRIORITY": 1, "ICE-CONTROLLING": 1, **{k.replace("_", "-"): v for k, v in attributes.items()}}
+        {
+            "USERNAME": f"{ours}:{theirs}",
+            "PRIORITY": 1,
+            "ICE-CONTROLLING": 1,
+            **{k.replace("_", "-"): v for k, v in attributes.items()},
+        }
     )
     message.add_message_integrity(password.encode())
     return bytes(message)

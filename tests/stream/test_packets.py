@@ -24,8 +24,17 @@ def test_reading_rtp_never_fails_but_by_value_error(data: bytes) -> None:
     assert len(parsed.payload) <= len(data)
 
 
-@given(st.integers(0, 127), st.booleans(), st.integers(0, 0xFFFF), st.integers(0, rtp.MASK32), st.integers(0, rtp.MASK32), st.binary())
-def test_a_written_header_is_read_back(number: int, marker: bool, sequence: int, timestamp: int, ssrc: int, payload: bytes) -> None:
+@given(
+    st.integers(0, 127),
+    st.booleans(),
+    st.integers(0, 0xFFFF),
+    st.integers(0, rtp.MASK32),
+    st.integers(0, rtp.MASK32),
+    st.binary(),
+)
+def test_a_written_header_is_read_back(
+    number: int, marker: bool, sequence: int, timestamp: int, ssrc: int, payload: bytes
+) -> None:
     data = rtp.header(number, marker, sequence + 0x50000, timestamp, ssrc) + payload
     assert rtp.parse(data) == (marker, number, sequence, timestamp, ssrc, payload)
 

@@ -16,8 +16,24 @@ from stream.sdp import LocalTransport, negotiate_publish, negotiate_subscribe, r
 
 LOCAL = LocalTransport(Credentials("abcd1234", "p" * 32), "AA:BB", ("192.0.2.7", "127.0.0.1"), 40_000)
 FINGERPRINT = "a=fingerprint:sha-256 " + ":".join(["AB"] * 32)
-HEAD = ["v=0", "o=- 1 2 IN IP4 127.0.0.1", "s=-", "t=0 0", "a=group:BUNDLE 0 1", "a=ice-ufrag:user", "a=ice-pwd:" + "x" * 24, FINGERPRINT]
-AUDIO = ["m=audio 9 UDP/TLS/RTP/SAVPF 111 9", "a=mid:0", "a=sendonly", "a=rtcp-mux", "a=rtpmap:111 opus/48000/2", "a=setup:actpass"]
+HEAD = [
+    "v=0",
+    "o=- 1 2 IN IP4 127.0.0.1",
+    "s=-",
+    "t=0 0",
+    "a=group:BUNDLE 0 1",
+    "a=ice-ufrag:user",
+    "a=ice-pwd:" + "x" * 24,
+    FINGERPRINT,
+]
+AUDIO = [
+    "m=audio 9 UDP/TLS/RTP/SAVPF 111 9",
+    "a=mid:0",
+    "a=sendonly",
+    "a=rtcp-mux",
+    "a=rtpmap:111 opus/48000/2",
+    "a=setup:actpass",
+]
 VIDEO = [
     "m=video 9 UDP/TLS/RTP/SAVPF 96 102 104 108",
     "a=mid:1",
@@ -69,7 +85,12 @@ def test_lines_that_are_not_ours_are_refused_one_by_one() -> None:
     data = ["m=application 9 UDP/DTLS/SCTP webrtc-datachannel", "a=mid:2"]
     second = [line.replace("a=mid:1", "a=mid:3") for line in VIDEO]
     answer = negotiate_publish(offer(HEAD, AUDIO, VIDEO, data, second), "host").answer(LOCAL, 7)
-    assert re.findall(r"m=(\w+) (\d+)", answer) == [("audio", "40000"), ("video", "40000"), ("application", "0"), ("video", "0")]
+    assert re.findall(r"m=(\w+) (\d+)", answer) == [
+        ("audio", "40000"),
+        ("video", "40000"),
+        ("application", "0"),
+        ("video", "0"),
+    ]
     assert "a=group:BUNDLE 0 1\r\n" in answer
 
 
@@ -101,7 +122,9 @@ def test_what_can_not_be_answered_is_refused_with_its_reason(text: str, problem:
     assert refused.value.to_json("zh")["title"]
 
 
-LINES = st.sampled_from([*HEAD, *AUDIO, *VIDEO, "a=fmtp:x y", "a=rtpmap:", "m=", "a=rtcp-fb:999 nack", "a=mid:\x00", "m=video 9 X 300"])
+LINES = st.sampled_from(
+    [*HEAD, *AUDIO, *VIDEO, "a=fmtp:x y", "a=rtpmap:", "m=", "a=rtcp-fb:999 nack", "a=mid:\x00", "m=video 9 X 300"]
+)
 
 
 @given(st.lists(st.one_of(LINES, st.text(max_size=30)), max_size=40))
