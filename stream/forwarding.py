@@ -63,7 +63,7 @@ class Rewriter:
         return self._segments[-1].run if self._segments else None
 
     def begin(self, run: int, sequence: int, frames: Sequence[int], now: float) -> None:
-        """A new source begins with packet `sequence`. `frames`: the distinct timestamps to replay, in order; the last is live."""
+        """A new source begins with packet `sequence`. `frames`: distinct timestamps to replay, in order; the last is live."""
         live = frames[-1]
         if self._last_time is None:
             out = self._first_timestamp

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import os
 import pwd
@@ -9,8 +10,10 @@ import shutil
 import subprocess
 import tempfile
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
@@ -20,7 +23,7 @@ from core.database import Database, metadata
 from tests.ports import free_port
 
 # Every package with tables; importing them fills `metadata`.
-TABLE_MODULES = ("recording.tables", "compliance.tables", "commerce.tables", "rooms.tables", "app.tables")
+TABLE_MODULES = ("recording.tables", "compliance.tables", "commerce.tables", "rooms.tables")
 
 
 @pytest.fixture
@@ -42,8 +45,22 @@ def postgresql_url() -> Iterator[str]:
     port = free_port()
     run = [*as_other, str(binaries / "initdb"), "-D", str(data), "-U", "tellercast", "-A", "trust", "-E", "UTF8", "--no-sync"]
     subprocess.run(run, check=True, stdout=subprocess.DEVNULL, timeout=60, cwd=folder)
+    # It ends with the run, so nothing it holds has to survive the machine.
+    hasty = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "shared_buffers=64MB", "autovacuum=off")
     server = subprocess.Popen(
-        [*as_other, str(binaries / "postgres"), "-D", str(data), "-p", str(port), "-k", str(folder), "-h", "127.0.0.1"],
+        [
+            *as_other,
+            str(binaries / "postgres"),
+            "-D",
+            str(data),
+            "-p",
+            str(port),
+            "-k",
+            str(folder),
+            "-h",
+            "127.0.0.1",
+            *(part for setting in hasty for part in ("-c", setting)),
+        ],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         cwd=folder,
@@ -91,31 +108,75 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return str(request.getfixturevalue("postgresql_url"))
 
 
+@pytest.fixture(scope="session")
+def filled_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with all tables, to be copied: making them for every test would take longer than most tests."""
+    path = tmp_path_factory.mktemp("template") / "template.db"
+    _apart(_make_tables(f"sqlite+aiosqlite:///{path}"))
+    return path
+
+
+@pytest.fixture(scope="session")
+def filled_postgresql(postgresql_url: str) -> str:
+    """The name of a PostgreSQL database with all tables, to be copied."""
+    name = "filled"
+    _apart(_admin(postgresql_url, f'CREATE DATABASE "{name}"'))
+    _apart(_make_tables(f"{postgresql_url}/{name}"))
+    return name
+
+
 @pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
+async def database(database_url: str, request: pytest.FixtureRequest) -> AsyncIterator[Database]:
     """A database with all tables, empty, once on SQLite and once on PostgreSQL."""
-    for module in TABLE_MODULES:
-        try:
-            importlib.import_module(module)
-        except ModuleNotFoundError as error:
-            if error.name not in (module, module.split(".")[0]):
-                raise
     if database_url.startswith("sqlite"):
+        path = database_url.removeprefix("sqlite+aiosqlite:///")
+        shutil.copyfile(request.getfixturevalue("filled_sqlite"), path)
         database = Database(database_url)
-        async with database.engine.begin() as connection:
-            await connection.run_sync(metadata.create_all)
         yield database
         await database.close()
         return
+    template = request.getfixturevalue("filled_postgresql")
     name = f"t_{uuid.uuid4().hex}"
-    admin = await asyncpg.connect(database_url.replace("+asyncpg", "") + "/postgres")
+    await _admin(database_url, f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+    database = Database(f"{database_url}/{name}")
+    yield database
+    await database.close()
+    await _admin(database_url, f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture
+async def empty_database_url(database_url: str) -> AsyncIterator[str]:
+    """The address of a database without any table, once of each kind; for those who migrate it themselves."""
+    if database_url.startswith("sqlite"):
+        yield database_url
+        return
+    name = f"e_{uuid.uuid4().hex}"
+    await _admin(database_url, f'CREATE DATABASE "{name}"')
+    yield f"{database_url}/{name}"
+    await _admin(database_url, f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+async def _make_tables(url: str) -> None:
+    for module in TABLE_MODULES:
+        importlib.import_module(module)
+    database = Database(url)
     try:
-        await admin.execute(f'CREATE DATABASE "{name}"')
-        database = Database(f"{database_url}/{name}")
         async with database.engine.begin() as connection:
             await connection.run_sync(metadata.create_all)
-        yield database
-        await database.close()
-        await admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
     finally:
-        await admin.close()
+        await database.close()
+
+
+async def _admin(server_url: str, statement: str) -> None:
+    """One statement to the PostgreSQL server itself."""
+    connection = await asyncpg.connect(server_url.replace("+asyncpg", "") + "/postgres")
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+def _apart(work: Coroutine[Any, Any, None]) -> None:
+    """Runs it on an event loop of its own, away from the test's."""
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, work).result(timeout=60)

@@ -70,6 +70,7 @@ async def _confirm(customer: Page) -> None:
     await confirm_disclosure(customer)
     await customer.get_by_test_id("confirm-order").click()
     await expect(customer.get_by_test_id("receipt")).to_be_visible()
+    await customer.get_by_test_id("receipt-close").click()
 
 
 async def _both_legs_in_sync(console: Page, order: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""What we use of aiortc's private parts. When this fails, aiortc moved: read `stream/aiortc_private.py` before raising the pin."""
+"""What we use of aiortc's private parts. When this fails, aiortc moved: read `stream/aiortc_private.py` first."""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -64,7 +66,7 @@ def test_a_new_source_continues_numbers_and_never_turns_time_back(lengths: list[
             assert placed is not None
             seen.append(placed)
     assert [s for s, _ in seen] == list(range(100, 100 + len(seen)))
-    steps = [(b - a) & MASK32 for (_, a), (_, b) in zip(seen, seen[1:], strict=False)]
+    steps = [(b - a) & MASK32 for (_, a), (_, b) in itertools.pairwise(seen)]
     assert all(0 < step < 1 << 31 for step in steps)
 
 

@@ -130,9 +130,13 @@ LINES = st.sampled_from(
 @given(st.lists(st.one_of(LINES, st.text(max_size=30)), max_size=40))
 def test_hostile_offers_end_in_a_refusal_and_nothing_else(lines: list[str]) -> None:
     try:
-        parse_offer("\r\n".join(["v=0", *lines]))
+        offered = parse_offer("\r\n".join(["v=0", *lines]))
     except Refused as refused:
-        assert refused.problem is BAD_OFFER
+        problem = refused.problem
+    else:
+        problem = BAD_OFFER
+        assert offered.media
+    assert problem is BAD_OFFER
 
 
 def test_fragments() -> None:

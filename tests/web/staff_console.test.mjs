@@ -61,6 +61,11 @@ test("fragments that follow each other are one span, a hole parts them", () => {
   assert.deepEqual(rest.entries.map((e) => e.seq), [4]);
 });
 
+test("a sale that was closed for a tenth of a second was closed", () => {
+  const [lane] = sortIntoLanes([entry(1, 0, "sale_opened"), entry(2, 4000, "sale_closed"), entry(3, 4100, "sale_opened")]);
+  assert.deepEqual(drawable(lane, 9000).spans.map((s) => [s.from, s.to]), [[0, 4000], [4100, 9000]]);
+});
+
 test("who may do what with a case", () => {
   assert.equal(caseActions({ id: "c", state: "open" }, "r1").claim, true);
   assert.equal(caseActions({ id: "c", state: "claimed", claimed_by: "r1" }, "r1").decide, true);

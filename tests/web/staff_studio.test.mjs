@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
+import { calmly } from "../../web/scripts/studio/calmly.js";
 import { judge, kept, plot } from "../../web/scripts/studio/health.js";
 import { airtime, isNew, nextQuarter, own, recordingWord, sorted, stageOf, ticked } from "../../web/scripts/studio/model.js";
 
@@ -73,4 +74,17 @@ test("an order that only moves on is not a new one", () => {
   assert.ok(isNew(tally(1), tally(2)));
   assert.ok(!isNew(tally(2), tally(2)));
   assert.ok(!isNew(tally(2), tally(1)));
+});
+
+test("news that comes twice reconnects once, later news again", () => {
+  let at = 0;
+  let done = 0;
+  const reconnect = calmly(() => done++, 3000, () => at);
+  reconnect();
+  at = 1000;
+  reconnect();
+  assert.equal(done, 1);
+  at = 5000;
+  reconnect();
+  assert.equal(done, 2);
 });

@@ -8,6 +8,7 @@ import { saleSentence } from "../lib/session_model.js";
 import { confirm, toast } from "../lib/ui.js";
 import { subscribe } from "../lib/whep.js";
 import { publish } from "../lib/whip.js";
+import { calmly } from "../studio/calmly.js";
 import { createCamera } from "../studio/camera.js";
 import { script } from "./model.js";
 import { createPicture } from "./picture.js";
@@ -85,10 +86,10 @@ export function openConversation(first, desk, onCall) {
     on(client, "snapshot", told);
     on(client, "change", told);
     on(client, "notice", ({ detail }) => noticed(detail));
-    on(client, "media", () => {
+    on(client, "media", calmly(() => {
       publisher.reconnect();
       subscriber.reconnect();
-    });
+    }));
     return {
       replace: publisher.replace,
       close() {

@@ -6,6 +6,7 @@ import { joinSession } from "../lib/session_client.js";
 import { dialog, refusal, toast } from "../lib/ui.js";
 import { publish } from "../lib/whip.js";
 import { createBar } from "./bar.js";
+import { calmly } from "./calmly.js";
 import { createComments } from "./comments.js";
 import { createHealth } from "./health_view.js";
 import { stageOf } from "./model.js";
@@ -59,7 +60,7 @@ export function openLive(root, first, camera, { onEnded }) {
     on(client, "comments", ({ detail }) => comments.add(detail));
     on(client, "order", ({ detail }) => orders.add(detail));
     on(client, "notice", ({ detail }) => notice(detail));
-    on(client, "media", () => publisher?.reconnect());
+    on(client, "media", calmly(() => publisher?.reconnect()));
     on(client, "status", ({ detail }) => bar.connection(detail));
     on(client, "refused", ({ detail }) => toast(detail.title, { tone: "warn" }));
   }
@@ -86,7 +87,6 @@ export function openLive(root, first, camera, { onEnded }) {
     notices.prepend(line);
     while (notices.children.length > 2) notices.lastElementChild?.remove();
     setTimeout(() => line.remove(), 8000);
-    if (detail.kind === "media_restarted") publisher?.reconnect();
   }
 
   /** @param {MediaStream} media */

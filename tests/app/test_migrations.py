@@ -1,0 +1,114 @@
+"""What `tellercast migrate` makes is what the code believes is there, on both databases."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, inspect, text
+from sqlalchemy.exc import DBAPIError
+
+from app.migrate import configuration
+from core.database import Database, metadata
+from recording.guards import APPEND_ONLY
+
+
+@pytest.fixture
+async def migrated(empty_database_url: str) -> AsyncIterator[Database]:
+    """A database that only migrations have touched."""
+    await asyncio.to_thread(command.upgrade, configuration(empty_database_url), "head")
+    database = Database(empty_database_url)
+    yield database
+    await database.close()
+
+
+async def test_the_migrations_make_the_tables_of_the_code(migrated: Database) -> None:
+    def differences(connection: Connection) -> list[Any]:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        return list(compare_metadata(context, metadata))
+
+    async with migrated.engine.connect() as connection:
+        assert await connection.run_sync(differences) == [], "write a migration: tools/revision.py"
+
+
+async def test_every_check_of_the_code_is_kept_by_the_database(migrated: Database) -> None:
+    """Alembic does not compare check constraints; an amount that may fall below zero would go unseen."""
+
+    def checks(connection: Connection) -> dict[str, set[str | None]]:
+        return {name: {check["name"] for check in inspect(connection).get_check_constraints(name)} for name in metadata.tables}
+
+    async with migrated.engine.connect() as connection:
+        found = await connection.run_sync(checks)
+    created = {
+        name: {c.name for c in table.constraints if c.__visit_name__ == "check_constraint"}
+        for name, table in metadata.tables.items()
+    }
+    assert {name: {str(one) for one in of_table} for name, of_table in created.items()} == found
+
+
+async def test_migrating_again_changes_nothing(migrated: Database, empty_database_url: str) -> None:
+    await asyncio.to_thread(command.upgrade, configuration(empty_database_url), "head")
+    heads = ScriptDirectory.from_config(configuration(empty_database_url)).get_heads()
+    async with migrated.read() as tx:
+        assert (await tx.execute(text("SELECT version_num FROM alembic_version"))).scalars().all() == heads
+
+
+ROWS = {
+    "trail_entries": "INSERT INTO trail_entries (session_id, seq, kind, body, hash) VALUES ('ses_x', 1, 'note', '{}', 'h')",
+    "seals": (
+        "INSERT INTO seals (number, session_id, at, entries, fragments, root, key_id, checkpoint, prev, hash) "
+        "VALUES (1, 'ses_x', 0, 1, 0, 'r', 'k', 'c', 'p', 'h')"
+    ),
+}
+
+
+@pytest.mark.parametrize("table", APPEND_ONLY)
+@pytest.mark.parametrize("change", ["UPDATE {table} SET hash = 'x'", "DELETE FROM {table}"])
+async def test_the_record_of_a_migrated_database_takes_no_change(migrated: Database, table: str, change: str) -> None:
+    async with migrated.write() as tx:
+        await tx.execute(text(ROWS[table]))
+    with pytest.raises(DBAPIError, match="is append-only"):
+        async with migrated.write() as tx:
+            await tx.execute(text(change.format(table=table)))
+    async with migrated.read() as tx:
+        assert (await tx.execute(text(f"SELECT hash FROM {table}"))).scalars().all() == ["h"]  # noqa: S608 - our own names
+
+
+_CALL = (
+    "INSERT INTO calls (id, customer_id, customer_name, adviser_id, topic, state, waiting_since, seen_at) "
+    "VALUES (:id, :customer, 'n', :adviser, 't', :state, 0, 0)"
+)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "may"),
+    [
+        (("c1", None, "waiting"), ("c1", None, "waiting"), False),
+        (("c1", None, "waiting"), ("c1", "a1", "live"), False),
+        (("c1", None, "ended"), ("c1", None, "waiting"), True),
+        (("c1", "a1", "live"), ("c2", "a1", "accepted"), False),
+        (("c1", "a1", "ended"), ("c2", "a1", "live"), True),
+        (("c1", None, "waiting"), ("c2", None, "waiting"), True),
+    ],
+)
+async def test_a_migrated_database_keeps_one_open_call_each(
+    migrated: Database, first: tuple[str, str | None, str], second: tuple[str, str | None, str], may: bool
+) -> None:
+    def row(number: int, call: tuple[str, str | None, str]) -> dict[str, str | None]:
+        return dict(zip(("id", "customer", "adviser", "state"), (f"cal_{number}", *call), strict=True))
+
+    async with migrated.write() as tx:
+        await tx.execute(text(_CALL), row(1, first))
+    if may:
+        async with migrated.write() as tx:
+            await tx.execute(text(_CALL), row(2, second))
+        return
+    with pytest.raises(DBAPIError):
+        async with migrated.write() as tx:
+            await tx.execute(text(_CALL), row(2, second))
