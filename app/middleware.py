@@ -13,9 +13,9 @@ import structlog
 from aiohttp import web
 
 from app.identity import Identity
-from app.permissions import PAGES, may_call, may_open
+from app.permissions import FROM_ANYWHERE, PAGES, may_call, may_open
 from core.errors import BAD_REQUEST, FORBIDDEN, INTERNAL, NOT_FOUND, NOT_SIGNED_IN, Problem, Refused, Unavailable
-from core.http import LANG, PERSON
+from core.http import FORM, LANG, PERSON
 from core.identity import Person
 
 log = structlog.get_logger()
@@ -87,10 +87,10 @@ async def _guarded(request: web.Request, handler: Handler) -> web.StreamResponse
         return await handler(request)
     person, by_cookie = request.app[IDENTITY].from_request(request)
     request[PERSON] = person
-    if by_cookie and request.method not in SAFE_METHODS:
-        _check_origin(request)
     resource = request.match_info.route.resource
     template = resource.canonical if resource is not None else ""
+    if by_cookie and request.method not in SAFE_METHODS and (request.method, template) not in FROM_ANYWHERE:
+        _check_origin(request)
     if request.match_info.http_exception is not None:
         return await handler(request)  # 404 and 405 say so themselves
     allowed = may_open(person, template) if template in PAGES else may_call(person, request.method, template)
@@ -124,9 +124,10 @@ def _language(request: web.Request) -> str:
 
 
 def _answer(request: web.Request, refusal: Refused) -> web.Response:
-    wants_page = request.method in {"GET", "HEAD"} and "text/html" in request.headers.get("Accept", "")
-    if wants_page and not request.path.startswith("/api/"):
-        if refusal.problem is NOT_SIGNED_IN:
+    by_link = request.method in {"GET", "HEAD"} and not request.path.startswith("/api/")
+    by_form = request.method == "POST" and request.content_type == FORM
+    if (by_link or by_form) and "text/html" in request.headers.get("Accept", ""):
+        if by_link and refusal.problem is NOT_SIGNED_IN:
             return web.Response(status=302, headers={"Location": f"/login?next={quote(request.path_qs)}"})
         return _page(request, refusal)
     response = web.Response(

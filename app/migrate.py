@@ -7,6 +7,7 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 
+import app.tables
 import commerce.tables
 import compliance.tables
 import recording.guards
@@ -15,7 +16,7 @@ import rooms.tables
 from app.settings import Settings
 
 MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
-TABLES = (commerce.tables, compliance.tables, recording.tables, recording.guards, rooms.tables)
+TABLES = (app.tables, commerce.tables, compliance.tables, recording.tables, recording.guards, rooms.tables)
 
 
 def configuration(database_url: str) -> Config:

@@ -11,7 +11,7 @@ import msgspec
 
 from app.permissions import ROUTES
 from core.errors import FORBIDDEN, INTERNAL, NOT_SIGNED_IN, Problem
-from core.http import Route
+from core.http import FORM, Route
 
 _PROBLEM_SCHEMA = {
     "type": "object",
@@ -68,10 +68,9 @@ def _operation(route: Route, schema_of: dict[int, Any]) -> dict[str, Any]:
     if None in roles:
         operation["security"] = []
     if route.takes is not None:
-        operation["requestBody"] = {
-            "required": True,
-            "content": {"application/json": {"schema": schema_of[id(route.takes)]}},
-        }
+        kinds = ["application/json", *([FORM] if route.form else [])]
+        schema = schema_of[id(route.takes)]
+        operation["requestBody"] = {"required": True, "content": {kind: {"schema": schema} for kind in kinds}}
     return operation
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app import accounts, middleware
+from app import accounts, assertions, middleware
 from commerce import errors as commerce_errors
 from compliance import errors as compliance_errors
 from core import errors as core_errors
@@ -19,5 +19,6 @@ PROBLEMS: tuple[Problem, ...] = (
     *commerce_errors.PROBLEMS,
     *rooms_errors.PROBLEMS,
     *accounts.PROBLEMS,
+    *assertions.PROBLEMS,
     *middleware.PROBLEMS,
 )

@@ -29,7 +29,7 @@ def adapt(route: Route) -> Handler:
         if route.takes is None:
             answer = await route.handler(request)
         else:
-            answer = await route.handler(request, await read_body(request, route.takes))
+            answer = await route.handler(request, await read_body(request, route.takes, form=route.form))
         if isinstance(answer, web.StreamResponse):
             return answer
         if answer is None:

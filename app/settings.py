@@ -47,6 +47,8 @@ class Settings:
     jurisdiction: str = _setting("cn", "Whose retention rules hold: cn, eu, uk, us")
     core_url: str = _setting("", "The bank's core system that takes orders; demo mode has a sandbox of its own")
     core_secret: str = _setting("", "Signs what is sent to the core", secret=True)
+    identity_key_file: str = _setting("", "PEM file with the public key (or keys) of the bank's sign-in; see README")
+    identity_issuer: str = _setting("", "The `iss` the bank's sign-in puts into its assertions")
     metrics_token: str = _setting("", "Bearer token for /metrics; without it only this machine may read them", secret=True)
     sample_percent: int = _setting(10, "Of every hundred sessions, how many compliance reviews though no rule asked")
     seal_wait_s: int = _setting(30, "Seconds an ended session waits for its last fragments before it is sealed")

@@ -19,6 +19,7 @@ from aiohttp import web
 from prometheus_client import REGISTRY
 
 from app import accounts, openapi, pages
+from app.assertions import ASSERTIONS, Assertions, Issuer, issuer_from
 from app.demo import seed
 from app.identity import Identity
 from app.keys import signing_keys
@@ -100,6 +101,7 @@ async def run_web(settings: Settings, stopping: asyncio.Event) -> int:
 async def open_web(settings: Settings, clock: Clock | None = None) -> AsyncIterator[Web]:
     """The whole web side over its database and its media process, both given by the settings."""
     clock = clock or SystemClock()
+    issuer = await asyncio.to_thread(issuer_from, settings)
     async with AsyncExitStack() as stack:
         db = Database(settings.resolved_database_url)
         stack.push_async_callback(db.close)
@@ -109,7 +111,7 @@ async def open_web(settings: Settings, clock: Clock | None = None) -> AsyncItera
         core = await _core(stack, settings, clock)
         if settings.demo:
             await seed(db, clock)
-        yield _assemble(settings, clock, db, media, http, core)
+        yield _assemble(settings, clock, db, media, http, core, issuer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +138,13 @@ async def _core(stack: AsyncExitStack, settings: Settings, clock: Clock) -> _Cor
 
 
 def _assemble(
-    settings: Settings, clock: Clock, db: Database, media: MediaClient, http: aiohttp.ClientSession, core: _Core
+    settings: Settings,
+    clock: Clock,
+    db: Database,
+    media: MediaClient,
+    http: aiohttp.ClientSession,
+    core: _Core,
+    issuer: Issuer | None,
 ) -> Web:
     trail = Trail(clock)
     identity = Identity(_derived(settings, "identity"), secure_cookie=settings.base_url.startswith("https:"))
@@ -167,6 +175,7 @@ def _assemble(
     application = web.Application(middlewares=[outermost], client_max_size=1024 * 1024)
     application.on_response_prepare.append(add_headers)
     application[IDENTITY] = identity
+    application[ASSERTIONS] = Assertions(db, clock, issuer)
     application[CUSTOMERS] = Customers(db, clock)
     application[ORDERS] = orders
     application[SHOP] = Shop(db, trail, clock, orders, access.enter)

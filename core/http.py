@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import parse_qsl
 
 import msgspec
 from aiohttp import web
@@ -20,6 +21,8 @@ PERSON = web.RequestKey("person", object)
 LANG = web.RequestKey("lang", str)
 
 _MAX_BODY = 64 * 1024
+_MAX_FIELDS = 20
+FORM = "application/x-www-form-urlencoded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +30,7 @@ class Route:
     """One way in over HTTP.
 
     `handler(request)` or, when `takes` is given, `handler(request, body)` with the decoded body. It answers a msgspec
-    Struct (encoded with `status`), None (204), or a ready `web.StreamResponse`.
+    Struct (encoded with `status`), None (204), or a ready `web.StreamResponse`. With `form` an HTML form is taken as well.
     """
 
     method: str
@@ -38,6 +41,7 @@ class Route:
     gives: Any = None
     status: int = 200
     problems: tuple[Problem, ...] = ()
+    form: bool = False
 
 
 def person(request: web.Request) -> Person:
@@ -53,8 +57,21 @@ def lang(request: web.Request) -> str:
     return str(request.get(LANG, "en"))
 
 
-async def read_body(request: web.Request, shape: Any) -> Any:
-    """The JSON body as `shape` (a msgspec Struct type). Raises Refused(BAD_REQUEST) with the field that is wrong."""
+async def read_body(request: web.Request, shape: Any, *, form: bool = False) -> Any:
+    """The JSON body (with `form` also an HTML form's) as `shape`, a msgspec Struct type.
+
+    Raises Refused(BAD_REQUEST) with the field that is wrong.
+    """
+    raw = await _read(request)
+    try:
+        if form and request.content_type == FORM:
+            return msgspec.convert(dict(parse_qsl(raw.decode(), max_num_fields=_MAX_FIELDS)), type=shape, strict=False)
+        return msgspec.json.decode(raw or b"{}", type=shape)
+    except (msgspec.MsgspecError, ValueError) as error:  # ValueError: wrong UTF-8, too many fields
+        raise Refused(BAD_REQUEST, detail=str(error)) from error
+
+
+async def _read(request: web.Request) -> bytes:
     if request.content_length is not None and request.content_length > _MAX_BODY:
         raise Refused(BAD_REQUEST, detail=f"more than {_MAX_BODY} bytes")
     raw = await request.content.read(_MAX_BODY + 1)
@@ -62,10 +79,7 @@ async def read_body(request: web.Request, shape: Any) -> Any:
         raw += await request.content.read(_MAX_BODY + 1 - len(raw))
     if len(raw) > _MAX_BODY:
         raise Refused(BAD_REQUEST, detail=f"more than {_MAX_BODY} bytes")
-    try:
-        return msgspec.json.decode(raw or b"{}", type=shape)
-    except msgspec.MsgspecError as error:
-        raise Refused(BAD_REQUEST, detail=str(error)) from error
+    return raw
 
 
 def convert(value: Any, shape: Any) -> Any:

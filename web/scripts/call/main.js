@@ -167,6 +167,7 @@ function enterRoom(session) {
   room.addEventListener("snapshot", facts);
   room.addEventListener("change", facts);
   room.addEventListener("media", () => talk?.reconnect());
+  room.addEventListener("order", (event) => { const { order } = /** @type {CustomEvent} */ (event).detail; if (order) deciding?.sheet.moved(order); });
   room.addEventListener("notice", (event) => {
     const { text_en: en, text_zh: zh } = /** @type {CustomEvent} */ (event).detail;
     toast(lang() === "zh" ? zh : en);

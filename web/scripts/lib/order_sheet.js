@@ -27,11 +27,11 @@ export function termKey(product) {
  * @param {(order: Order) => void} [options.onPlaced]
  * @param {() => void} [options.onClose]
  * @param {Record<string, () => void>} [options.doors] doors answered within the page
- * @returns {{close: () => void, sale: (sale: Sale, sentence: string) => void, update: (product: Product) => void}} `sale` greys the button with the reason; `update` takes the product in another language
+ * @returns {{close: () => void, sale: (sale: Sale, sentence: string) => void, update: (product: Product) => void, moved: (order: Order) => void}} `sale` greys the button with the reason; `update` takes the product in another language; `moved` an order's next state for its receipt
  */
 export function orderSheet(options) {
   const sheetOfOrder = new OrderSheet(options);
-  return { close: () => sheetOfOrder.surface.close(), sale: (sale, sentence) => sheetOfOrder.sale(sale, sentence), update: (product) => sheetOfOrder.update(product) };
+  return { close: () => sheetOfOrder.surface.close(), sale: (sale, sentence) => sheetOfOrder.sale(sale, sentence), update: (product) => sheetOfOrder.update(product), moved: (order) => sheetOfOrder.moved(order) };
 }
 
 class OrderSheet {
@@ -56,6 +56,8 @@ class OrderSheet {
   /** The confirmation on its way to the trail. @type {{version: number, done: Promise<boolean>} | null} */
   confirmation = null;
   keys = new IntentKeys(sessionStorage);
+  /** Once it is placed. @type {Order | null} */
+  order = null;
 
   /** @param {Parameters<typeof orderSheet>[0]} options */
   constructor(options) {
@@ -194,6 +196,7 @@ class OrderSheet {
 
   /** @param {Order} order */
   #placed(order) {
+    this.order = order;
     this.surface.setTitle("receipt.title");
     fill(this.surface.body, receipt(order));
     fill(this.surface.footer,
@@ -202,6 +205,13 @@ class OrderSheet {
     this.surface.body.scrollTop = 0;
     /** @type {HTMLElement | null} */ (this.surface.element.querySelector(".sheet-title"))?.focus();
     this.options.onPlaced?.(order);
+  }
+
+  /** @param {Order} order */
+  moved(order) {
+    if (this.order?.id !== order.id) return;
+    this.order = order;
+    fill(this.surface.body, receipt(order));
   }
 
   /** @param {import("./api.js").Problem} problem */

@@ -22,7 +22,7 @@ function classTag(show) {
 /** @param {Show} show */
 export function liveCard(show) {
   const paused = show.state === "paused";
-  return h("a", { class: "live-card", href: `/watch/${show.session}`, testid: "live-show", data: { show: show.id } },
+  return h("a", { class: "live-card", href: `/watch/${show.session}`, testid: "live-show", data: { show: show.id, state: show.state } },
     poster(show), h("div", { class: "live-card-shade" }),
     h("div", { class: "live-card-top" },
       h("span", { class: paused ? "tag" : "tag tag-live" }, !paused && h("span", { class: "live-pulse" }), h("span", { t: paused ? "state.paused" : "state.live" })),

@@ -53,7 +53,7 @@ function draw() {
 /** @param {Show[]} some @param {boolean} nothing */
 function drawLive(some, nothing) {
   const [first, ...others] = some;
-  const held = live.querySelector(`[data-show="${first?.id}"]`);
+  const held = live.querySelector(`[data-show="${first?.id}"][data-state="${first?.state}"]`);
   if (first && held && !others.length) return updateLive(held, first);
   stopPreview();
   if (!first) {

@@ -25,6 +25,7 @@ export class Comments {
   answer = h("div", { class: "comment-answer", "aria-live": "polite" });
   form = h("form", { class: "comment-form", onsubmit: (/** @type {Event} */ event) => this.#submit(event) }, this.answer, h("div", { class: "comment-field" }, this.input, this.left, this.send));
   stuck = true;
+  quiet = true;
 
   /** @param {SessionClient} client @param {(comment: {text: string, own: boolean, host: boolean}) => void} fly */
   constructor(client, fly) {
@@ -51,6 +52,8 @@ export class Comments {
   update(session) {
     const open = talking(session);
     this.input.disabled = open !== "open";
+    this.quiet = open !== "open";
+    this.none.hidden = this.quiet || this.model.lines.length > 0;
     this.input.setAttribute("data-t-placeholder", open === "open" ? "watch.comment.placeholder" : open === "before" ? "watch.comment.closed" : "watch.comment.over");
     this.input.placeholder = t(this.input.getAttribute("data-t-placeholder") ?? "");
     this.#drawDraft();
@@ -120,7 +123,7 @@ export class Comments {
     }
     const keys = new Set(this.model.lines.map((line) => line.key));
     for (const key of [...this.rows.keys()]) if (!keys.has(key)) this.#drop(key);
-    this.none.hidden = this.model.lines.length > 0;
+    this.none.hidden = this.quiet || this.model.lines.length > 0;
     if (this.stuck) this.#toEnd();
     else if (lines.length) this.newest.hidden = false;
   }

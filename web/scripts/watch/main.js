@@ -150,6 +150,7 @@ function openShelf() {
 
 /** @param {import("../lib/session_model.js").Order | undefined} order */
 function orderMoved(order) {
+  if (order) buying?.sheet.moved(order);
   if (order?.state === "confirmed") toast(t("watch.order.confirmed", { product: order.product.name }), { tone: "good" });
   if (order?.state === "rejected") toast(t("watch.order.rejected", { product: order.product.name }), { tone: "warn", ms: 10_000 });
 }
