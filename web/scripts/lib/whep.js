@@ -6,6 +6,8 @@ import { backoff, negotiate, newPeer, release } from "./webrtc.js";
 /** @typedef {{close: () => void, reconnect: () => void, state: () => WatchState}} Subscriber */
 
 const DISCONNECTED_MS = 2000;
+// Without a byte: said after the first, connected anew after the second.
+const SILENT_MS = 2000;
 const STALL_MS = 6000;
 const CHECK_MS = 1000;
 const WAIT_MS = 1500;
@@ -141,6 +143,7 @@ export function subscribe({ session, stream, video, onState = () => {}, onMuted 
       movedAt = performance.now();
       if (!video.paused && video.readyState >= 2) playing();
     } else if (performance.now() - movedAt > STALL_MS) again();
+    else if (performance.now() - movedAt > SILENT_MS && state === "playing") tell("reconnecting");
     bytes = total;
   }
 
