@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -72,8 +73,9 @@ class Server:
         """The process called `web` or `media` under this server's supervisor."""
         assert self.process is not None
         for process in psutil.Process(self.process.pid).children():
-            if name in process.cmdline():
-                return process
+            with contextlib.suppress(psutil.Error):  # it is dying as we look
+                if name in process.cmdline():
+                    return process
         raise RuntimeError(f"no {name} process runs")
 
     def kill(self, name: str) -> None:

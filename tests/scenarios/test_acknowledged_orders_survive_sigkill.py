@@ -13,7 +13,7 @@ from tests.scenarios.town import AMOUNT, Phone, Town, until
 CUSTOMERS, ORDERS_EACH, KILLS = 18, 8, 3
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 async def test_an_acknowledged_order_survives_sigkill_and_is_never_doubled(town: Town) -> None:
     await town.start_show()
     names = await town.crowd(CUSTOMERS)

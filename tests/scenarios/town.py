@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Self
@@ -46,7 +46,7 @@ async def until(condition: Callable[[], Awaitable[object]], what: str, within_s:
     try:
         async with asyncio.timeout(within_s):
             while not await condition():
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(0.05)
     except TimeoutError:
         raise AssertionError(f"not within {within_s:.0f} s: {what}") from None
 
@@ -105,6 +105,7 @@ class Town:
     tokens: dict[str, str] = field(default_factory=dict)
     phones: list[Phone] = field(default_factory=list)
     cameras: list[Camera] = field(default_factory=list)
+    _asking: dict[str, asyncio.Task[None]] = field(default_factory=dict)
 
     async def close(self) -> None:
         for camera in self.cameras:
@@ -135,7 +136,7 @@ class Town:
         return phone
 
     async def crowd(self, count: int) -> list[str]:
-        """More customers than the demo has, as a bank would import them; each signed in, each having confirmed the disclosure."""
+        """More customers than the demo has, as a bank would import them; signed in, the disclosure confirmed."""
         names = [f"crowd-{number}" for number in range(count)]
         clock, now = SystemClock(), SystemClock().now()
         answers = {question.id: "d" for question in questionnaire.QUESTIONS}
@@ -173,10 +174,15 @@ class Town:
         return (await self.ask("adviser-1", "GET", f"/api/sessions/{self.session}"))["sale"]
 
     async def sale_open(self) -> None:
-        async def is_open() -> bool:
-            return bool((await self.sale())["open"])
+        """Until something can be bought; the server may be away meanwhile."""
 
-        await until(is_open, "the sale is open", 40)
+        async def is_open() -> bool:
+            try:
+                return bool((await self.sale())["open"])
+            except (aiohttp.ClientError, ConnectionError):
+                return False
+
+        await self._together("sale open", lambda: until(is_open, "the sale is open", 60))
 
     async def up(self) -> None:
         """Until the web process answers."""
@@ -188,7 +194,14 @@ class Town:
             except (aiohttp.ClientError, ConnectionError):
                 return False
 
-        await until(answers, "the web process answers again", 40)
+        await self._together("up", lambda: until(answers, "the web process answers again", 60))
+
+    async def _together(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """However many wait for it, one asks: a crowd that asks would be a load of its own."""
+        task = self._asking.get(name)
+        if task is None or task.done():
+            task = self._asking[name] = asyncio.create_task(work())
+        await asyncio.shield(task)
 
     # --- orders ------------------------------------------------------------------------------------------------------------
 
@@ -203,24 +216,18 @@ class Town:
 
     async def order_at_last(self, who: str, key: str, phone: Phone | None = None) -> Any:
         """The order, however often the server dies meanwhile: the same key is sent again until there is an answer."""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             while True:
                 try:
                     return await self.order(who, key, phone)
                 except Refusal as refusal:
                     if refusal.code not in AGAIN:
                         raise
-                    await self.sale_open_or_away()
+                    await self.sale_open()
                 except (aiohttp.ClientError, ConnectionError, socketio.exceptions.SocketIOError):
                     await self.up()
                     if phone is not None:
                         await self._redial(phone)
-
-    async def sale_open_or_away(self) -> None:
-        try:
-            await self.sale_open()
-        except (aiohttp.ClientError, ConnectionError):
-            await self.up()
 
     async def _redial(self, phone: Phone) -> None:
         try:

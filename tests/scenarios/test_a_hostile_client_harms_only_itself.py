@@ -1,0 +1,151 @@
+"""Clients that never read, talk nonsense or shout; after each of them the others still comment and hear each other."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import itertools
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
+
+import aiohttp
+import pytest
+
+from tests.scenarios.town import Phone, Town, until
+
+# More than a client could have unread by mistake; the test ends when the server has had enough, long before.
+MOST_EVENTS = 200_000
+SOCKET_PATH = "/socket.io/?EIO=4&transport=websocket"
+NONSENSE = (
+    *("", "9", "4", "6", "5", "2probe", "\x00\x01", "4" * 1000),
+    *("42", "42/room", "42/room,", "42/room,1", '42/room,1["join"', '42/room,1["join",{"session":7}]'),
+    *("42/room,1[[]]", "42/room,1[null]", "42/room,1{}", '42/room,99999999999999999999["comment"]'),
+    *("40/nowhere,", "41/room,", "43/room,1[]", "44/room,{}", "45-", "451-/room,["),
+    '452-/room,["order",{"_placeholder":true,"num":9}]',
+    '42/room,1["' + "[" * 20_000,
+    '42/room,1["comment",' + "[" * 5_000 + "]" * 5_000 + "]",
+)
+
+
+@pytest.fixture
+def database_url(tmp_path: object) -> str:
+    """It is the sockets that are attacked here."""
+    return f"sqlite+aiosqlite:///{tmp_path}/tellercast.db"
+
+
+class Honest:
+    """Two who talk to each other, and know when they can't."""
+
+    def __init__(self, town: Town, phones: dict[str, Phone]) -> None:
+        self._town, self._phones = town, phones
+        self._numbers = itertools.count()
+
+    async def talk(self) -> None:
+        """Everybody's comment reaches everybody."""
+        number = next(self._numbers)
+        for who, phone in self._phones.items():
+            words = f"{who} says {number}"
+            await phone.call("comment", {"session": self._town.session, "text": words})
+            for other in self._phones.values():
+                await until(lambda phone=other, words=words: _heard(phone, words), f"{words!r} is heard", 20)
+
+
+@pytest.mark.timeout(180)
+async def test_the_others_keep_their_comments(town: Town) -> None:
+    await town.start_show()
+    names = await town.crowd(2)
+    honest = Honest(town, {name: await town.phone(name) for name in names})
+    await honest.talk()
+    for deed in (_never_reads, _talks_nonsense, _sends_too_much):
+        await deed(town)
+        await honest.talk()
+    assert "Traceback" not in town.server.log
+
+
+async def _never_reads(town: Town) -> None:
+    """It asks for answers and leaves them lying: bounded memory means that at some point it is thrown out."""
+    async with _deaf(town) as (reader, writer):
+        event = _frame(f'42/room,1["join",{{"session":"{town.session}"}}]'.encode())
+        try:
+            for _ in range(MOST_EVENTS):
+                writer.write(event)
+                await writer.drain()
+        except ConnectionError:
+            pass
+        else:
+            raise AssertionError("the server took everything and never lost patience")
+        assert reader is not None
+    assert "slow client disconnected" in town.server.log
+
+
+async def _talks_nonsense(town: Town) -> None:
+    await town.ask("customer-c1", "GET", "/api/me")
+    token = town.tokens["customer-c1"]
+    hello = f'40/room,{{"token":"{token}"}}'
+    url = town.server.url + SOCKET_PATH
+    for words in NONSENSE:
+        async with town.http.ws_connect(url) as ws:
+            await ws.send_str(hello)
+            try:
+                await ws.send_str(words)
+                await ws.send_bytes(words.encode())
+                await ws.send_str('42/room,7["leave",{"session":"x"}]')
+            except ConnectionError:
+                continue  # thrown out at once; that's its own affair
+
+
+async def _sends_too_much(town: Town) -> None:
+    url = town.server.url + SOCKET_PATH
+    for size in (70_000, 5_000_000):
+        async with town.http.ws_connect(url) as ws:
+            with pytest.raises(ConnectionError):  # noqa: PT012 - whichever of the two notices
+                await ws.send_str("4" + "x" * size)
+                while (await ws.receive()).type not in (
+                    aiohttp.WSMsgType.CLOSE,
+                    aiohttp.WSMsgType.CLOSED,
+                    aiohttp.WSMsgType.ERROR,
+                ):
+                    pass
+                raise ConnectionResetError
+    for path in ("/api/demo/login", "/socket.io/?EIO=4&transport=polling"):
+        try:
+            async with town.http.post(town.server.url + path, data=io.BytesIO(b"x" * 20_000_000)) as answer:
+                assert answer.status in (400, 413), answer.status
+        except aiohttp.ClientError:
+            continue  # cut off in the middle of it
+
+
+@asynccontextmanager
+async def _deaf(town: Town) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """A WebSocket by hand, on a socket with hardly any room for what it does not read."""
+    await town.ask("customer-c3", "GET", "/api/me")
+    address = urlsplit(town.server.url)
+    assert address.hostname is not None
+    assert address.port is not None
+    raw = socket.socket()
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    raw.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(raw, ("127.0.0.1", address.port))
+    reader, writer = await asyncio.open_connection(sock=raw, limit=1024)
+    writer.write(
+        f"GET {SOCKET_PATH} HTTP/1.1\r\nHost: {address.netloc}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
+    )
+    assert b" 101 " in await reader.readline()
+    writer.write(_frame(f'40/room,{{"token":"{town.tokens["customer-c3"]}"}}'.encode()))
+    try:
+        yield reader, writer
+    finally:
+        writer.transport.abort()
+
+
+def _frame(text: bytes) -> bytes:
+    """One masked text frame (RFC 6455, 5.2); the mask is zero, which is allowed and saves the work."""
+    length = bytes([0x80 | len(text)]) if len(text) < 126 else bytes([0x80 | 126]) + len(text).to_bytes(2, "big")
+    return b"\x81" + length + b"\0\0\0\0" + text
+
+
+async def _heard(phone: Phone, words: str) -> bool:
+    return any(event == "comments" and any(one["text"] == words for one in told["comments"]) for event, told in phone.heard)
