@@ -32,6 +32,7 @@ check-python: $(VENV)/.dev
 	$(VENV)/bin/lint-imports
 
 check-web: node_modules/.installed
+	node_modules/.bin/prettier --check --log-level warn "web/**/*.{js,css,html,json}" "tests/web/*.mjs"
 	node_modules/.bin/tsc -p web/tsconfig.json
 
 screenshots: $(VENV)/.dev test-tools

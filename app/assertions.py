@@ -50,9 +50,9 @@ _NAME_MAX = 80
 
 ASSERTION_INVALID = Problem(
     "assertion_invalid", 401,
-    "The bank's sign-in could not be confirmed: {detail}.", "无法确认银行登录信息:{detail}。",
+    "The bank's sign-in could not be confirmed: {detail}.", "无法确认银行登录信息：{detail}。",
     "Sign in at your bank again; if it stays, tell the bank this sentence.",
-    "请在银行重新登录;如仍未解决,请将此提示告知银行。", "login",
+    "请在银行重新登录；如仍未解决，请将此提示告知银行。", "login",
 )  # fmt: skip
 ASSERTION_EXPIRED = Problem(
     "assertion_expired", 401,
@@ -62,7 +62,7 @@ ASSERTION_EXPIRED = Problem(
 ASSERTION_USED = Problem(
     "assertion_used", 401,
     "This sign-in has been used before.", "该登录信息已被使用。",
-    "Sign in at your bank again; each sign-in is good once.", "请在银行重新登录,每次登录信息仅限使用一次。", "login",
+    "Sign in at your bank again; each sign-in is good once.", "请在银行重新登录，每次登录信息仅限使用一次。", "login",
 )  # fmt: skip
 SIGN_IN_NOT_SET_UP = Problem(
     "sign_in_not_set_up", 503,

@@ -70,9 +70,11 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _serve(_arguments: argparse.Namespace, settings: Settings) -> int:
+    from app.assertions import issuer_from
     from app.migrate import migrate
     from app.serve import serve
 
+    issuer_from(settings)  # the web process would only be started again and again
     migrate(settings)
     return asyncio.run(serve(settings))
 
@@ -111,12 +113,16 @@ def _demo(_arguments: argparse.Namespace, settings: Settings) -> int:
 
 def _verify(arguments: argparse.Namespace, _settings: Settings) -> int:
     from compliance.verifier import verify_bundle
+    from recording.note import BadNote
 
     try:
         key = arguments.key.read_bytes() if arguments.key is not None else None
         report = verify_bundle(arguments.bundle, key)
     except OSError as error:
         print(f"tellercast verify: {error}", file=sys.stderr)
+        return 2
+    except BadNote as error:
+        print(f"tellercast verify: {arguments.key} is no public key: {error}", file=sys.stderr)
         return 2
     print(report.to_text("en"))
     return 0 if report.ok else 1

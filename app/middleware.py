@@ -44,7 +44,7 @@ METHOD_NOT_ALLOWED = Problem(
 )  # fmt: skip
 ORIGIN_REFUSED = Problem(
     "origin_refused", 403,
-    "The request came from another site.", "请求来自其他网站,已被拒绝。",
+    "The request came from another site.", "请求来自其他网站，已被拒绝。",
     "Open the page here and try again.", "请在本站打开页面后重试。", "lobby",
 )  # fmt: skip
 PROBLEMS = (METHOD_NOT_ALLOWED, ORIGIN_REFUSED)

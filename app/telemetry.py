@@ -24,7 +24,9 @@ LAST_LAG = Gauge("tellercast_loop_lag_last_seconds", "The newest such delay")
 
 def configure_logging(*, as_json: bool) -> None:
     """Structured logs to standard error, one line an event, times in UTC."""
-    renderer = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    # The default prints the local variables of every frame: tokens, names and texts of customers among them.
+    plain = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)
+    renderer = structlog.processors.JSONRenderer() if as_json else plain
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

@@ -55,9 +55,9 @@ from rooms import access
 from rooms import routes as rooms_routes
 from rooms.attendance import Attendance
 from rooms.desks import ROOMS, open_rooms
-from rooms.dispatch import socket_server
 from rooms.door import RoomDoor
 from rooms.fanout import Fanout
+from rooms.sockets import socket_server
 from stream import whip
 from stream.client import MEDIA_CLIENT, MediaClient
 

@@ -8,14 +8,14 @@ from core.errors import Problem
 
 SESSION_NOT_LIVE = Problem(
     "session_not_live", 409,
-    "This session is not live, so nothing can be bought in it.", "本场次未在直播中,暂不能下单。",
-    "Wait for the host to begin, or choose another session in the lobby.", "请等待主播开始,或在首页选择其他场次。", "lobby",
+    "This session is not live, so nothing can be bought in it.", "本场次未在直播中，暂不能下单。",
+    "Wait for the host to begin, or choose another session in the lobby.", "请等待主播开始，或在首页选择其他场次。", "lobby",
 )  # fmt: skip
 SALE_CLOSED = Problem(
     "sale_closed", 409,
     "{sentence_en}", "{sentence_zh}",
     "Stay here: the button comes back by itself as soon as the recording is safe. What you entered is kept.",
-    "请稍候,录制恢复后即可继续下单,您填写的内容会保留。", "retry",
+    "请稍候，录制恢复后即可继续下单，您填写的内容会保留。", "retry",
 )  # fmt: skip
 PROPOSAL_MISSING = Problem(
     "proposal_missing", 409,
@@ -36,12 +36,12 @@ PRODUCT_NOT_ON_SHELF = Problem(
 PRODUCT_SALE_CLOSED = Problem(
     "product_sale_closed", 409,
     "This product is sold from {sale_from} to {sale_until}.", "该产品的销售时间为 {sale_from} 至 {sale_until}。",
-    "Choose another product, or come back in that time.", "请选择其他产品,或在销售时间内再来。", "lobby",
+    "Choose another product, or come back in that time.", "请选择其他产品，或在销售时间内再来。", "lobby",
 )  # fmt: skip
 ASSESSMENT_MISSING = Problem(
     "assessment_missing", 403,
     "Before you can buy, we need to know how much risk suits you.", "购买前需要先完成风险承受能力评估。",
-    "Answer eight questions; it takes about two minutes.", "请完成 8 道题的风险评估,约需两分钟。", "assessment",
+    "Answer eight questions; it takes about two minutes.", "请完成 8 道题的风险评估，约需两分钟。", "assessment",
 )  # fmt: skip
 ASSESSMENT_EXPIRED = Problem(
     "assessment_expired", 403,
@@ -51,9 +51,9 @@ ASSESSMENT_EXPIRED = Problem(
 RISK_TOO_HIGH = Problem(
     "risk_too_high", 403,
     "This product is rated {risk}; your assessment, {grade}, suits products up to {highest}.",
-    "该产品风险等级为 {risk},您的评估结果为 {grade},适合 {highest} 及以下等级的产品。",
+    "该产品风险等级为 {risk}，您的评估结果为 {grade}，适合 {highest} 及以下等级的产品。",
     "Choose a product rated up to {highest}, or talk to an adviser.",
-    "请选择 {highest} 及以下等级的产品,或咨询理财经理。", "call",
+    "请选择 {highest} 及以下等级的产品，或咨询理财经理。", "call",
 )  # fmt: skip
 DISCLOSURE_MISSING = Problem(
     "disclosure_missing", 409,
@@ -63,7 +63,7 @@ DISCLOSURE_MISSING = Problem(
 DISCLOSURE_OUTDATED = Problem(
     "disclosure_outdated", 409,
     "The disclosure has a new version, {current}; you confirmed version {confirmed}.",
-    "风险揭示书已更新为第 {current} 版,您确认的是第 {confirmed} 版。",
+    "风险揭示书已更新为第 {current} 版，您确认的是第 {confirmed} 版。",
     "Read the new version and confirm it, then order again.", "请阅读并确认新版风险揭示书后再下单。", "disclosure",
 )  # fmt: skip
 BELOW_MINIMUM = Problem(
@@ -74,30 +74,30 @@ BELOW_MINIMUM = Problem(
 OFF_STEP = Problem(
     "amount_off_step", 422,
     "Above {minimum_text} the amount goes in steps of {step_text}.",
-    "起购金额 {minimum_text},超出部分须为 {step_text} 的整数倍。",
+    "起购金额 {minimum_text}，超出部分须为 {step_text} 的整数倍。",
     "The nearest amounts are {lower_text} and {upper_text}.", "最接近的可购金额为 {lower_text} 和 {upper_text}。", "amount",
 )  # fmt: skip
 OUT_OF_STOCK = Problem(
     "out_of_stock", 409,
     "{left_text} of this product are left.", "该产品剩余额度为 {left_text}。",
-    "Order at most what is left, or choose another product.", "请在剩余额度内购买,或选择其他产品。", "amount",
+    "Order at most what is left, or choose another product.", "请在剩余额度内购买，或选择其他产品。", "amount",
 )  # fmt: skip
 CAP_EXCEEDED = Problem(
     "cap_exceeded", 409,
     "One customer may order {cap_text} of this product; you have ordered {ordered_text}.",
-    "该产品每位客户限购 {cap_text},您已购买 {ordered_text}。",
+    "该产品每位客户限购 {cap_text}，您已购买 {ordered_text}。",
     "You can still order {rest_text}.", "您还可以购买 {rest_text}。", "amount",
 )  # fmt: skip
 ELDER_NEEDS_CALL = Problem(
     "elder_needs_call", 403,
     "From the age of 65, products of {risk} are sold only in a call, after an adviser has explained the risks.",
-    "65 周岁及以上客户购买 {risk} 产品,须通过视频通话由理财经理说明风险后办理。",
-    "Call an adviser now; what you entered is kept.", "请呼叫理财经理,您填写的内容会保留。", "call",
+    "65 周岁及以上客户购买 {risk} 产品，须通过视频通话由理财经理说明风险后办理。",
+    "Call an adviser now; what you entered is kept.", "请呼叫理财经理，您填写的内容会保留。", "call",
 )  # fmt: skip
 EXPLANATION_MISSING = Problem(
     "explanation_missing", 409,
     "Before this order, your adviser must explain the risks of this {risk} product once more.",
-    "下单前,理财经理须再次向您说明该 {risk} 产品的风险。",
+    "下单前，理财经理须再次向您说明该 {risk} 产品的风险。",
     "Ask your adviser for the explanation, then confirm again.", "请让理财经理完成风险说明后再确认。", "call",
 )  # fmt: skip
 RISK_REVIEW = Problem(
@@ -109,18 +109,18 @@ IDEMPOTENCY_CONFLICT = Problem(
     "idempotency_conflict", 409,
     "This order key was already used for another order.", "该订单编号已用于另一笔订单。",
     "Look at your orders; to place a new one, start again from the shelf.",
-    "请查看您的订单;如需新下单,请从货架重新开始。", "retry",
+    "请查看您的订单；如需新下单，请从货架重新开始。", "retry",
 )  # fmt: skip
 ASSESSMENT_LIMIT = Problem(
     "assessment_limit", 429,
     "The assessment can be taken twice a day and eight times in twelve months; next from {again_at}.",
-    "风险评估每天最多 2 次、12 个月内最多 8 次,下次可评估时间:{again_at}。",
-    "Come back then, or talk to an adviser.", "请届时再来,或咨询理财经理。", "call",
+    "风险评估每天最多 2 次、12 个月内最多 8 次，下次可评估时间：{again_at}。",
+    "Come back then, or talk to an adviser.", "请届时再来，或咨询理财经理。", "call",
 )  # fmt: skip
 ANSWERS_INCOMPLETE = Problem(
     "answers_incomplete", 422,
     "Each of the {count} questions needs one of its answers; missing: {missing}.",
-    "共 {count} 道题,每题须选择一个选项;未完成:{missing}。",
+    "共 {count} 道题，每题须选择一个选项；未完成：{missing}。",
     "Answer the missing questions and send it again.", "请完成未答题目后重新提交。", "retry",
 )  # fmt: skip
 COOLING_OFF_OVER = Problem(
@@ -130,14 +130,14 @@ COOLING_OFF_OVER = Problem(
 )  # fmt: skip
 NOT_CANCELLABLE = Problem(
     "order_not_cancellable", 409,
-    "This order is {state} and can't be cancelled.", "该订单当前状态为 {state},无法撤销。",
+    "This order is {state} and can't be cancelled.", "该订单当前状态为 {state}，无法撤销。",
     "Look at your orders for how it stands.", "请在我的订单中查看最新状态。",
 )  # fmt: skip
 DESK_BUSY = Problem(
     "order_desk_busy", 503,
-    "We could not confirm your order: too many arrived at once.", "下单人数较多,暂未收到您的订单结果。",
+    "We could not confirm your order: too many arrived at once.", "下单人数较多，暂未收到您的订单结果。",
     "Send it again; if the first one arrived, you are given that same order.",
-    "请重新提交;如首次提交已成功,将返回同一笔订单,不会重复下单。", "retry",
+    "请重新提交；如首次提交已成功，将返回同一笔订单，不会重复下单。", "retry",
 )  # fmt: skip
 
 PROBLEMS = (

@@ -36,7 +36,7 @@ class Event(StrEnum):
     CANCEL = "cancel"
 
 
-TABLE: Final[dict[tuple[State, Event], State]] = {
+TRANSITIONS: Final[dict[tuple[State, Event], State]] = {
     (State.PLACED, Event.SEND): State.SENT,
     (State.PLACED, Event.CONFIRM): State.CONFIRMED,
     (State.PLACED, Event.REJECT): State.REJECTED,
@@ -61,6 +61,6 @@ class IllegalEvent(ValueError):  # noqa: N818 - named as h11 names its own: what
 def advance(state: State, event: Event) -> State:
     """The state after `event`; raises IllegalEvent when there is none."""
     try:
-        return TABLE[state, event]
+        return TRANSITIONS[state, event]
     except KeyError:
         raise IllegalEvent(f"{event} while {state}") from None

@@ -40,49 +40,49 @@ class Question:
 
 
 QUESTIONS: Final[tuple[Question, ...]] = (
-    Question("age", "How old are you?", "您的年龄是?", (
+    Question("age", "How old are you?", "您的年龄是？", (
         Option("a", 0, "75 or older", "75 周岁及以上", highest=3),
         Option("b", 4, "65 to 74", "65 至 74 周岁"),
         Option("c", 8, "51 to 64", "51 至 64 周岁"),
         Option("d", 12, "18 to 50", "18 至 50 周岁"),
     )),
-    Question("income", "How high is your household's income in a year?", "您的家庭年收入(折合人民币)为?", (
+    Question("income", "How high is your household's income in a year?", "您的家庭年收入（折合人民币）为？", (
         Option("a", 0, "Below CNY 50,000", "5 万元以下"),
         Option("b", 4, "CNY 50,000 to 200,000", "5 万至 20 万元"),
         Option("c", 8, "CNY 200,000 to 1,000,000", "20 万至 100 万元"),
         Option("d", 12, "More than CNY 1,000,000", "100 万元以上"),
     )),
-    Question("share", "Which share of your savings may go into investments?", "可用于投资的资产占家庭总资产的比例为?", (
+    Question("share", "Which share of your savings may go into investments?", "可用于投资的资产占家庭总资产的比例为？", (
         Option("a", 0, "Less than a tenth", "10% 以下"),
         Option("b", 4, "A tenth to a quarter", "10% 至 25%"),
         Option("c", 8, "A quarter to a half", "25% 至 50%"),
         Option("d", 12, "More than half", "50% 以上"),
     )),
-    Question("experience", "What have you invested in so far?", "您的投资经验是?", (
+    Question("experience", "What have you invested in so far?", "您的投资经验是？", (
         Option("a", 0, "Deposits and government bonds only", "仅有存款、国债等"),
         Option("b", 4, "Mostly wealth products and money market funds", "主要为银行理财、货币基金"),
         Option("c", 9, "Funds and shares among them", "包含基金、股票等"),
         Option("d", 13, "Shares, funds or derivatives for the most part", "主要为股票、基金或衍生品"),
     )),
-    Question("years", "For how many years?", "您有多少年投资基金、股票等有波动产品的经验?", (
+    Question("years", "For how many years?", "您有多少年投资基金、股票等有波动产品的经验？", (
         Option("a", 0, "None", "没有经验"),
         Option("b", 4, "Less than two", "少于 2 年"),
         Option("c", 8, "Two to five", "2 至 5 年"),
         Option("d", 12, "More than five", "5 年以上"),
     )),
-    Question("horizon", "When will you need this money?", "您计划的投资期限是?", (
+    Question("horizon", "When will you need this money?", "您计划的投资期限是？", (
         Option("a", 0, "Within a year", "1 年以内", highest=2),
         Option("b", 5, "In one to three years", "1 至 3 年"),
         Option("c", 9, "In three to five years", "3 至 5 年"),
         Option("d", 13, "Later than in five years", "5 年以上"),
     )),
-    Question("goal", "What matters most to you?", "您的投资目的是?", (
+    Question("goal", "What matters most to you?", "您的投资目的是？", (
         Option("a", 0, "That nothing is lost", "资产保值"),
         Option("b", 5, "A little more than a deposit brings", "资产稳健增长"),
-        Option("c", 9, "Growth, with swings", "资产增长,可接受波动"),
-        Option("d", 13, "Strong growth, with large swings", "资产快速增长,可接受较大波动"),
+        Option("c", 9, "Growth, with swings", "资产增长，可接受波动"),
+        Option("d", 13, "Strong growth, with large swings", "资产快速增长，可接受较大波动"),
     )),
-    Question("loss", "Which loss could you bear within a year?", "一年内您最多能承受多大的本金损失?", (
+    Question("loss", "Which loss could you bear within a year?", "一年内您最多能承受多大的本金损失？", (
         Option("a", 0, "None", "不能承受任何损失", highest=1),
         Option("b", 5, "Up to 10 %", "10% 以内"),
         Option("c", 9, "10 to 30 %", "10% 至 30%"),

@@ -71,7 +71,7 @@ def velocity(history: History, _amount: int, limits: RiskLimits) -> Finding | No
         sentence_en=f"You have placed {history.recent} orders within {limits.velocity_minutes} minutes.",
         sentence_zh=f"您在 {limits.velocity_minutes} 分钟内已下 {history.recent} 笔订单。",
         next_en=f"Wait {limits.velocity_minutes} minutes, or call an adviser if this was not you.",
-        next_zh=f"请等待 {limits.velocity_minutes} 分钟后再试;如非本人操作,请立即呼叫理财经理。",
+        next_zh=f"请等待 {limits.velocity_minutes} 分钟后再试；如非本人操作，请立即呼叫理财经理。",
     )
 
 
@@ -86,7 +86,7 @@ def unusual_amount(history: History, amount: int, limits: RiskLimits) -> Finding
         sentence_en="This amount is far above what you have bought so far.",
         sentence_zh="该金额明显高于您以往的购买水平。",
         next_en="Call an adviser, who goes through it with you and can place it in the call.",
-        next_zh="请呼叫理财经理,由其与您核对后在通话中办理。",
+        next_zh="请呼叫理财经理，由其与您核对后在通话中办理。",
     )
 
 

@@ -12,22 +12,22 @@ MOST_FINDINGS: Final = 1000
 # code: (English, Chinese). A code that starts with "note_" is told but is no fault.
 MESSAGES: Final[dict[str, tuple[str, str]]] = {
     "zip_unreadable": ("the file is not a readable zip: {detail}", "文件不是可读的 zip:{detail}"),
-    "zip_unsafe": ("the zip is not one this program writes: {detail}", "zip 结构不符合规范:{detail}"),
+    "zip_unsafe": ("the zip is not one this program writes: {detail}", "zip 结构不符合规范：{detail}"),
     "member_missing": ("it is missing", "文件缺失"),
     "member_unknown": ("it does not belong to the bundle", "不属于证据包的文件"),
     "member_changed": ("its bytes are not those the manifest names", "内容与清单所载摘要不符"),
-    "member_unreadable": ("it can't be read: {detail}", "无法读取:{detail}"),
-    "manifest_signature": ("its signature does not hold: {detail}", "清单签名无效:{detail}"),
+    "member_unreadable": ("it can't be read: {detail}", "无法读取：{detail}"),
+    "manifest_signature": ("its signature does not hold: {detail}", "清单签名无效：{detail}"),
     "manifest_other": ("it is not the manifest that was signed", "与签署的清单不符"),
     "seal_missing": ("the session has no seal", "会话未封存"),
-    "seal_unreadable": ("the seal can't be read: {detail}", "封印无法读取:{detail}"),
-    "seal_signature": ("the seal's signature does not hold: {detail}", "封印签名无效:{detail}"),
+    "seal_unreadable": ("the seal can't be read: {detail}", "封印无法读取：{detail}"),
+    "seal_signature": ("the seal's signature does not hold: {detail}", "封印签名无效：{detail}"),
     "seal_session": ("the seal is of {other}", "封印属于 {other}"),
-    "seal_entries": ("the seal counts {sealed} entries, there are {found}", "封印记载 {sealed} 条记录,实有 {found} 条"),
-    "seal_fragments": ("the seal counts {sealed} fragments, the entries name {found}", "封印记载 {sealed} 个片段,实有 {found}"),
+    "seal_entries": ("the seal counts {sealed} entries, there are {found}", "封印记载 {sealed} 条记录，实有 {found} 条"),
+    "seal_fragments": ("the seal counts {sealed} fragments, the entries name {found}", "封印记载 {sealed} 个片段，实有 {found}"),
     "seal_root": ("the entries do not hash to the sealed root", "记录的哈希根与封印不符"),
     "hashes_root": ("the listed hashes do not hash to the sealed root", "哈希列表与封印不符"),
-    "entry_unreadable": ("it can't be read: {detail}", "无法读取:{detail}"),
+    "entry_unreadable": ("it can't be read: {detail}", "无法读取：{detail}"),
     "entry_not_canonical": ("its bytes are not canonical JSON", "不是规范 JSON"),
     "entry_session": ("it belongs to {other}", "属于 {other}"),
     "entry_changed": ("hash differs", "哈希不符"),
@@ -40,28 +40,28 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
     "entry_prev": ("it does not follow the entry before it", "与前一条记录不衔接"),
     "entry_time": ("it is earlier than the entry before it", "时间早于前一条记录"),
     "fragment_missing": ("the file is missing", "文件缺失"),
-    "fragment_size": ("it has {found} bytes, its entry says {said}", "大小为 {found} 字节,记录为 {said} 字节"),
+    "fragment_size": ("it has {found} bytes, its entry says {said}", "大小为 {found} 字节，记录为 {said} 字节"),
     "fragment_hash": ("its SHA-256 is not the one its entry names", "SHA-256 与记录不符"),
     "fragment_twice": ("two entries name it", "有两条记录指向它"),
-    "fragment_entry": ("its entry can't be read: {detail}", "片段记录无法读取:{detail}"),
+    "fragment_entry": ("its entry can't be read: {detail}", "片段记录无法读取：{detail}"),
     "fragment_unknown": ("no entry names this file", "没有记录指向此文件"),
     "gap_unexplained": ("nothing recorded from {start} ms to {end} ms, and no entry says so", "{start}–{end} 毫秒无录制无说明"),
-    "order_uncovered": ("placed at {ms} ms, which {stream} does not show", "于 {ms} 毫秒下单,{stream} 未录到"),
+    "order_uncovered": ("placed at {ms} ms, which {stream} does not show", "于 {ms} 毫秒下单，{stream} 未录到"),
     "text_mismatch": ("the text does not match its commitment", "文本与承诺值不符"),
     "text_unknown": ("no entry has a commitment for it", "没有对应的承诺值"),
-    "price_differs": ("sold at more than one price: {prices}", "存在多个价格:{prices}"),
+    "price_differs": ("sold at more than one price: {prices}", "存在多个价格：{prices}"),
     "disclosure_text": ("the text does not have the hash that was confirmed", "文本与确认时的摘要不符"),
     "disclosure_unknown": ("nobody confirmed this text in the session", "会话中无人确认过此文本"),
-    "register_unreadable": ("it can't be read: {detail}", "无法读取:{detail}"),
-    "register_chain": ("{detail}", "登记链断裂:{detail}"),
+    "register_unreadable": ("it can't be read: {detail}", "无法读取：{detail}"),
+    "register_chain": ("{detail}", "登记链断裂：{detail}"),
     "register_seal": ("it does not carry this session's seal", "未载有本会话的封印"),
-    "after_chain": ("{detail}", "封存后记录链断裂:{detail}"),
-    "stored_differs": ("the database says {stored}, the entry says {said}", "数据库为 {stored},记录为 {said}"),
+    "after_chain": ("{detail}", "封存后记录链断裂：{detail}"),
+    "stored_differs": ("the database says {stored}, the entry says {said}", "数据库为 {stored}，记录为 {said}"),
     "note_more": ("{more} further findings are not listed", "另有 {more} 条未列出"),
-    "note_key": ("checked with the key in the bundle: it proves nothing about who signed", "使用包内公钥,不能证明签署者身份"),
-    "note_manifest_key": ("signed by a key of the bundle, not by the one given", "由包内公钥签署,非所给公钥"),
-    "note_gap": ("not recorded from {start} ms to {end} ms: {reason}", "{start}–{end} 毫秒未录制:{reason}"),
-    "note_order_uncovered": ("its moment was not recorded, and the record says so", "下单时刻未录制,记录中已注明"),
+    "note_key": ("checked with the key in the bundle: it proves nothing about who signed", "使用包内公钥，不能证明签署者身份"),
+    "note_manifest_key": ("signed by a key of the bundle, not by the one given", "由包内公钥签署，非所给公钥"),
+    "note_gap": ("not recorded from {start} ms to {end} ms: {reason}", "{start}–{end} 毫秒未录制：{reason}"),
+    "note_order_uncovered": ("its moment was not recorded, and the record says so", "下单时刻未录制，记录中已注明"),
     "note_erased": ("{count} personal texts were erased or left out", "{count} 条个人文本已删除或未附"),
     "note_disclosure": ("the text that was confirmed is not in the bundle", "证据包中没有所确认的文本"),
     "note_price": ("the order's entry names no price", "下单记录未载价格"),
@@ -122,9 +122,9 @@ class Report:
         zh = lang == "zh"
         faults = len(self.faults)
         if zh:
-            head = "校验通过" if self.ok else f"校验未通过:{faults} 处问题"
-            counts = f"会话 {self.session}:{self.entries} 条记录,{self.fragments} 个片段,{self.orders} 笔订单"
-            root = f"哈希根 {self.root},封存于 {self.sealed_at or '—'}"
+            head = "校验通过" if self.ok else f"校验未通过：{faults} 处问题"
+            counts = f"会话 {self.session}:{self.entries} 条记录，{self.fragments} 个片段，{self.orders} 笔订单"
+            root = f"哈希根 {self.root}，封存于 {self.sealed_at or '—'}"
         else:
             head = "VERIFIED" if self.ok else f"NOT VERIFIED: {faults} fault{'s' if faults != 1 else ''}"
             counts = f"session {self.session}: {self.entries} entries, {self.fragments} fragments, {self.orders} orders"

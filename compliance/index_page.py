@@ -113,9 +113,9 @@ def render(summary: Summary) -> str:
     parts += [
         "<h2>How to verify · 如何校验</h2>",
         "<p>Get the public key from the bank by another way than this file, then run the command. It needs no network.</p>",
-        "<p>请通过本文件以外的途径向银行获取公钥,再运行下列命令;无需联网。</p>",
+        "<p>请通过本文件以外的途径向银行获取公钥，再运行下列命令；无需联网。</p>",
         "<p><code>tellercast verify bundle.zip --key bank.pub</code></p>",
-        "<p>This page is a summary; what counts are the entries under the seal. 本页仅为摘要,以封印下的记录为准。</p>",
+        "<p>This page is a summary; what counts are the entries under the seal. 本页仅为摘要，以封印下的记录为准。</p>",
         "</body></html>\n",
     ]
     return "\n".join(parts)

@@ -36,10 +36,10 @@ class RetentionRule:
 # The settings may replace this table; it holds what the sources say, and nothing is ever kept shorter than its longest match.
 RETENTION_RULES: Final[tuple[RetentionRule, ...]] = (
     RetentionRule("cn", Anchor.SESSION_END, 60, "house default, above 银监办发〔2017〕110号 and 〔2026〕9号 (replays 3 years)"),
-    RetentionRule("cn", Anchor.PRODUCT_END, 6, "银监办发〔2017〕110号: 6 months after the product or contract ends"),
+    RetentionRule("cn", Anchor.PRODUCT_END, 6, "银监办发〔2017〕110号：6 months after the product or contract ends"),
     RetentionRule("cn", Anchor.DISPUTE_END, 24, "house default, above 银监办发〔2017〕110号 (until disputes are settled)"),
-    RetentionRule("cn", Anchor.PRODUCT_END, 60, "保监发〔2017〕54号: term up to one year", "insurance", term_up_to_days=366),
-    RetentionRule("cn", Anchor.PRODUCT_END, 120, "保监发〔2017〕54号: term over one year", "insurance", term_over_days=366),
+    RetentionRule("cn", Anchor.PRODUCT_END, 60, "保监发〔2017〕54号：term up to one year", "insurance", term_up_to_days=366),
+    RetentionRule("cn", Anchor.PRODUCT_END, 120, "保监发〔2017〕54号：term over one year", "insurance", term_over_days=366),
     RetentionRule("cn-securities", Anchor.SESSION_END, 240, "China, securities firms: 20 years"),
     RetentionRule("eu", Anchor.SESSION_END, 60, "MiFID II art. 16(7): 5 years, also when no deal results"),
     RetentionRule("eu", Anchor.SESSION_END, 84, "MiFID II art. 16(7): 7 years on the authority's request", on_request=True),

@@ -42,46 +42,46 @@ class Meaning:
 RISK_MEANING: Final[dict[int, Meaning]] = {
     1: Meaning(
         "R1, the lowest grade: the principal is very unlikely to be lost and the return hardly varies.",
-        "R1(低风险):本金损失的可能性很小,收益波动很小。",
+        "R1（低风险）：本金损失的可能性很小，收益波动很小。",
     ),
     2: Meaning(
         "R2, below the middle: a loss of principal is unlikely and the return varies a little.",
-        "R2(中低风险):本金损失的可能性较小,收益有一定波动。",
+        "R2（中低风险）：本金损失的可能性较小，收益有一定波动。",
     ),
     3: Meaning(
         "R3, the middle: part of the principal may be lost and the return varies.",
-        "R3(中风险):本金可能出现部分损失,收益存在波动。",
+        "R3（中风险）：本金可能出现部分损失，收益存在波动。",
     ),
     4: Meaning(
         "R4, above the middle: a large part of the principal may be lost and the return varies a lot.",
-        "R4(中高风险):本金可能出现较大损失,收益波动较大。",
+        "R4（中高风险）：本金可能出现较大损失，收益波动较大。",
     ),
     5: Meaning(
         "R5, the highest grade: the whole principal may be lost and the return varies very much.",
-        "R5(高风险):本金可能全部损失,收益波动很大。",
+        "R5（高风险）：本金可能全部损失，收益波动很大。",
     ),
 }
 
 GRADE_MEANING: Final[dict[int, Meaning]] = {
     1: Meaning(
         "C1, cautious: you want to keep your principal. Products of R1 suit you.",
-        "C1(谨慎型):您希望保住本金,适合购买 R1 级产品。",
+        "C1（谨慎型）：您希望保住本金，适合购买 R1 级产品。",
     ),
     2: Meaning(
         "C2, steady: you accept small swings. Products of R1 and R2 suit you.",
-        "C2(稳健型):您可以接受较小的波动,适合购买 R1、R2 级产品。",
+        "C2（稳健型）：您可以接受较小的波动，适合购买 R1、R2 级产品。",
     ),
     3: Meaning(
         "C3, balanced: you accept swings and a limited loss. Products of R1 to R3 suit you.",
-        "C3(平衡型):您可以接受一定的波动和有限的损失,适合购买 R1 至 R3 级产品。",
+        "C3（平衡型）：您可以接受一定的波动和有限的损失，适合购买 R1 至 R3 级产品。",
     ),
     4: Meaning(
         "C4, growth: you accept larger losses for a higher expected return. Products of R1 to R4 suit you.",
-        "C4(成长型):您愿意为更高的预期收益承担较大的损失,适合购买 R1 至 R4 级产品。",
+        "C4（成长型）：您愿意为更高的预期收益承担较大的损失，适合购买 R1 至 R4 级产品。",
     ),
     5: Meaning(
         "C5, enterprising: you can bear the loss of the whole principal. Products of R1 to R5 suit you.",
-        "C5(进取型):您能够承受本金全部损失,适合购买 R1 至 R5 级产品。",
+        "C5（进取型）：您能够承受本金全部损失，适合购买 R1 至 R5 级产品。",
     ),
 }
 

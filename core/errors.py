@@ -60,7 +60,7 @@ class Unavailable(Refused):
 
 BAD_REQUEST = Problem(
     "bad_request", 400,
-    "The request could not be read: {detail}.", "请求内容有误:{detail}。",
+    "The request could not be read: {detail}.", "请求内容有误：{detail}。",
     "Correct it and send it again.", "请更正后重新提交。", "retry",
 )  # fmt: skip
 NOT_SIGNED_IN = Problem(
@@ -71,22 +71,22 @@ NOT_SIGNED_IN = Problem(
 FORBIDDEN = Problem(
     "forbidden", 403,
     "This is not open to your role.", "您的身份无权使用此功能。",
-    "Go back, or sign in as someone who may.", "请返回,或使用有权限的身份登录。", "lobby",
+    "Go back, or sign in as someone who may.", "请返回，或使用有权限的身份登录。", "lobby",
 )  # fmt: skip
 NOT_FOUND = Problem(
     "not_found", 404,
     "There is nothing here.", "未找到相关内容。",
-    "Check the address, or start from the lobby.", "请检查地址,或从首页重新开始。", "lobby",
+    "Check the address, or start from the lobby.", "请检查地址，或从首页重新开始。", "lobby",
 )  # fmt: skip
 TOO_MANY = Problem(
     "too_many_requests", 429,
-    "That was too fast; wait {wait_s} s.", "操作过于频繁,请等待 {wait_s} 秒。",
-    "Wait a moment and try again; nothing you typed is lost.", "请稍后再试,您输入的内容不会丢失。", "retry",
+    "That was too fast; wait {wait_s} s.", "操作过于频繁，请等待 {wait_s} 秒。",
+    "Wait a moment and try again; nothing you typed is lost.", "请稍后再试，您输入的内容不会丢失。", "retry",
 )  # fmt: skip
 INTERNAL = Problem(
     "internal_error", 500,
-    "Something went wrong on our side (reference {reference}).", "系统出现异常(编号 {reference})。",
-    "Try again; if it stays, tell us the reference.", "请重试;如仍未解决,请将编号告知我们。", "retry",
+    "Something went wrong on our side (reference {reference}).", "系统出现异常（编号 {reference}）。",
+    "Try again; if it stays, tell us the reference.", "请重试；如仍未解决，请将编号告知我们。", "retry",
 )  # fmt: skip
 
 PROBLEMS = (BAD_REQUEST, NOT_SIGNED_IN, FORBIDDEN, NOT_FOUND, TOO_MANY, INTERNAL)

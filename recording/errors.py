@@ -11,14 +11,14 @@ from core.errors import Problem, Refused
 WRONG_STATE = Problem(
     "wrong_state", 409,
     "This can't be done now: the state is {state}, and {event} does not follow it.",
-    "当前状态为 {state},无法执行 {event}。",
+    "当前状态为 {state}，无法执行 {event}。",
     "Reload the page to see how things stand.", "请刷新页面查看最新状态。", "retry",
 )  # fmt: skip
 TRAIL_SEALED = Problem(
     "trail_sealed", 409,
     "The record of this session is closed and signed; nothing can be added to it.",
-    "本场次的记录已封存,无法再写入。",
-    "Start from the lobby; what you see here can only be watched.", "请从首页重新开始,此处内容仅供回看。", "lobby",
+    "本场次的记录已封存，无法再写入。",
+    "Start from the lobby; what you see here can only be watched.", "请从首页重新开始，此处内容仅供回看。", "lobby",
 )  # fmt: skip
 RECORDING_NOT_READY = Problem(
     "recording_not_ready", 409,

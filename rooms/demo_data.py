@@ -24,8 +24,8 @@ ON_SHELF: Final = 5
 _SHOWS: Final[tuple[tuple[int, str, str, ProductClass | None, timedelta, bool], ...]] = (
     (
         0,
-        "稳健理财公开课:看懂风险等级",
-        "从 R1 到 R5 各是什么意思、怎样选择适合自己的产品,现场答疑。 What R1 to R5 mean, and how to choose what suits you.",
+        "稳健理财公开课：看懂风险等级",
+        "从 R1 到 R5 各是什么意思、怎样选择适合自己的产品，现场答疑。 What R1 to R5 mean, and how to choose what suits you.",
         None,
         timedelta(minutes=15),
         True,

@@ -16,7 +16,6 @@ from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import parse_qs
 
-import msgspec
 import socketio
 import structlog
 from socketio.exceptions import ConnectionRefusedError as SocketRefused
@@ -57,34 +56,6 @@ class Event:
 
     takes: Any
     handler: Callable[[Socket, Any], Awaitable[Mapping[str, Any]]]
-
-
-class _Json:
-    """What python-socketio calls `json`: without ASCII escapes, which make a Chinese character six bytes."""
-
-    @staticmethod
-    def dumps(value: Any, **_options: Any) -> str:
-        return msgspec.json.encode(value).decode()
-
-    @staticmethod
-    def loads(text: str | bytes, **_options: Any) -> Any:
-        return msgspec.json.decode(text)
-
-
-def socket_server(
-    *, cors_allowed_origins: list[str] | None = None, client_manager: socketio.AsyncManager | None = None
-) -> socketio.AsyncServer:
-    """A Socket.IO server with our bounds: 64 KiB a message. Attach it to an aiohttp application."""
-    return socketio.AsyncServer(
-        async_mode="aiohttp",
-        async_handlers=True,  # a waiting event must not hold up the answer to a ping; order is kept by each socket's lock
-        client_manager=client_manager,
-        json=_Json,
-        max_http_buffer_size=64 * 1024,
-        cors_allowed_origins=cors_allowed_origins,
-        ping_interval=15,
-        ping_timeout=10,
-    )
 
 
 class Namespace(socketio.AsyncNamespace):  # type: ignore[misc]  # python-socketio ships without type hints

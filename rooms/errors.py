@@ -6,26 +6,26 @@ from core.errors import Problem
 
 COMMENT_TOO_LONG = Problem(
     "comment_too_long", 400,
-    "A comment has 1 to {max} characters; this one has {length}.", "评论长度须为 1 至 {max} 个字符,当前为 {length} 个。",
+    "A comment has 1 to {max} characters; this one has {length}.", "评论长度须为 1 至 {max} 个字符，当前为 {length} 个。",
     "Shorten it and send it again.", "请修改后重新发送。", "retry",
 )  # fmt: skip
 COMMENT_BLOCKED = Problem(
     "comment_blocked", 422,
-    "This comment can't be shown: “{term}” promises what no product here may promise ({source}).",
-    "评论未能发布:“{term}”属于不得使用的承诺性用语({source})。",
-    "Word it differently; what you typed is kept.", "请换一种说法,您输入的内容已保留。", "retry",
+    "This comment can't be shown:“{term}” promises what no product here may promise ({source}).",
+    "评论未能发布：“{term}”属于不得使用的承诺性用语（{source}）。",
+    "Word it differently; what you typed is kept.", "请换一种说法，您输入的内容已保留。", "retry",
 )  # fmt: skip
 COMMENT_TOO_FAST = Problem(
     "comment_too_fast", 429,
-    "You are sending comments faster than others can read them; wait {wait_s} s.", "您发送评论过快,请等待 {wait_s} 秒。",
-    "Send it again in a moment; what you typed is kept.", "请稍后再发送,您输入的内容已保留。", "retry",
+    "You are sending comments faster than others can read them; wait {wait_s} s.", "您发送评论过快，请等待 {wait_s} 秒。",
+    "Send it again in a moment; what you typed is kept.", "请稍后再发送，您输入的内容已保留。", "retry",
 )  # fmt: skip
 # The same code as commerce's, for those who only watch or talk.
 NOT_LIVE = Problem(
     "session_not_live", 409,
     "This session is not live now.", "本场次当前未在直播。",
     "Stay here if it is about to begin, or see the lobby for what is live.",
-    "即将开始的场次请稍候,或到首页查看正在进行的直播。", "lobby",
+    "即将开始的场次请稍候，或到首页查看正在进行的直播。", "lobby",
 )  # fmt: skip
 CALL_NOT_YOURS = Problem(
     "call_not_yours", 403,
@@ -35,13 +35,13 @@ CALL_NOT_YOURS = Problem(
 CALL_GONE = Problem(
     "call_gone", 409,
     "This call is no longer waiting: someone else has taken it, or the customer has left.",
-    "该通话已不在等候:已由他人接听,或客户已离开。",
+    "该通话已不在等候：已由他人接听，或客户已离开。",
     "Take the next one in the line.", "请接听下一位客户。", "lobby",
 )  # fmt: skip
 CALL_OPEN = Problem(
     "call_already_open", 409,
     "You already have a call open.", "您已有一个进行中的通话。",
-    "Go on with it, or hang up first.", "请继续当前通话,或先挂断。", "call",
+    "Go on with it, or hang up first.", "请继续当前通话，或先挂断。", "call",
 )  # fmt: skip
 ADVISER_BUSY = Problem(
     "adviser_busy", 409,
@@ -51,8 +51,8 @@ ADVISER_BUSY = Problem(
 CONSENT_MISSING = Problem(
     "consent_missing", 409,
     "The customer has not yet agreed to the recording, and without it nothing may be sent.",
-    "客户尚未同意录音录像,暂时无法开始。",
-    "Agree to the text shown, or end the call.", "请阅读并同意所示文本,或结束通话。", "call",
+    "客户尚未同意录音录像，暂时无法开始。",
+    "Agree to the text shown, or end the call.", "请阅读并同意所示文本，或结束通话。", "call",
 )  # fmt: skip
 CONSENT_OUTDATED = Problem(
     "consent_outdated", 409,
@@ -71,13 +71,13 @@ STARTS_IN_PAST = Problem(
 )  # fmt: skip
 TOO_MANY_HERE = Problem(
     "too_many_here", 503,
-    "There is more going on here than we can show right now.", "当前互动人数过多,暂时无法处理。",
-    "Try again in a moment; what you typed is kept.", "请稍后再试,您输入的内容已保留。", "retry",
+    "There is more going on here than we can show right now.", "当前互动人数过多，暂时无法处理。",
+    "Try again in a moment; what you typed is kept.", "请稍后再试，您输入的内容已保留。", "retry",
 )  # fmt: skip
 NOT_RECORDED = Problem(
     "not_recorded", 503,
     "What you sent could not be put on the record in time.", "您发送的内容未能及时记录。",
-    "Send it again; what you typed is kept.", "请重新发送,您输入的内容已保留。", "retry",
+    "Send it again; what you typed is kept.", "请重新发送，您输入的内容已保留。", "retry",
 )  # fmt: skip
 TOO_MANY_JOINED = Problem(
     "too_many_joined", 409,

@@ -23,9 +23,17 @@ async def disconnect_slow(sio: socketio.AsyncServer, queue_max: int = QUEUE_MAX)
             continue
         closed += 1
         log.warning("slow client disconnected", unread=socket.queue.qsize())
-        request = sio.environ.get(sid, {}).get("aiohttp.request")
-        # Without waiting for the queue, which nobody reads; and the transport first: its writer hangs in it.
-        if request is not None and request.transport is not None:
-            request.transport.abort()
-        await socket.close(wait=False, abort=True)
+        await throw_out(sio, sid)
     return closed
+
+
+async def throw_out(sio: socketio.AsyncServer, sid: str) -> None:
+    """Ends one client's connection (its Engine.IO id) at once; one that is gone already is no matter."""
+    socket = sio.eio.sockets.get(sid)
+    if socket is None:
+        return
+    request = sio.environ.get(sid, {}).get("aiohttp.request")
+    # Without waiting for the queue, which nobody reads; and the transport first: its writer hangs in it.
+    if request is not None and request.transport is not None:
+        request.transport.abort()
+    await socket.close(wait=False, abort=True)

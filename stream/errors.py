@@ -13,7 +13,7 @@ from core.errors import Problem
 MEDIA_UNAVAILABLE = Problem(
     "media_unavailable", 503,
     "The video service does not answer right now.", "视频服务暂时无响应。",
-    "It is being restarted; we try again by ourselves.", "系统正在恢复,稍后将自动重试。", "retry",
+    "It is being restarted; we try again by ourselves.", "系统正在恢复，稍后将自动重试。", "retry",
 )  # fmt: skip
 MEDIA_FULL = Problem(
     "media_full", 503,
@@ -23,17 +23,17 @@ MEDIA_FULL = Problem(
 STREAM_NOT_FOUND = Problem(
     "stream_not_found", 404,
     "Nobody is sending picture or sound here yet.", "当前暂无直播画面。",
-    "Stay here; it begins as soon as the host sends.", "请稍候,主播开始推流后将自动播放。", "retry",
+    "Stay here; it begins as soon as the host sends.", "请稍候，主播开始推流后将自动播放。", "retry",
 )  # fmt: skip
 BAD_OFFER = Problem(
     "bad_offer", 400,
-    "The media offer could not be read: {detail}.", "媒体协商内容有误:{detail}。",
-    "Reload the page, or update the sending program.", "请刷新页面,或更新推流软件。", "retry",
+    "The media offer could not be read: {detail}.", "媒体协商内容有误：{detail}。",
+    "Reload the page, or update the sending program.", "请刷新页面，或更新推流软件。", "retry",
 )  # fmt: skip
 UNSUPPORTED_MEDIA = Problem(
     "unsupported_media", 406,
-    "This device offers no format that we carry: {detail}.", "设备未提供受支持的媒体格式:{detail}。",
-    "Send H.264 video (packetization-mode 1) and Opus audio.", "请使用 H.264 视频(packetization-mode 1)与 Opus 音频。", "",
+    "This device offers no format that we carry: {detail}.", "设备未提供受支持的媒体格式：{detail}。",
+    "Send H.264 video (packetization-mode 1) and Opus audio.", "请使用 H.264 视频（packetization-mode 1）与 Opus 音频。", "",
 )  # fmt: skip
 SESSION_CLOSED = Problem(
     "session_closed", 409,
@@ -47,7 +47,7 @@ WRONG_CONTENT_TYPE = Problem(
 )  # fmt: skip
 NOT_ACCEPTABLE = Problem(
     "not_acceptable", 406,
-    "The answer is {offered}, which the request does not accept.", "响应类型为 {offered},但请求不接受该类型。",
+    "The answer is {offered}, which the request does not accept.", "响应类型为 {offered}，但请求不接受该类型。",
     "Ask with a fitting Accept header, or none.", "请调整 Accept 请求头后重试。", "",
 )  # fmt: skip
 TAG_MISSING = Problem(
@@ -58,13 +58,13 @@ TAG_MISSING = Problem(
 TAG_STALE = Problem(
     "tag_stale", 412,
     "If-Match names an earlier ICE session.", "If-Match 已过期。",
-    "Restart ICE, or leave it: the connection goes on as it is.", "请重启 ICE;现有连接不受影响。", "",
+    "Restart ICE, or leave it: the connection goes on as it is.", "请重启 ICE；现有连接不受影响。", "",
 )  # fmt: skip
 FEED_AHEAD = Problem(
     "feed_ahead", 409,
     "The reader is at {after}, but the feed ends at {last}.", "读取位置 {after} 超出事件流末尾 {last}。",
     "The media process lost its feed file: restore it, or reset the reader's cursor.",
-    "媒体进程事件文件丢失,请恢复文件或重置读取位置。", "",
+    "媒体进程事件文件丢失，请恢复文件或重置读取位置。", "",
 )  # fmt: skip
 
 PROBLEMS = (

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import re
 from typing import Any
 
 import aiohttp
 from aiohttp.test_utils import TestServer
 
+from app.lifecycles import DOCUMENT as LIFECYCLES
+from app.lifecycles import render as render_lifecycles
 from app.permissions import EVENTS, ROUTES
 from app.problems import PROBLEMS
 from app.protocol import DOCUMENT, INCOMING, render
@@ -71,3 +74,17 @@ def _references_resolve(document: dict[str, Any]) -> None:
             waiting += value.values()
         elif isinstance(value, list):
             waiting += value
+
+
+def test_the_lifecycles_are_drawn_from_their_tables() -> None:
+    assert LIFECYCLES.read_text() == render_lifecycles(), "docs/lifecycles.md is out of date; run `python -m app.lifecycles`"
+
+
+def test_every_place_the_architecture_names_exists() -> None:
+    """A map that points nowhere is worse than none."""
+    text = (DOCUMENT.parent.parent / "ARCHITECTURE.md").read_text()
+    root = DOCUMENT.parent.parent
+    for path, name in re.findall(r"`([a-z]+/[\w/]+\.py)`(?: `(?:\w+\.)?(\w+)`)?", text):
+        file = root / path
+        assert file.exists(), path
+        assert not name or re.search(rf"\b(class|def) {name}\b|^{name}\b", file.read_text(), re.MULTILINE), f"{path}: {name}"

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from commerce import errors, reasons
 from commerce import routes as commerce_routes
-from commerce.lifecycle import TABLE, Event, IllegalEvent, State, advance
+from commerce.lifecycle import TRANSITIONS, Event, IllegalEvent, State, advance
 from commerce.routes import SHOP, Shop
 from core.errors import FORBIDDEN, Refused
 from core.http import LANG, PERSON, Route, read_body
@@ -179,8 +179,8 @@ def test_every_reason_is_worded() -> None:
 def test_what_is_not_in_the_orders_table_is_refused() -> None:
     for state in State:
         for event in Event:
-            if (state, event) in TABLE:
-                assert advance(state, event) is TABLE[state, event]
+            if (state, event) in TRANSITIONS:
+                assert advance(state, event) is TRANSITIONS[state, event]
             else:
                 with pytest.raises(IllegalEvent):
                     advance(state, event)

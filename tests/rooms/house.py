@@ -30,8 +30,8 @@ from recording.trail import Entry, Trail
 from rooms import routes
 from rooms.attendance import Attendance
 from rooms.desks import ROOMS, Rooms, open_rooms
-from rooms.dispatch import socket_server
 from rooms.fanout import Fanout
+from rooms.sockets import socket_server
 from rooms.tables import calls
 
 SECRET = b"a secret of tests, long enough"

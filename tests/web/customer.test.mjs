@@ -5,16 +5,38 @@ import { openCall, openProposal, stepOf, waitOf } from "../../web/scripts/call/c
 import { matching } from "../../web/scripts/lobby/search.js";
 import { countdown, stateCard, talking } from "../../web/scripts/watch/watch_state.js";
 
-const session = (more = {}) => ({ state: "live", required: ["host"], streams: [{ name: "host", status: "publishing" }], ...more });
-const call = (more = {}) => ({ id: "c", state: "waiting", waiting_since: "1", eta_s: 90, proposal: null, consent: { given_at: null }, ...more });
+const session = (more = {}) => ({
+  state: "live",
+  required: ["host"],
+  streams: [{ name: "host", status: "publishing" }],
+  ...more,
+});
+const call = (more = {}) => ({
+  id: "c",
+  state: "waiting",
+  waiting_since: "1",
+  eta_s: 90,
+  proposal: null,
+  consent: { given_at: null },
+  ...more,
+});
 
 test("what stands over the picture", () => {
   assert.deepEqual(stateCard({ session: null, media: "connecting", seen: false }), { kind: "opening", quiet: false });
   assert.equal(stateCard({ session: session(), media: "playing", seen: true }), null);
-  assert.deepEqual(stateCard({ session: session({ state: "paused" }), media: "playing", seen: true }), { kind: "paused", quiet: false });
-  assert.deepEqual(stateCard({ session: session({ state: "ended" }), media: "ended", seen: true }), { kind: "ended", quiet: false });
+  assert.deepEqual(stateCard({ session: session({ state: "paused" }), media: "playing", seen: true }), {
+    kind: "paused",
+    quiet: false,
+  });
+  assert.deepEqual(stateCard({ session: session({ state: "ended" }), media: "ended", seen: true }), {
+    kind: "ended",
+    quiet: false,
+  });
   assert.deepEqual(stateCard({ session: session(), media: "waiting", seen: false }), { kind: "waiting", quiet: false });
-  assert.deepEqual(stateCard({ session: session({ streams: [{ name: "host", status: "lost" }] }), media: "reconnecting", seen: true }), { kind: "lost", quiet: true });
+  assert.deepEqual(
+    stateCard({ session: session({ streams: [{ name: "host", status: "lost" }] }), media: "reconnecting", seen: true }),
+    { kind: "lost", quiet: true },
+  );
   assert.deepEqual(stateCard({ session: session(), media: "reconnecting", seen: true }), { kind: "reconnecting", quiet: true });
 });
 
@@ -27,7 +49,13 @@ test("one may talk while the show is on", () => {
 
 test("the countdown ends at the start", () => {
   const start = "2026-11-22T12:00:00Z";
-  assert.deepEqual(countdown(start, Date.parse(start) - 3_661_000), { days: 0, hours: 1, minutes: 1, seconds: 1, ms: 3_661_000 });
+  assert.deepEqual(countdown(start, Date.parse(start) - 3_661_000), {
+    days: 0,
+    hours: 1,
+    minutes: 1,
+    seconds: 1,
+    ms: 3_661_000,
+  });
   assert.equal(countdown(start, Date.parse(start)), null);
 });
 
@@ -44,7 +72,10 @@ test("a call's steps, also for who comes back in the middle", () => {
 });
 
 test("the newest open call is the one to go on with", () => {
-  assert.equal(openCall([call({ id: "a", state: "ended" }), call({ id: "b" }), call({ id: "d", waiting_since: "5" })])?.id, "d");
+  assert.equal(
+    openCall([call({ id: "a", state: "ended" }), call({ id: "b" }), call({ id: "d", waiting_since: "5" })])?.id,
+    "d",
+  );
   assert.equal(openCall([]), null);
 });
 
@@ -62,7 +93,10 @@ test("only an open proposal of a running call asks for an answer", () => {
 });
 
 test("search wants every word, wherever it stands", () => {
-  const shows = [{ title: "Funds explained", summary: "with examples", host: { name: "周岚" } }, { title: "Deposits", summary: "", host: { name: "吴哲" } }];
+  const shows = [
+    { title: "Funds explained", summary: "with examples", host: { name: "周岚" } },
+    { title: "Deposits", summary: "", host: { name: "吴哲" } },
+  ];
   assert.equal(matching(shows, "周岚 FUNDS").length, 1);
   assert.equal(matching(shows, "").length, 2);
   assert.equal(matching(shows, "gold").length, 0);

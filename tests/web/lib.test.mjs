@@ -12,8 +12,25 @@ import { judge, preferred } from "../../web/scripts/lib/whip.js";
 import { browserOf, failureOf, loudness } from "../../web/scripts/lib/devices.js";
 import { entry } from "../../web/scripts/lib/calendar.js";
 
-const comment = (id, more = {}) => ({ id, at: "2026-11-22T01:00:00Z", media_ms: 1, author: "李**", author_tag: "a", text: "hello", host: false, ...more });
-const product = (more = {}) => ({ id: "p1", minimum: 1_000_000, step: 100_000, cap: null, left: null, currency: "CNY", ...more });
+const comment = (id, more = {}) => ({
+  id,
+  at: "2026-11-22T01:00:00Z",
+  media_ms: 1,
+  author: "李**",
+  author_tag: "a",
+  text: "hello",
+  host: false,
+  ...more,
+});
+const product = (more = {}) => ({
+  id: "p1",
+  minimum: 1_000_000,
+  step: 100_000,
+  cap: null,
+  left: null,
+  currency: "CNY",
+  ...more,
+});
 
 describe("comments", () => {
   test("a batch received twice is listed once", () => {
@@ -29,7 +46,10 @@ describe("comments", () => {
     assert.equal(model.lines[0].state, "pending");
     assert.equal(model.accepted("k", "9"), null);
     assert.equal(model.received([comment("9")]).length, 0);
-    assert.deepEqual(model.lines.map((line) => [line.id, line.state, line.own]), [["9", "sent", true]]);
+    assert.deepEqual(
+      model.lines.map((line) => [line.id, line.state, line.own]),
+      [["9", "sent", true]],
+    );
     assert.equal(model.tag, "a");
   });
 
@@ -123,10 +143,18 @@ describe("orders", () => {
   test("the same order keeps its key until it was answered", () => {
     const store = new Map();
     let made = 0;
-    const keys = () => new IntentKeys({ getItem: (k) => store.get(k) ?? null, setItem: (k, v) => store.set(k, v), removeItem: (k) => store.delete(k) }, () => `key-${(made += 1)}`);
+    const keys = () =>
+      new IntentKeys(
+        { getItem: (k) => store.get(k) ?? null, setItem: (k, v) => store.set(k, v), removeItem: (k) => store.delete(k) },
+        () => `key-${(made += 1)}`,
+      );
     const intent = { session: "s", product: "p", amount: 5, proposal: undefined };
     assert.equal(keys().key(intent), "key-1");
-    assert.equal(keys().key({ amount: 5, product: "p", session: "s" }), "key-1", "also after a reload, whatever the order of the fields");
+    assert.equal(
+      keys().key({ amount: 5, product: "p", session: "s" }),
+      "key-1",
+      "also after a reload, whatever the order of the fields",
+    );
     assert.equal(keys().key({ ...intent, amount: 6 }), "key-2");
     keys().answered(intent);
     assert.equal(keys().key(intent), "key-3");
@@ -175,12 +203,42 @@ describe("money and time", () => {
 });
 
 describe("session", () => {
-  const session = { id: "s", state: "live", required: ["host"], streams: [{ name: "host", status: "publishing" }], sale: { open: true, reason: null }, shelf: [{ id: "a", pinned: false }, { id: "b", pinned: true }], pinned: "b" };
+  const session = {
+    id: "s",
+    state: "live",
+    required: ["host"],
+    streams: [{ name: "host", status: "publishing" }],
+    sale: { open: true, reason: null },
+    shelf: [
+      { id: "a", pinned: false },
+      { id: "b", pinned: true },
+    ],
+    pinned: "b",
+  };
 
   test("joining again adds what was missed and never goes back", () => {
-    const first = joined(emptySnapshot(), { seq: 7, session, viewers: 3, orders: [{ id: "o", placed_at: "2", state: "placed" }] });
-    const again = joined(first, { seq: 9, session, viewers: 4, orders: [{ id: "o", placed_at: "2", state: "confirmed" }, { id: "n", placed_at: "3", state: "placed" }] });
-    assert.deepEqual(again.orders.map((order) => [order.id, order.state]), [["n", "placed"], ["o", "confirmed"]]);
+    const first = joined(emptySnapshot(), {
+      seq: 7,
+      session,
+      viewers: 3,
+      orders: [{ id: "o", placed_at: "2", state: "placed" }],
+    });
+    const again = joined(first, {
+      seq: 9,
+      session,
+      viewers: 4,
+      orders: [
+        { id: "o", placed_at: "2", state: "confirmed" },
+        { id: "n", placed_at: "3", state: "placed" },
+      ],
+    });
+    assert.deepEqual(
+      again.orders.map((order) => [order.id, order.state]),
+      [
+        ["n", "placed"],
+        ["o", "confirmed"],
+      ],
+    );
     assert.equal(again.seq, 9);
     assert.equal(again.recording, true);
   });
@@ -190,7 +248,14 @@ describe("session", () => {
     const pinned = changed(start, "pinned", { seq: 2, product: { id: "a" } });
     assert.equal(pinnedProduct(pinned.session)?.id, "a");
     assert.equal(pinnedProduct(changed(pinned, "pinned", { seq: 3, product: null }).session), null);
-    const closed = changed(pinned, "state", { seq: 4, state: "live", sale: { open: false, reason: "recording_stale", sentence_en: "paused", sentence_zh: "暂停" }, streams: [], recording: false, media_boot: "b" });
+    const closed = changed(pinned, "state", {
+      seq: 4,
+      state: "live",
+      sale: { open: false, reason: "recording_stale", sentence_en: "paused", sentence_zh: "暂停" },
+      streams: [],
+      recording: false,
+      media_boot: "b",
+    });
     assert.equal(saleSentence(closed.session.sale, "zh"), "暂停");
     assert.equal(closed.recording, false);
     assert.equal(changed(closed, "presence", { viewers: 12 }).viewers, 12);
@@ -200,23 +265,44 @@ describe("session", () => {
 
 describe("media", () => {
   test("ICE servers of a Link header", () => {
-    assert.deepEqual(parseIceLinks('<stun:a:3478>; rel="ice-server", <turn:b:3478?transport=udp>; rel="ice-server"; username="u"; credential="p"; credential-type="password", </x>; rel="next"'),
-      [{ urls: "stun:a:3478" }, { urls: "turn:b:3478?transport=udp", username: "u", credential: "p" }]);
+    assert.deepEqual(
+      parseIceLinks(
+        '<stun:a:3478>; rel="ice-server", <turn:b:3478?transport=udp>; rel="ice-server"; username="u"; credential="p"; credential-type="password", </x>; rel="next"',
+      ),
+      [{ urls: "stun:a:3478" }, { urls: "turn:b:3478?transport=udp", username: "u", credential: "p" }],
+    );
     assert.deepEqual(parseIceLinks(null), []);
   });
 
   test("waits grow and stop growing", () => {
-    assert.deepEqual([0, 1, 2, 3, 4, 9].map((n) => backoff(n, 0)), [500, 1000, 2000, 4000, 8000, 8000]);
+    assert.deepEqual(
+      [0, 1, 2, 3, 4, 9].map((n) => backoff(n, 0)),
+      [500, 1000, 2000, 4000, 8000, 8000],
+    );
     assert.equal(backoff(0, 1), 625);
   });
 
   test("H.264 comes first, the rest keep their order", () => {
     const codecs = ["video/VP8", "video/H264", "video/AV1"].map((mimeType) => ({ mimeType }));
-    assert.deepEqual(preferred(codecs, "video/h264").map((codec) => codec.mimeType), ["video/H264", "video/VP8", "video/AV1"]);
+    assert.deepEqual(
+      preferred(codecs, "video/h264").map((codec) => codec.mimeType),
+      ["video/H264", "video/VP8", "video/AV1"],
+    );
   });
 
   test("an upload's health in a word", () => {
-    const sample = (more) => ({ at: 0, bytes: 0, packets: 0, lost: 0, rttMs: 20, fps: 30, width: 1280, height: 720, limited: "none", ...more });
+    const sample = (more) => ({
+      at: 0,
+      bytes: 0,
+      packets: 0,
+      lost: 0,
+      rttMs: 20,
+      fps: 30,
+      width: 1280,
+      height: 720,
+      limited: "none",
+      ...more,
+    });
     const after = (more) => sample({ at: 2000, bytes: 250_000, packets: 300, ...more });
     assert.equal(judge(sample(), after()).level, "good");
     assert.equal(judge(sample(), after()).kbps, 1000);
@@ -238,7 +324,10 @@ describe("media", () => {
 });
 
 test("a calendar entry escapes what its format reserves", () => {
-  const text = entry({ id: "x", title: "Funds, bonds; more", starts_at: "2026-11-22T12:00:00Z", url: "https://x/watch/s" }, new Date("2026-11-20T00:00:00Z"));
+  const text = entry(
+    { id: "x", title: "Funds, bonds; more", starts_at: "2026-11-22T12:00:00Z", url: "https://x/watch/s" },
+    new Date("2026-11-20T00:00:00Z"),
+  );
   assert.match(text, /SUMMARY:Funds\\, bonds\\; more\r\n/);
   assert.match(text, /DTSTART:20261122T120000Z\r\n/);
 });

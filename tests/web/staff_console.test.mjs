@@ -3,13 +3,38 @@ import test from "node:test";
 
 import { placeLink, readPlace } from "../../web/scripts/console/address.js";
 import { caseActions } from "../../web/scripts/console/case_model.js";
-import { drawable, filtered, inOrder, lowerBound, marks, nearest, sortIntoLanes, spans } from "../../web/scripts/console/lanes.js";
+import {
+  drawable,
+  filtered,
+  inOrder,
+  lowerBound,
+  marks,
+  nearest,
+  sortIntoLanes,
+  spans,
+} from "../../web/scripts/console/lanes.js";
 import { correction, covers, leader, mediaOf, positionOf } from "../../web/scripts/console/sync.js";
 import { clockOf, msOf, panned, ruler, showing, whole, xOf, zoomed } from "../../web/scripts/console/view.js";
 
 const HOUR = 3_600_000;
-const LANES = { comment: "comments", gap: "gaps", sale_opened: "sale", sale_closed: "sale", order_placed: "orders", session_started: "session" };
-const entry = (seq, media_ms, kind, lane = LANES[kind], data = {}) => ({ seq, media_ms, kind, lane, data, at: "", actor: "", text: null });
+const LANES = {
+  comment: "comments",
+  gap: "gaps",
+  sale_opened: "sale",
+  sale_closed: "sale",
+  order_placed: "orders",
+  session_started: "session",
+};
+const entry = (seq, media_ms, kind, lane = LANES[kind], data = {}) => ({
+  seq,
+  media_ms,
+  kind,
+  lane,
+  data,
+  at: "",
+  actor: "",
+  text: null,
+});
 
 test("zooming keeps the pointed moment where it is, from hours to seconds", () => {
   let view = whole(3 * HOUR);
@@ -45,25 +70,55 @@ test("entries fall into lanes, in the order the console draws them", () => {
     [entry(3, 900, "order_placed"), entry(1, 0, "session_started"), entry(2, 500, "gap"), entry(4, 100, "anything", "pins")],
     ["comments"],
   );
-  assert.deepEqual(lanes.map((l) => l.name), ["session", "gaps", "pins", "orders", "comments"]);
+  assert.deepEqual(
+    lanes.map((l) => l.name),
+    ["session", "gaps", "pins", "orders", "comments"],
+  );
 });
 
 test("what reviewers did afterwards stands at the end of the session, after its last entry", () => {
   const list = inOrder([entry(1, null, "viewed", "review"), entry(2, 9000, "comment"), entry(1, 0, "session_started")], 9000);
-  assert.deepEqual(list.map((e) => [e.kind, e.media_ms]), [["session_started", 0], ["comment", 9000], ["viewed", 9000]]);
+  assert.deepEqual(
+    list.map((e) => [e.kind, e.media_ms]),
+    [
+      ["session_started", 0],
+      ["comment", 9000],
+      ["viewed", 9000],
+    ],
+  );
 });
 
 test("fragments that follow each other are one span, a hole parts them", () => {
   const piece = (seq, start_ms, end_ms) => entry(seq, end_ms, "fragment", "picture", { stream: "host", start_ms, end_ms });
-  const [lane] = sortIntoLanes([piece(1, 0, 3000), piece(2, 3010, 6000), piece(3, 8000, 9000), entry(4, 1, "publisher_joined", "picture")]);
+  const [lane] = sortIntoLanes([
+    piece(1, 0, 3000),
+    piece(2, 3010, 6000),
+    piece(3, 8000, 9000),
+    entry(4, 1, "publisher_joined", "picture"),
+  ]);
   const { spans: found, rest } = drawable(lane, 9000);
-  assert.deepEqual(found.map((s) => [s.from, s.to]), [[0, 6000], [8000, 9000]]);
-  assert.deepEqual(rest.entries.map((e) => e.seq), [4]);
+  assert.deepEqual(
+    found.map((s) => [s.from, s.to]),
+    [
+      [0, 6000],
+      [8000, 9000],
+    ],
+  );
+  assert.deepEqual(
+    rest.entries.map((e) => e.seq),
+    [4],
+  );
 });
 
 test("a sale that was closed for a tenth of a second was closed", () => {
   const [lane] = sortIntoLanes([entry(1, 0, "sale_opened"), entry(2, 4000, "sale_closed"), entry(3, 4100, "sale_opened")]);
-  assert.deepEqual(drawable(lane, 9000).spans.map((s) => [s.from, s.to]), [[0, 4000], [4100, 9000]]);
+  assert.deepEqual(
+    drawable(lane, 9000).spans.map((s) => [s.from, s.to]),
+    [
+      [0, 4000],
+      [4100, 9000],
+    ],
+  );
 });
 
 test("who may do what with a case", () => {
@@ -80,7 +135,10 @@ test("ten thousand entries on a thousand pixels are at most a thousand marks, no
   const [lane] = sortIntoLanes(many);
   const drawn = marks(lane, whole(HOUR), 1000);
   assert.ok(drawn.length <= 340);
-  assert.equal(drawn.reduce((sum, m) => sum + m.count, 0), 10_000);
+  assert.equal(
+    drawn.reduce((sum, m) => sum + m.count, 0),
+    10_000,
+  );
 });
 
 test("only the window is drawn", () => {
@@ -99,15 +157,30 @@ test("a click takes the nearest entry within reach", () => {
 
 test("a sale lasts until it closes, a gap has its own ends", () => {
   const [sale] = sortIntoLanes([entry(1, 1000, "sale_opened"), entry(2, 5000, "sale_closed"), entry(3, 7000, "sale_opened")]);
-  assert.deepEqual(spans(sale, 9000).map((s) => [s.from, s.to]), [[1000, 5000], [7000, 9000]]);
+  assert.deepEqual(
+    spans(sale, 9000).map((s) => [s.from, s.to]),
+    [
+      [1000, 5000],
+      [7000, 9000],
+    ],
+  );
   const [gaps] = sortIntoLanes([entry(1, 3000, "gap", "gaps", { stream: "host", from_ms: 1000, to_ms: 3000 })]);
-  assert.deepEqual(spans(gaps, 9000).map((s) => [s.from, s.to, s.stream]), [[1000, 3000, "host"]]);
+  assert.deepEqual(
+    spans(gaps, 9000).map((s) => [s.from, s.to, s.stream]),
+    [[1000, 3000, "host"]],
+  );
 });
 
 test("the list is filtered by hidden lanes and by words", () => {
   const list = [entry(1, 0, "order_placed", "orders", { product: "Steady 90" }), entry(2, 1, "comment", "comments")];
-  assert.deepEqual(filtered(list, { hidden: new Set(["comments"]), text: "" }).map((e) => e.seq), [1]);
-  assert.deepEqual(filtered(list, { hidden: new Set(), text: "steady" }).map((e) => e.seq), [1]);
+  assert.deepEqual(
+    filtered(list, { hidden: new Set(["comments"]), text: "" }).map((e) => e.seq),
+    [1],
+  );
+  assert.deepEqual(
+    filtered(list, { hidden: new Set(), text: "steady" }).map((e) => e.seq),
+    [1],
+  );
 });
 
 test("positions follow the offset of each copy, and stay inside it", () => {

@@ -5,13 +5,23 @@ import { allocation, proposedAmount, script, waited, waitingLine, withinGrade } 
 
 test("who waited longest is first, and those no longer waiting are not in the line", () => {
   const call = (id, waiting_since, state = "waiting") => ({ id, waiting_since, state });
-  const line = waitingLine([call("b", "2026-01-01T00:01:00Z"), call("x", "2026-01-01T00:00:00Z", "live"), call("a", "2026-01-01T00:00:30Z")]);
-  assert.deepEqual(line.map((c) => c.id), ["a", "b"]);
+  const line = waitingLine([
+    call("b", "2026-01-01T00:01:00Z"),
+    call("x", "2026-01-01T00:00:00Z", "live"),
+    call("a", "2026-01-01T00:00:30Z"),
+  ]);
+  assert.deepEqual(
+    line.map((c) => c.id),
+    ["a", "b"],
+  );
   assert.deepEqual(waited(line[0], Date.parse("2026-01-01T00:03:00Z")), { seconds: 150, long: true });
 });
 
 test("holdings stand beside their targets, shares or percent alike", () => {
-  const holdings = [{ class: "deposit", amount: 8000 }, { class: "fund", amount: 2000 }];
+  const holdings = [
+    { class: "deposit", amount: 8000 },
+    { class: "fund", amount: 2000 },
+  ];
   const shares = allocation(holdings, { deposit: 0.5, fund: 0.21, insurance: 0.29 });
   const percent = allocation(holdings, { deposit: 50, fund: 21, insurance: 29 });
   assert.deepEqual(shares, percent);
@@ -42,7 +52,15 @@ test("an amount is read to the cent and told apart by its trouble", () => {
 
 test("the script is done by the record, in order", () => {
   const steps = script({ consent_at: "t1", proposal_at: "t2" });
-  assert.deepEqual(steps.map((s) => [s.id, s.at]), [["consent", "t1"], ["risk", null], ["proposal", "t2"], ["confirmation", null]]);
+  assert.deepEqual(
+    steps.map((s) => [s.id, s.at]),
+    [
+      ["consent", "t1"],
+      ["risk", null],
+      ["proposal", "t2"],
+      ["confirmation", null],
+    ],
+  );
 });
 
 test("a grade holds products up to its own number", () => {

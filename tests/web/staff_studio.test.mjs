@@ -42,10 +42,17 @@ test("own shows stand once, on air first, then upcoming by time, then past with 
   const show = (id, state, starts_at, mine = true) => ({ id, state, starts_at, mine });
   const lists = {
     live: [show("a", "live", "2026-01-03")],
-    upcoming: [show("c", "scheduled", "2026-01-09"), show("b", "scheduled", "2026-01-05"), show("x", "scheduled", "2026-01-01", false)],
+    upcoming: [
+      show("c", "scheduled", "2026-01-09"),
+      show("b", "scheduled", "2026-01-05"),
+      show("x", "scheduled", "2026-01-01", false),
+    ],
     replays: [show("d", "ended", "2026-01-01"), show("e", "ended", "2026-01-02"), show("a", "live", "2026-01-03")],
   };
-  assert.deepEqual(own(lists).map((s) => s.id), ["a", "b", "c", "e", "d"]);
+  assert.deepEqual(
+    own(lists).map((s) => s.id),
+    ["a", "b", "c", "e", "d"],
+  );
   assert.deepEqual(sorted([]), []);
 });
 
@@ -79,7 +86,11 @@ test("an order that only moves on is not a new one", () => {
 test("news that comes twice reconnects once, later news again", () => {
   let at = 0;
   let done = 0;
-  const reconnect = calmly(() => done++, 3000, () => at);
+  const reconnect = calmly(
+    () => done++,
+    3000,
+    () => at,
+  );
   reconnect();
   at = 1000;
   reconnect();

@@ -13,7 +13,9 @@ test("every text exists in both languages with the same parameters", async () =>
     const text = await readFile(new URL(`texts/${name}.js`, WEB), "utf8");
     /** @type {any} */ let both;
     const body = text.slice(text.indexOf("register("));
-    new Function("register", body)((/** @type {any} */ given) => { both = given; });
+    new Function("register", body)((/** @type {any} */ given) => {
+      both = given;
+    });
     assert.deepEqual(Object.keys(both.zh).sort(), Object.keys(both.en).sort(), name);
     const holes = (/** @type {string} */ value) => [...new Set(value.match(/\{\w+\}/g) ?? [])].sort();
     for (const key of Object.keys(both.en)) assert.deepEqual(holes(both.zh[key]), holes(both.en[key]), key);
@@ -21,11 +23,14 @@ test("every text exists in both languages with the same parameters", async () =>
 });
 
 test("every text key that the customer's scripts name exists", async () => {
-  const texts = (await Promise.all(["common", "orders", "customer"].map((name) => readFile(new URL(`texts/${name}.js`, WEB), "utf8")))).join("\n");
+  const texts = (
+    await Promise.all(["common", "orders", "customer"].map((name) => readFile(new URL(`texts/${name}.js`, WEB), "utf8")))
+  ).join("\n");
   for (const folder of ["lib", "watch", "call", "lobby", "login", "orders", "receipt", "assessment"]) {
     for (const file of await readdir(new URL(`scripts/${folder}/`, WEB))) {
       const source = await readFile(new URL(`scripts/${folder}/${file}`, WEB), "utf8");
-      for (const [, key] of source.matchAll(/\b(?:t|tLabel|tPlaceholder|tTitle|tAlt): "([a-z_.]+)"/g)) assert.ok(new RegExp(`(["\\s{,]|^)"?${key.replace(/\./g, "\\.")}"?: "`, "m").test(texts), `${folder}/${file}: ${key}`);
+      for (const [, key] of source.matchAll(/\b(?:t|tLabel|tPlaceholder|tTitle|tAlt): "([a-z_.]+)"/g))
+        assert.ok(new RegExp(`(["\\s{,]|^)"?${key.replace(/\./g, "\\.")}"?: "`, "m").test(texts), `${folder}/${file}: ${key}`);
     }
   }
 });
@@ -34,7 +39,9 @@ test("vendored files are unmodified", async () => {
   const lock = JSON.parse(await readFile(new URL("vendor/vendor.lock.json", WEB), "utf8"));
   for (const entry of Array.isArray(lock) ? lock : lock.packages) {
     for (const [path, hash] of Object.entries(entry.files)) {
-      const digest = createHash("sha384").update(await readFile(new URL(`vendor/${path}`, WEB))).digest("base64");
+      const digest = createHash("sha384")
+        .update(await readFile(new URL(`vendor/${path}`, WEB)))
+        .digest("base64");
       assert.equal(`sha384-${digest}`, hash, path);
     }
   }

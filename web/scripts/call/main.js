@@ -45,14 +45,21 @@ async function start() {
     await refresh();
     returning = false;
   });
-  desk.on("call", ({ call: next }) => { if (!call || next.id === call.id) changed(next); });
-  desk.on("proposal", ({ call: id, proposal }) => { if (call && id === call.id) changed({ ...call, proposal }); });
+  desk.on("call", ({ call: next }) => {
+    if (!call || next.id === call.id) changed(next);
+  });
+  desk.on("proposal", ({ call: id, proposal }) => {
+    if (call && id === call.id) changed({ ...call, proposal });
+  });
   desk.onStatus((status) => {
     connection.hidden = status === "connected" || status === "connecting";
     if (!connection.hidden) setText(connection, `connection.${status}`);
     if (status === "connected") refresh().catch(() => undefined);
   });
-  onLang(() => { draw(true); refresh().catch(() => undefined); });
+  onLang(() => {
+    draw(true);
+    refresh().catch(() => undefined);
+  });
   window.addEventListener("pagehide", () => talk?.close());
 }
 
@@ -77,7 +84,10 @@ function draw(anew = false) {
   const now = stepOf(call, media !== null);
   const moved = now !== step;
   step = now;
-  if (now !== "check") { check?.stop(); check = null; }
+  if (now !== "check") {
+    check?.stop();
+    check = null;
+  }
   if (now !== "talk") stopTalk(now === "over");
   main.dataset.step = now;
   if (now === "talk") document.documentElement.dataset.theme = "dark";
@@ -99,7 +109,13 @@ function drawBefore(call, now, moved, anew) {
   // A step in which something is being read or chosen is not drawn again for a new place in the line.
   const held = !moved && !anew && now !== "line" ? place.querySelector(".call-step") : null;
   if (held) place.querySelector(".call-where")?.replaceWith(where(call));
-  else fill(place, progress(now), where(call), now === "consent" ? consentStep(call, agree, leave) : now === "line" ? lineStep(call, leave) : checking());
+  else
+    fill(
+      place,
+      progress(now),
+      where(call),
+      now === "consent" ? consentStep(call, agree, leave) : now === "line" ? lineStep(call, leave) : checking(),
+    );
   const focus = moved ? "h1" : leaving ? "[data-testid=leave-line]" : "";
   if (focus) /** @type {HTMLElement | null} */ (place.querySelector(focus))?.focus();
 }
@@ -111,7 +127,14 @@ function where(of) {
 
 function checking() {
   // Who comes back into a running call was heard and seen a moment ago: no second check.
-  check ??= checkStep((got) => { media = got; draw(); }, leave, call?.state === "live" && returning);
+  check ??= checkStep(
+    (got) => {
+      media = got;
+      draw();
+    },
+    leave,
+    call?.state === "live" && returning,
+  );
   returning = false;
   return check.element;
 }
@@ -127,7 +150,8 @@ async function agree(version) {
 }
 
 async function leave() {
-  if (!(await confirm({ title: "call.leave.ask", text: "call.leave.text", yes: "call.leave.yes", no: "call.leave.no" }))) return;
+  if (!(await confirm({ title: "call.leave.ask", text: "call.leave.text", yes: "call.leave.yes", no: "call.leave.no" })))
+    return;
   await hangUp();
 }
 
@@ -163,11 +187,19 @@ function drawTalk(now) {
 /** @param {string} session */
 function enterRoom(session) {
   room = joinSession(session);
-  const facts = () => { if (room && talk) { talk.facts(room.snapshot); drawSale(); } };
+  const facts = () => {
+    if (room && talk) {
+      talk.facts(room.snapshot);
+      drawSale();
+    }
+  };
   room.addEventListener("snapshot", facts);
   room.addEventListener("change", facts);
   room.addEventListener("media", () => talk?.reconnect());
-  room.addEventListener("order", (event) => { const { order } = /** @type {CustomEvent} */ (event).detail; if (order) deciding?.sheet.moved(order); });
+  room.addEventListener("order", (event) => {
+    const { order } = /** @type {CustomEvent} */ (event).detail;
+    if (order) deciding?.sheet.moved(order);
+  });
   room.addEventListener("notice", (event) => {
     const { text_en: en, text_zh: zh } = /** @type {CustomEvent} */ (event).detail;
     toast(lang() === "zh" ? zh : en);
@@ -198,8 +230,22 @@ async function decide(proposal) {
     if (deciding || !call?.session) return;
     const id = call.id;
     const sheet = orderSheet({
-      session: call.session, product, amount: proposal.amount, proposal: proposal.id, onClose: () => { deciding = null; }, doors: { call: () => sheet.close() },
-      place: async (body) => (await desk.emit("confirm", { call: id, proposal: proposal.id, key: body.key, disclosure: body.disclosure, amount: body.amount }, 10_000)).order,
+      session: call.session,
+      product,
+      amount: proposal.amount,
+      proposal: proposal.id,
+      onClose: () => {
+        deciding = null;
+      },
+      doors: { call: () => sheet.close() },
+      place: async (body) =>
+        (
+          await desk.emit(
+            "confirm",
+            { call: id, proposal: proposal.id, key: body.key, disclosure: body.disclosure, amount: body.amount },
+            10_000,
+          )
+        ).order,
     });
     deciding = { proposal: proposal.id, sheet };
     drawSale();
@@ -210,16 +256,63 @@ async function decide(proposal) {
 
 /** @param {Call} over */
 async function drawOver(over) {
-  const again = h("button", { class: "button button-primary", type: "button", testid: "call-again", t: "call.again", onclick: () => { call = null; draw(true); } });
-  const ways = h("div", { class: "row row-wrap" }, again, h("a", { class: "button", href: "/orders", t: "nav.orders" }), h("a", { class: "button", href: "/", t: "door.lobby" }));
+  const again = h("button", {
+    class: "button button-primary",
+    type: "button",
+    testid: "call-again",
+    t: "call.again",
+    onclick: () => {
+      call = null;
+      draw(true);
+    },
+  });
+  const ways = h(
+    "div",
+    { class: "row row-wrap" },
+    again,
+    h("a", { class: "button", href: "/orders", t: "nav.orders" }),
+    h("a", { class: "button", href: "/", t: "door.lobby" }),
+  );
   const kind = over.state === "ended" && over.session ? "ended" : over.state === "declined" ? "declined" : "cancelled";
   const facts = h("dl", { class: "facts" });
-  fill(place, h("section", { class: "stack call-step", testid: "call-over", data: { state: over.state } }, h("h1", { t: `call.${kind}`, tabindex: "-1" }), h("p", { class: "muted", t: `call.${kind}.text` }), kind === "ended" && facts, ways));
+  fill(
+    place,
+    h(
+      "section",
+      { class: "stack call-step", testid: "call-over", data: { state: over.state } },
+      h("h1", { t: `call.${kind}`, tabindex: "-1" }),
+      h("p", { class: "muted", t: `call.${kind}.text` }),
+      kind === "ended" && facts,
+      ways,
+    ),
+  );
   if (kind !== "ended" || !over.session) return;
-  const [session, { orders }] = await Promise.all([api("GET", `/api/sessions/${over.session}`).catch(() => null), api("GET", "/api/orders").catch(() => ({ orders: [] }))]);
+  const [session, { orders }] = await Promise.all([
+    api("GET", `/api/sessions/${over.session}`).catch(() => null),
+    api("GET", "/api/orders").catch(() => ({ orders: [] })),
+  ]);
   const bought = orders.filter((/** @type {{session: string}} */ order) => order.session === over.session);
   const row = (/** @type {string} */ key, /** @type {Node | string} */ value) => [h("dt", { t: key }), h("dd", null, value)];
-  fill(facts, over.adviser ? row("role.adviser", over.adviser.name) : [],
-    session?.started_at ? row("call.ended.duration", duration(Date.parse(session.ended_at ?? new Date().toISOString()) - Date.parse(session.started_at))) : [],
-    row("call.ended.orders", bought.length ? h("span", null, bought.map((/** @type {import("../lib/session_model.js").Order} */ order) => h("a", { href: `/receipt/${order.id}` }, `${order.product.name} `))) : h("span", { t: "call.ended.none" })));
+  fill(
+    facts,
+    over.adviser ? row("role.adviser", over.adviser.name) : [],
+    session?.started_at
+      ? row(
+          "call.ended.duration",
+          duration(Date.parse(session.ended_at ?? new Date().toISOString()) - Date.parse(session.started_at)),
+        )
+      : [],
+    row(
+      "call.ended.orders",
+      bought.length
+        ? h(
+            "span",
+            null,
+            bought.map((/** @type {import("../lib/session_model.js").Order} */ order) =>
+              h("a", { href: `/receipt/${order.id}` }, `${order.product.name} `),
+            ),
+          )
+        : h("span", { t: "call.ended.none" }),
+    ),
+  );
 }

@@ -19,18 +19,41 @@ export function topicText(topic, own, word) {
 export function topicStep(request) {
   let topic = "";
   const answer = h("div", { class: "first-answer", "aria-live": "polite" });
-  const own = h("textarea", { class: "textarea", rows: "2", maxlength: "160", id: "topic-own", testid: "topic-own", tPlaceholder: "call.topic.placeholder" });
+  const own = h("textarea", {
+    class: "textarea",
+    rows: "2",
+    maxlength: "160",
+    id: "topic-own",
+    testid: "topic-own",
+    tPlaceholder: "call.topic.placeholder",
+  });
   const message = h("div");
-  const button = h("button", { class: "button button-accent button-wide", type: "submit", testid: "request-call", disabled: true }, icon("phone"), h("span", { t: "call.request" }));
-  const choices = TOPICS.map((name) => h("label", { class: "choice topic-choice", testid: `topic-${name}` },
-    h("input", { type: "radio", name: "topic", value: name, onchange: () => choose(name) }), h("span", { t: `call.topic.${name}` })));
+  const button = h(
+    "button",
+    { class: "button button-accent button-wide", type: "submit", testid: "request-call", disabled: true },
+    icon("phone"),
+    h("span", { t: "call.request" }),
+  );
+  const choices = TOPICS.map((name) =>
+    h(
+      "label",
+      { class: "choice topic-choice", testid: `topic-${name}` },
+      h("input", { type: "radio", name: "topic", value: name, onchange: () => choose(name) }),
+      h("span", { t: `call.topic.${name}` }),
+    ),
+  );
 
   /** @param {string} name */
   function choose(name) {
     topic = name;
     button.disabled = false;
-    fill(answer, h("h3", { t: "call.answer" }), h("p", { t: `call.answer.${name}` }),
-      name === "order" && h("a", { href: "/orders", t: "nav.orders" }), (name === "wealth" || name === "fund") && h("a", { href: "/assessment", t: "nav.assessment" }));
+    fill(
+      answer,
+      h("h3", { t: "call.answer" }),
+      h("p", { t: `call.answer.${name}` }),
+      name === "order" && h("a", { href: "/orders", t: "nav.orders" }),
+      (name === "wealth" || name === "fund") && h("a", { href: "/assessment", t: "nav.assessment" }),
+    );
   }
 
   async function send() {
@@ -44,32 +67,83 @@ export function topicStep(request) {
     }
   }
 
-  return h("form", { class: "stack call-step", onsubmit: (/** @type {Event} */ event) => { event.preventDefault(); void send(); } },
-    h("h1", { t: "call.title" }), h("p", { class: "muted", t: "call.lead" }),
+  return h(
+    "form",
+    {
+      class: "stack call-step",
+      onsubmit: (/** @type {Event} */ event) => {
+        event.preventDefault();
+        void send();
+      },
+    },
+    h("h1", { t: "call.title" }),
+    h("p", { class: "muted", t: "call.lead" }),
     h("fieldset", { class: "topics", testid: "topic" }, h("legend", { class: "visually-hidden", t: "call.topic" }), choices),
-    answer, h("div", { class: "field" }, h("label", { class: "field-label", for: "topic-own", t: "call.topic.own" }), own), message, button, h("p", { class: "small muted", t: "call.request.note" }));
+    answer,
+    h("div", { class: "field" }, h("label", { class: "field-label", for: "topic-own", t: "call.topic.own" }), own),
+    message,
+    button,
+    h("p", { class: "small muted", t: "call.request.note" }),
+  );
 }
 
 /** One's place in the line, while the other steps are done. @param {Call} call */
 export function placeOf(call) {
-  if (call.state !== "waiting") return call.adviser ? h("p", { class: "notice notice-good", role: "status" }, icon("phone"), h("span", { t: "call.consent.adviser", tp: { name: call.adviser.name } })) : null;
+  if (call.state !== "waiting")
+    return call.adviser
+      ? h(
+          "p",
+          { class: "notice notice-good", role: "status" },
+          icon("phone"),
+          h("span", { t: "call.consent.adviser", tp: { name: call.adviser.name } }),
+        )
+      : null;
   const wait = waitOf(call);
   const key = call.position === 1 ? "call.position.next" : "call.position";
-  return h("p", { class: "place", role: "status" }, icon("clock"), h("strong", { class: "figures", testid: "position", t: key, tp: { position: call.position ?? "–" } }), h("span", { class: "muted figures", t: wait.key, tp: wait.params }));
+  return h(
+    "p",
+    { class: "place", role: "status" },
+    icon("clock"),
+    h("strong", { class: "figures", testid: "position", t: key, tp: { position: call.position ?? "–" } }),
+    h("span", { class: "muted figures", t: wait.key, tp: wait.params }),
+  );
 }
 
 /** The way through, for the eye and the ear. @param {"consent"|"check"|"line"} now */
 export function progress(now) {
   const all = ["consent", "check", "line"];
-  return h("ol", { class: "call-progress", tLabel: "call.steps" }, all.map((name) => h("li", { "aria-current": name === now ? "step" : null, class: all.indexOf(name) < all.indexOf(now) ? "is-done" : "" },
-    all.indexOf(name) < all.indexOf(now) ? icon("check") : h("span", { class: "call-progress-dot", "aria-hidden": "true" }), h("span", { t: `call.step.${name}` }))));
+  return h(
+    "ol",
+    { class: "call-progress", tLabel: "call.steps" },
+    all.map((name) =>
+      h(
+        "li",
+        { "aria-current": name === now ? "step" : null, class: all.indexOf(name) < all.indexOf(now) ? "is-done" : "" },
+        all.indexOf(name) < all.indexOf(now) ? icon("check") : h("span", { class: "call-progress-dot", "aria-hidden": "true" }),
+        h("span", { t: `call.step.${name}` }),
+      ),
+    ),
+  );
 }
 
 /** @param {Call} call @param {(version: string) => Promise<void>} agree @param {() => void} leave */
 export function consentStep(call, agree, leave) {
   const message = h("div");
-  const check = h("input", { type: "checkbox", testid: "consent-check", onchange: () => { button.disabled = !check.checked; } });
-  const button = h("button", { class: "button button-accent button-wide", type: "button", testid: "consent-continue", t: "call.consent.continue", disabled: true, onclick: () => void send() });
+  const check = h("input", {
+    type: "checkbox",
+    testid: "consent-check",
+    onchange: () => {
+      button.disabled = !check.checked;
+    },
+  });
+  const button = h("button", {
+    class: "button button-accent button-wide",
+    type: "button",
+    testid: "consent-continue",
+    t: "call.consent.continue",
+    disabled: true,
+    onclick: () => void send(),
+  });
   async function send() {
     button.disabled = true;
     try {
@@ -79,9 +153,21 @@ export function consentStep(call, agree, leave) {
       button.disabled = false;
     }
   }
-  return h("section", { class: "stack call-step" }, h("h1", { t: "call.consent", tabindex: "-1" }),
-    h("div", { class: "card consent-text" }, h("p", null, consentText(call)), h("p", { class: "small muted", t: "call.consent.version", tp: { version: call.consent.version } })),
-    h("label", { class: "choice" }, check, h("span", { t: "call.consent.check" })), message, button, h("button", { class: "button button-wide", type: "button", t: "call.leave", testid: "leave-line", onclick: leave }));
+  return h(
+    "section",
+    { class: "stack call-step" },
+    h("h1", { t: "call.consent", tabindex: "-1" }),
+    h(
+      "div",
+      { class: "card consent-text" },
+      h("p", null, consentText(call)),
+      h("p", { class: "small muted", t: "call.consent.version", tp: { version: call.consent.version } }),
+    ),
+    h("label", { class: "choice" }, check, h("span", { t: "call.consent.check" })),
+    message,
+    button,
+    h("button", { class: "button button-wide", type: "button", t: "call.leave", testid: "leave-line", onclick: leave }),
+  );
 }
 
 /** @param {Call} call */
@@ -108,7 +194,23 @@ export function checkStep(ready, leave, straight = false) {
     try {
       media = await openDevices(want);
     } catch (error) {
-      if (!over && error instanceof DeviceProblem) fill(place, deviceRefusal(error, () => void open(), want.video === false ? null : h("button", { class: "button", type: "button", testid: "audio-only", t: "call.check.audio", onclick: () => void open({ video: false }) })));
+      if (!over && error instanceof DeviceProblem)
+        fill(
+          place,
+          deviceRefusal(
+            error,
+            () => void open(),
+            want.video === false
+              ? null
+              : h("button", {
+                  class: "button",
+                  type: "button",
+                  testid: "audio-only",
+                  t: "call.check.audio",
+                  onclick: () => void open({ video: false }),
+                }),
+          ),
+        );
       return;
     }
     if (over) return free();
@@ -120,9 +222,22 @@ export function checkStep(ready, leave, straight = false) {
   function show(got) {
     const level = levelBar(got);
     stopMeter = level.stop;
-    const picture = got.getVideoTracks().length > 0 && h("video", { class: "self-check", srcObject: got, muted: true, playsInline: true, autoplay: true, tLabel: "call.self" });
-    fill(place, picture, h("div", { class: "stack-2" }, level.element, h("p", { class: "small muted", t: "call.check.hint" })), devicePicker(got, (ids) => void open(ids)),
-      h("button", { class: "button button-accent button-wide", type: "button", testid: "devices-ok", t: "call.check.ok", onclick: () => go(got) }));
+    const picture =
+      got.getVideoTracks().length > 0 &&
+      h("video", { class: "self-check", srcObject: got, muted: true, playsInline: true, autoplay: true, tLabel: "call.self" });
+    fill(
+      place,
+      picture,
+      h("div", { class: "stack-2" }, level.element, h("p", { class: "small muted", t: "call.check.hint" })),
+      devicePicker(got, (ids) => void open(ids)),
+      h("button", {
+        class: "button button-accent button-wide",
+        type: "button",
+        testid: "devices-ok",
+        t: "call.check.ok",
+        onclick: () => go(got),
+      }),
+    );
   }
 
   /** @param {MediaStream} got */
@@ -141,8 +256,19 @@ export function checkStep(ready, leave, straight = false) {
 
   void open();
   return {
-    element: h("section", { class: "stack call-step" }, h("h1", { t: "call.check", tabindex: "-1" }), place, h("button", { class: "button button-wide", type: "button", t: "call.leave", testid: "leave-line", onclick: leave })),
-    stop: () => { if (!over) { over = true; free(); } },
+    element: h(
+      "section",
+      { class: "stack call-step" },
+      h("h1", { t: "call.check", tabindex: "-1" }),
+      place,
+      h("button", { class: "button button-wide", type: "button", t: "call.leave", testid: "leave-line", onclick: leave }),
+    ),
+    stop: () => {
+      if (!over) {
+        over = true;
+        free();
+      }
+    },
   };
 }
 
@@ -150,10 +276,26 @@ export function checkStep(ready, leave, straight = false) {
 export function lineStep(call, leave) {
   const wait = waitOf(call);
   const waiting = call.state === "waiting";
-  return h("section", { class: "stack call-step line-step" }, h("div", { class: "line-mark", "aria-hidden": "true" }, waiting ? h("span", { class: "line-number figures" }, String(call.position ?? "–")) : icon("phone")),
-    waiting ? h("h1", { class: "figures", role: "status", testid: "position", t: call.position === 1 ? "call.position.next" : "call.position", tp: { position: call.position ?? "–" } })
+  return h(
+    "section",
+    { class: "stack call-step line-step" },
+    h(
+      "div",
+      { class: "line-mark", "aria-hidden": "true" },
+      waiting ? h("span", { class: "line-number figures" }, String(call.position ?? "–")) : icon("phone"),
+    ),
+    waiting
+      ? h("h1", {
+          class: "figures",
+          role: "status",
+          testid: "position",
+          t: call.position === 1 ? "call.position.next" : "call.position",
+          tp: { position: call.position ?? "–" },
+        })
       : h("h1", { role: "status", t: "call.connecting", tp: { name: call.adviser?.name ?? "" } }),
-    waiting && h("p", { class: "line-eta figures", t: wait.key, tp: wait.params }), h("p", { class: "muted", t: "call.line.text" }),
+    waiting && h("p", { class: "line-eta figures", t: wait.key, tp: wait.params }),
+    h("p", { class: "muted", t: "call.line.text" }),
     h("p", { class: "small muted figures", t: "call.line.since", tp: { time: { time: call.waiting_since } } }),
-    h("button", { class: "button", type: "button", t: "call.leave", testid: "leave-line", onclick: leave }));
+    h("button", { class: "button", type: "button", t: "call.leave", testid: "leave-line", onclick: leave }),
+  );
 }

@@ -28,11 +28,24 @@ export function createCase(session, known, person, onChange) {
   }
 
   /** @param {string} key @param {string} testid @param {() => void} fn @param {string} [look] */
-  const button = (key, testid, fn, look = "") => h("button", { class: `button button-small ${look}`, type: "button", testid, t: key, onclick: fn });
+  const button = (key, testid, fn, look = "") =>
+    h("button", { class: `button button-small ${look}`, type: "button", testid, t: key, onclick: fn });
 
   function opening() {
-    const reason = h("input", { class: "input", required: true, maxlength: "300", tPlaceholder: "console.case_reason", tLabel: "console.case_reason", testid: "case-reason" });
-    const form = h("form", { class: "case-open" }, reason, h("button", { class: "button button-small", type: "submit", testid: "case-open", t: "console.case_open" }));
+    const reason = h("input", {
+      class: "input",
+      required: true,
+      maxlength: "300",
+      tPlaceholder: "console.case_reason",
+      tLabel: "console.case_reason",
+      testid: "case-reason",
+    });
+    const form = h(
+      "form",
+      { class: "case-open" },
+      reason,
+      h("button", { class: "button button-small", type: "submit", testid: "case-open", t: "console.case_open" }),
+    );
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       void act("/api/cases", { session, reason: reason.value.trim() });
@@ -42,14 +55,45 @@ export function createCase(session, known, person, onChange) {
 
   /** @param {Case} one */
   function deciding(one) {
-    const note = h("textarea", { class: "textarea", rows: "2", maxlength: "2000", tPlaceholder: "console.case_note", tLabel: "console.case_note", testid: "case-note" });
+    const note = h("textarea", {
+      class: "textarea",
+      rows: "2",
+      maxlength: "2000",
+      tPlaceholder: "console.case_note",
+      tLabel: "console.case_note",
+      testid: "case-note",
+    });
     /** @param {string} verdict */
-    const choice = (verdict) => h("label", { class: `choice choice-${verdict}` },
-      h("input", { type: "radio", name: "verdict", value: verdict, required: true, testid: `case-${verdict}` }), h("span", { t: `case.verdict_${verdict}` }));
-    const form = h("form", { class: "case-decide" },
-      h("fieldset", { class: "case-verdict" }, h("legend", { class: "visually-hidden", t: "console.case_verdict" }), choice("clear"), choice("serious")), note,
-      h("div", { class: "case-buttons" }, h("button", { class: "button button-small button-accent", type: "submit", testid: "case-decide", t: "console.case_decide" }),
-        button("console.case_release", "case-release", () => void act(`/api/cases/${one.id}/release`))));
+    const choice = (verdict) =>
+      h(
+        "label",
+        { class: `choice choice-${verdict}` },
+        h("input", { type: "radio", name: "verdict", value: verdict, required: true, testid: `case-${verdict}` }),
+        h("span", { t: `case.verdict_${verdict}` }),
+      );
+    const form = h(
+      "form",
+      { class: "case-decide" },
+      h(
+        "fieldset",
+        { class: "case-verdict" },
+        h("legend", { class: "visually-hidden", t: "console.case_verdict" }),
+        choice("clear"),
+        choice("serious"),
+      ),
+      note,
+      h(
+        "div",
+        { class: "case-buttons" },
+        h("button", {
+          class: "button button-small button-accent",
+          type: "submit",
+          testid: "case-decide",
+          t: "console.case_decide",
+        }),
+        button("console.case_release", "case-release", () => void act(`/api/cases/${one.id}/release`)),
+      ),
+    );
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       void act(`/api/cases/${one.id}/decide`, { verdict: new FormData(form).get("verdict"), note: note.value.trim() });
@@ -60,25 +104,38 @@ export function createCase(session, known, person, onChange) {
   /** @param {Case} one */
   function facts(one) {
     const reason = one.reasons?.at(-1)?.reason ?? one.reason ?? "";
-    return h("div", { class: "case-facts" },
+    return h(
+      "div",
+      { class: "case-facts" },
       h("span", { class: `tag tag-case tag-case-${one.state}`, testid: "case-state", t: `case.${one.state}` }),
       one.verdict ? h("span", { class: `tag tag-${one.verdict}`, t: `case.verdict_${one.verdict}` }) : null,
       reason ? h("p", { class: "case-reason" }, reason) : null,
-      one.decided_at ? h("p", { class: "case-reason" }, dateTime(one.decided_at)) : null);
+      one.decided_at ? h("p", { class: "case-reason" }, dateTime(one.decided_at)) : null,
+    );
   }
 
   function draw() {
     if (!current) return fill(body, opening());
     const one = current;
     const can = caseActions(one, person.id);
-    fill(body, facts(one),
-      can.claim ? button("console.case_claim", "case-claim", () => void act(`/api/cases/${one.id}/claim`), "button-accent") : null,
+    fill(
+      body,
+      facts(one),
+      can.claim
+        ? button("console.case_claim", "case-claim", () => void act(`/api/cases/${one.id}/claim`), "button-accent")
+        : null,
       can.decide ? deciding(one) : null,
-      can.confirm ? h("div", { class: "case-buttons" },
-        button("console.case_confirm", "case-confirm", () => void act(`/api/cases/${one.id}/confirm`), "button-accent"),
-        button("console.case_disagree", "case-reopen", () => void act(`/api/cases/${one.id}/reopen`))) : null,
+      can.confirm
+        ? h(
+            "div",
+            { class: "case-buttons" },
+            button("console.case_confirm", "case-confirm", () => void act(`/api/cases/${one.id}/confirm`), "button-accent"),
+            button("console.case_disagree", "case-reopen", () => void act(`/api/cases/${one.id}/reopen`)),
+          )
+        : null,
       can.reopen ? button("console.case_reopen", "case-reopen", () => void act(`/api/cases/${one.id}/reopen`)) : null,
-      can.wait ? h("p", { class: "case-lead", t: can.wait }) : null);
+      can.wait ? h("p", { class: "case-lead", t: can.wait }) : null,
+    );
   }
 
   draw();

@@ -15,7 +15,8 @@ const idOf = (person) => (person && typeof person === "object" ? person.id : (pe
 export function caseActions(one, me) {
   const none = { claim: false, decide: false, confirm: false, reopen: false, wait: null };
   if (one.state === "open") return { ...none, claim: true };
-  if (one.state === "claimed") return idOf(one.claimed_by) === me ? { ...none, decide: true } : { ...none, wait: "console.case_other" };
+  if (one.state === "claimed")
+    return idOf(one.claimed_by) === me ? { ...none, decide: true } : { ...none, wait: "console.case_other" };
   if (one.state === "awaiting_confirmation") {
     return idOf(one.decided_by) === me ? { ...none, wait: "console.case_second" } : { ...none, confirm: true };
   }

@@ -20,7 +20,8 @@ export function createControls(does, duration_ms) {
   );
   speed.addEventListener("change", () => does.speed(Number(speed.value)));
   /** @param {string} key @param {string} text @param {() => void} fn @param {string} testid */
-  const small = (key, text, fn, testid) => h("button", { class: "transport-small", type: "button", tLabel: key, tTitle: key, testid, onclick: fn }, text);
+  const small = (key, text, fn, testid) =>
+    h("button", { class: "transport-small", type: "button", tLabel: key, tTitle: key, testid, onclick: fn }, text);
   const element = h(
     "div",
     { class: "transport", role: "toolbar", tLabel: "console.controls" },
@@ -31,10 +32,13 @@ export function createControls(does, duration_ms) {
     speed,
     h("span", { class: "transport-gap" }),
     h("button", { class: "transport-small", type: "button", testid: "copy-link", onclick: does.link, t: "console.copy_link" }),
-    h("span", { class: "transport-zoom" },
+    h(
+      "span",
+      { class: "transport-zoom" },
       small("console.zoom_out", "−", () => does.zoom(1 / 1.6), "zoom-out"),
       small("console.zoom_in", "+", () => does.zoom(1.6), "zoom-in"),
-      small("console.zoom_fit", "⤢", does.fit, "zoom-fit")),
+      small("console.zoom_fit", "⤢", does.fit, "zoom-fit"),
+    ),
   );
   return {
     element,

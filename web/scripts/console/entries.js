@@ -29,15 +29,23 @@ export function createEntryList(does) {
   /** @param {Entry} entry @param {number} i */
   function row(entry, i) {
     const selected = i === index;
-    const made = h("div", {
-      class: `entry entry-${laneOf(entry)}${selected ? " entry-selected" : ""}`, role: "option", id: `entry-${i}`, testid: "entry",
-      "aria-selected": String(selected), "aria-posinset": i + 1, "aria-setsize": entries.length,
-      data: { kind: entry.kind, seq: entry.seq, ms: msOfEntry(entry), lane: laneOf(entry) },
-    },
-    h("span", { class: "entry-at" }, clockOf(msOfEntry(entry))),
-    h("span", { class: "entry-dot", "aria-hidden": "true" }),
-    h("span", { class: "entry-kind", t: `entry.${entry.kind}` }),
-    h("span", { class: "entry-text" }, entry.text ?? ""));
+    const made = h(
+      "div",
+      {
+        class: `entry entry-${laneOf(entry)}${selected ? " entry-selected" : ""}`,
+        role: "option",
+        id: `entry-${i}`,
+        testid: "entry",
+        "aria-selected": String(selected),
+        "aria-posinset": i + 1,
+        "aria-setsize": entries.length,
+        data: { kind: entry.kind, seq: entry.seq, ms: msOfEntry(entry), lane: laneOf(entry) },
+      },
+      h("span", { class: "entry-at" }, clockOf(msOfEntry(entry))),
+      h("span", { class: "entry-dot", "aria-hidden": "true" }),
+      h("span", { class: "entry-kind", t: `entry.${entry.kind}` }),
+      h("span", { class: "entry-text" }, entry.text ?? ""),
+    );
     made.style.setProperty("top", `${i * ROW}px`);
     return made;
   }
@@ -50,7 +58,10 @@ export function createEntryList(does) {
     if (!anew && first === from && last === to) return;
     from = first;
     to = last;
-    fill(rows, entries.slice(first, last).map((entry, i) => row(entry, first + i)));
+    fill(
+      rows,
+      entries.slice(first, last).map((entry, i) => row(entry, first + i)),
+    );
     const active = entries[index];
     if (active && index >= first && index < last) list.setAttribute("aria-activedescendant", `entry-${index}`);
     else list.removeAttribute("aria-activedescendant");
@@ -79,8 +90,13 @@ export function createEntryList(does) {
   on(list, "keydown", (event) => {
     /** @type {Record<string, () => void>} */
     const keys = {
-      ArrowDown: () => step(1), ArrowUp: () => step(-1), PageDown: () => step(12), PageUp: () => step(-12),
-      Home: () => choose(0), End: () => choose(entries.length - 1), Enter: does.onEnter,
+      ArrowDown: () => step(1),
+      ArrowUp: () => step(-1),
+      PageDown: () => step(12),
+      PageUp: () => step(-12),
+      Home: () => choose(0),
+      End: () => choose(entries.length - 1),
+      Enter: does.onEnter,
     };
     const act = keys[event.key];
     if (!act) return;

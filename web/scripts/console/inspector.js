@@ -18,7 +18,8 @@ function actorText(actor) {
 
 /** @param {string} name @param {any} value @param {Record<string, any>} data */
 function valueText(name, value, data) {
-  if (typeof value === "number" && MONEY.has(name) && typeof data["currency"] === "string") return money(value, data["currency"]);
+  if (typeof value === "number" && MONEY.has(name) && typeof data["currency"] === "string")
+    return money(value, data["currency"]);
   if (typeof value === "number" && name.endsWith("_ms")) return clockOf(value, 100);
   if (typeof value === "number") return number(value);
   if (value !== null && typeof value === "object") return JSON.stringify(value, null, 1).replaceAll(/\n\s*/g, " ");
@@ -26,7 +27,8 @@ function valueText(name, value, data) {
 }
 
 /** @param {string} key @param {HTMLElement | string} value @param {string} [extra] */
-const pair = (key, value, extra = "") => h("div", { class: `record-row ${extra}`.trim() }, h("dt", { t: key }), h("dd", null, value));
+const pair = (key, value, extra = "") =>
+  h("div", { class: `record-row ${extra}`.trim() }, h("dt", { t: key }), h("dd", null, value));
 
 /** @param {{ onLink: (entry: Entry) => void }} does */
 export function createInspector({ onLink }) {
@@ -40,15 +42,21 @@ export function createInspector({ onLink }) {
     link.addEventListener("click", () => onLink(entry));
     fill(
       body,
-      h("div", { class: "inspector-head" },
+      h(
+        "div",
+        { class: "inspector-head" },
         h("h3", { class: "inspector-title", t: `entry.${entry.kind}` }),
-        h("span", { class: "inspector-seq" }, `#${entry.seq}`)),
+        h("span", { class: "inspector-seq" }, `#${entry.seq}`),
+      ),
       entry.text ? h("p", { class: "inspector-text" }, entry.text) : null,
-      h("dl", { class: "record" },
+      h(
+        "dl",
+        { class: "record" },
         pair("console.moment", clockOf(msOfEntry(entry), 100), "record-row-figure"),
         pair("console.at", entry.at ? dateTime(entry.at) : "–"),
         pair("console.actor", actorText(entry.actor)),
-        pair("console.kind", h("code", null, entry.kind))),
+        pair("console.kind", h("code", null, entry.kind)),
+      ),
       dataTable(data),
       entry.hash ? h("div", { class: "inspector-hash" }, h("span", { t: "console.hash" }), h("code", null, entry.hash)) : null,
       link,
@@ -59,8 +67,13 @@ export function createInspector({ onLink }) {
   function dataTable(data) {
     const names = Object.keys(data);
     if (!names.length) return null;
-    return h("dl", { class: "record record-data", tLabel: "console.data" },
-      names.map((name) => h("div", { class: "record-row" }, h("dt", null, name), h("dd", null, valueText(name, data[name], data)))));
+    return h(
+      "dl",
+      { class: "record record-data", tLabel: "console.data" },
+      names.map((name) =>
+        h("div", { class: "record-row" }, h("dt", null, name), h("dd", null, valueText(name, data[name], data))),
+      ),
+    );
   }
 
   return { element, show };

@@ -113,7 +113,10 @@ export function drawable(lane, duration) {
   const found = spans(lane, duration);
   const spanned = new Set(found.map((s) => s.entry));
   const rest = lane.entries.filter((e) => !spanned.has(e));
-  const made = { spans: lane.name === "sale" ? found : joined(found), rest: { name: lane.name, entries: rest, times: rest.map(msOfEntry) } };
+  const made = {
+    spans: lane.name === "sale" ? found : joined(found),
+    rest: { name: lane.name, entries: rest, times: rest.map(msOfEntry) },
+  };
   drawables.set(lane, made);
   return made;
 }

@@ -23,11 +23,22 @@ const STEER_EVERY_MS = 100;
 /** @param {Stream} stream @returns {Screen} */
 function screenOf(stream) {
   const video = h("video", {
-    class: "screen-video", testid: `player-${stream.name}`, preload: "auto", playsInline: true, tLabel: "console.picture_of", tp: { name: { t: `stream.${stream.name}` } },
+    class: "screen-video",
+    testid: `player-${stream.name}`,
+    preload: "auto",
+    playsInline: true,
+    tLabel: "console.picture_of",
+    tp: { name: { t: `stream.${stream.name}` } },
   });
   if (stream.mp4) video.src = stream.mp4;
   const note = h("p", { class: "screen-note", hidden: true });
-  const mute = h("button", { class: "screen-mute", type: "button", "aria-pressed": "false", tLabel: "console.mute", t: "console.mute" });
+  const mute = h("button", {
+    class: "screen-mute",
+    type: "button",
+    "aria-pressed": "false",
+    tLabel: "console.mute",
+    t: "console.mute",
+  });
   mute.addEventListener("click", () => {
     video.muted = !video.muted;
     mute.setAttribute("aria-pressed", String(video.muted));
@@ -45,7 +56,11 @@ function screenOf(stream) {
  */
 export function createPlayer(streams, duration_ms, { onTime, onPlaying }) {
   const screens = streams.map(screenOf);
-  const element = h("div", { class: `screens screens-${Math.min(2, screens.length)}` }, screens.map((s) => s.frame));
+  const element = h(
+    "div",
+    { class: `screens screens-${Math.min(2, screens.length)}` },
+    screens.map((s) => s.frame),
+  );
   let clock = 0;
   let speed = 1;
   let playing = false;
@@ -57,7 +72,9 @@ export function createPlayer(streams, duration_ms, { onTime, onPlaying }) {
     on(video, "error", () => say(note, "console.unplayable"));
     on(video, "loadedmetadata", () => settle());
     // A seek before the first frame is decoded may leave that first frame standing: ask once more.
-    on(video, "loadeddata", () => { if (!playing) video.currentTime = video.currentTime; });
+    on(video, "loadeddata", () => {
+      if (!playing) video.currentTime = video.currentTime;
+    });
   }
 
   /** @param {HTMLElement} note @param {string | null} key */
@@ -111,7 +128,10 @@ export function createPlayer(streams, duration_ms, { onTime, onPlaying }) {
 
   /** @param {Screen[]} here @param {number} passed ms */
   function advance(here, passed) {
-    const first = leader(here.map((s) => s.stream), clock);
+    const first = leader(
+      here.map((s) => s.stream),
+      clock,
+    );
     const lead = here[first];
     const led = lead && !lead.video.ended && !lead.video.paused ? mediaOf(lead.stream, lead.video.currentTime) : null;
     // A copy may end a little before it said: then the clock must go on without it.
@@ -121,7 +141,13 @@ export function createPlayer(streams, duration_ms, { onTime, onPlaying }) {
 
   /** @param {Screen[]} here */
   function steer(here) {
-    const lead = here[leader(here.map((s) => s.stream), clock)];
+    const lead =
+      here[
+        leader(
+          here.map((s) => s.stream),
+          clock,
+        )
+      ];
     for (const s of here) {
       if (s === lead || s.video.seeking || s.video.ended) {
         if (s === lead) s.video.playbackRate = speed;

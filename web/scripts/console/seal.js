@@ -16,8 +16,17 @@ const ASK_FOR_MS = 10 * 60_000;
 export function createSeal(session, seal) {
   const state = h("span", { class: "seal-state", testid: "seal-state", role: "status" });
   const verify = h("button", { class: "seal-button", type: "button", testid: "verify", t: "console.verify", disabled: !seal });
-  const exporting = h("button", { class: "seal-button", type: "button", testid: "export", disabled: !seal }, h("span", { t: "console.export" }));
-  const download = h("a", { class: "seal-button seal-button-done", testid: "export-download", hidden: true, t: "console.download" });
+  const exporting = h(
+    "button",
+    { class: "seal-button", type: "button", testid: "export", disabled: !seal },
+    h("span", { t: "console.export" }),
+  );
+  const download = h("a", {
+    class: "seal-button seal-button-done",
+    testid: "export-download",
+    hidden: true,
+    t: "console.download",
+  });
   const findings = h("div", { class: "seal-findings", role: "alert", hidden: true });
   const element = h("div", { class: "seal" }, state, verify, exporting, download);
 
@@ -55,7 +64,15 @@ export function createSeal(session, seal) {
     const counts = { entries: number(verdict.entries), fragments: number(verdict.fragments), at: time(verdict.at) };
     if (verdict.ok) return say("good", "seal", t("console.verified", counts));
     say("bad", "warn", t("console.not_verified", { n: number(verdict.findings.length), at: counts.at }));
-    fill(findings, h("strong", { t: "console.findings" }), h("ul", null, verdict.findings.map((f) => h("li", null, findingText(f)))));
+    fill(
+      findings,
+      h("strong", { t: "console.findings" }),
+      h(
+        "ul",
+        null,
+        verdict.findings.map((f) => h("li", null, findingText(f))),
+      ),
+    );
   }
 
   exporting.addEventListener("click", () => askReason(session, (reason) => void run(reason)));
@@ -85,7 +102,8 @@ export function createSeal(session, seal) {
 }
 
 /** @param {any} finding */
-const findingText = (finding) => (typeof finding === "string" ? finding : (finding.text ?? finding.message ?? JSON.stringify(finding)));
+const findingText = (finding) =>
+  typeof finding === "string" ? finding : (finding.text ?? finding.message ?? JSON.stringify(finding));
 
 /**
  * @param {any} made the answer to POST /api/evidence @returns {Promise<{ url: string }>}
@@ -103,12 +121,27 @@ async function whenReady(made) {
 
 /** @param {string} session @param {(reason: string) => void} done */
 function askReason(session, done) {
-  const reason = h("textarea", { class: "textarea", rows: "3", required: true, maxlength: "300", id: `reason-${session}`, testid: "export-reason" });
-  const send = h("button", { class: "button button-accent", type: "submit", testid: "export-confirm", t: "console.export_confirm" });
-  const form = h("form", { class: "stack" },
+  const reason = h("textarea", {
+    class: "textarea",
+    rows: "3",
+    required: true,
+    maxlength: "300",
+    id: `reason-${session}`,
+    testid: "export-reason",
+  });
+  const send = h("button", {
+    class: "button button-accent",
+    type: "submit",
+    testid: "export-confirm",
+    t: "console.export_confirm",
+  });
+  const form = h(
+    "form",
+    { class: "stack" },
     h("p", { class: "muted", t: "console.export_lead" }),
     h("label", { class: "field", for: reason.id }, h("span", { class: "field-label", t: "console.export_reason" }), reason),
-    send);
+    send,
+  );
   const opened = sheet({ title: "console.export_title", content: form });
   form.addEventListener("submit", (event) => {
     event.preventDefault();

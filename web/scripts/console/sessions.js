@@ -25,20 +25,43 @@ export function createSessions({ onOpen }) {
   let only = "all";
   let asked = 0;
 
-  const search = h("input", { class: "input", type: "search", testid: "search", tPlaceholder: "console.search", tLabel: "console.search", maxlength: "100" });
-  const kind = h("select", { class: "select", testid: "filter-kind", tLabel: "console.kind_filter" },
-    h("option", { value: "", t: "console.kind_all" }), h("option", { value: "show", t: "console.kind_show" }), h("option", { value: "call", t: "console.kind_call" }));
+  const search = h("input", {
+    class: "input",
+    type: "search",
+    testid: "search",
+    tPlaceholder: "console.search",
+    tLabel: "console.search",
+    maxlength: "100",
+  });
+  const kind = h(
+    "select",
+    { class: "select", testid: "filter-kind", tLabel: "console.kind_filter" },
+    h("option", { value: "", t: "console.kind_all" }),
+    h("option", { value: "show", t: "console.kind_show" }),
+    h("option", { value: "call", t: "console.kind_call" }),
+  );
   const from = h("input", { class: "input", type: "date", tLabel: "console.from" });
   const to = h("input", { class: "input", type: "date", tLabel: "console.to" });
   const queues = h("div", { class: "sessions-queues", role: "group", tLabel: "console.queue" }, Object.keys(ONLY).map(queue));
   const list = h("div", { class: "sessions-list", role: "list" });
   const count = h("p", { class: "sessions-count", role: "status" });
-  const element = h("aside", { class: "sessions", tLabel: "console.sessions" },
-    h("div", { class: "sessions-filters" }, search, queues, h("div", { class: "sessions-row" }, kind, from, to)), count, list);
+  const element = h(
+    "aside",
+    { class: "sessions", tLabel: "console.sessions" },
+    h("div", { class: "sessions-filters" }, search, queues, h("div", { class: "sessions-row" }, kind, from, to)),
+    count,
+    list,
+  );
 
   /** @param {string} name */
   function queue(name) {
-    const button = h("button", { class: "chip", type: "button", testid: `queue-${name}`, "aria-pressed": String(name === only), t: `console.only_${name}` });
+    const button = h("button", {
+      class: "chip",
+      type: "button",
+      testid: `queue-${name}`,
+      "aria-pressed": String(name === only),
+      t: `console.only_${name}`,
+    });
     button.addEventListener("click", () => {
       only = name;
       for (const b of qsa("button", queues)) b.setAttribute("aria-pressed", String(b === button));
@@ -54,15 +77,40 @@ export function createSessions({ onOpen }) {
       r.gaps ? h("span", { class: "tag tag-warn", t: "console.n_gaps", tp: { n: r.gaps } }) : null,
       r.hits ? h("span", { class: "tag tag-warn", t: "console.n_hits", tp: { n: r.hits } }) : null,
     ];
-    const link = h("a", {
-      class: "session", href: placeLink({ session: r.session, t: null, seq: null }), testid: "session-row", data: { session: r.session },
-      "aria-current": r.session === current ? "true" : null,
-    },
-    h("span", { class: "session-top" }, icon(r.kind === "call" ? "phone" : "camera", "session-kind"), h("span", { class: "session-title" }, r.title),
-      h("span", { class: "session-seal", tTitle: r.sealed ? "console.row_sealed" : "console.row_unsealed" }, r.sealed ? icon("seal") : null)),
-    h("span", { class: "session-line" }, `${hostName(r.host)} · ${r.started_at ? `${date(r.started_at)} ${time(r.started_at)}` : "–"}`,
-      h("span", { class: "session-length" }, r.duration_ms === null ? "" : duration(r.duration_ms))),
-    h("span", { class: "session-line" }, h("span", { t: "console.n_orders", tp: { n: number(r.orders) } }), h("span", { t: "console.n_comments", tp: { n: number(r.comments) } }), tags));
+    const link = h(
+      "a",
+      {
+        class: "session",
+        href: placeLink({ session: r.session, t: null, seq: null }),
+        testid: "session-row",
+        data: { session: r.session },
+        "aria-current": r.session === current ? "true" : null,
+      },
+      h(
+        "span",
+        { class: "session-top" },
+        icon(r.kind === "call" ? "phone" : "camera", "session-kind"),
+        h("span", { class: "session-title" }, r.title),
+        h(
+          "span",
+          { class: "session-seal", tTitle: r.sealed ? "console.row_sealed" : "console.row_unsealed" },
+          r.sealed ? icon("seal") : null,
+        ),
+      ),
+      h(
+        "span",
+        { class: "session-line" },
+        `${hostName(r.host)} · ${r.started_at ? `${date(r.started_at)} ${time(r.started_at)}` : "–"}`,
+        h("span", { class: "session-length" }, r.duration_ms === null ? "" : duration(r.duration_ms)),
+      ),
+      h(
+        "span",
+        { class: "session-line" },
+        h("span", { t: "console.n_orders", tp: { n: number(r.orders) } }),
+        h("span", { t: "console.n_comments", tp: { n: number(r.comments) } }),
+        tags,
+      ),
+    );
     link.addEventListener("click", (event) => {
       if (event.metaKey || event.ctrlKey || event.shiftKey || event.button !== 0) return;
       event.preventDefault();
@@ -74,7 +122,15 @@ export function createSessions({ onOpen }) {
   function draw() {
     const shown = recordings.filter(ONLY[only] ?? (() => true));
     fill(count, h("span", { t: "console.n_sessions", tp: { n: number(shown.length) } }));
-    fill(list, shown.length ? shown.map(row) : empty({ t: recordings.length ? "console.none_match" : "console.none_yet", next: recordings.length ? "console.none_match_next" : "console.none_yet_next" }));
+    fill(
+      list,
+      shown.length
+        ? shown.map(row)
+        : empty({
+            t: recordings.length ? "console.none_match" : "console.none_yet",
+            next: recordings.length ? "console.none_match_next" : "console.none_yet_next",
+          }),
+    );
   }
 
   async function load() {
@@ -111,7 +167,8 @@ export function createSessions({ onOpen }) {
   });
 
   return {
-    element, load,
+    element,
+    load,
     redraw: draw,
     /** @param {string | null} session */
     mark(session) {

@@ -26,18 +26,36 @@ export function createTimeline(lanes, duration_ms, streams, does) {
 
   const canvas = h("canvas", { class: "timeline-canvas", "aria-hidden": "true" });
   const tip = h("div", { class: "timeline-tip", hidden: true });
-  const stage = h("div", {
-    class: "timeline-stage", testid: "timeline", tabindex: "0", role: "group", tLabel: "console.timeline",
-    "aria-keyshortcuts": "ArrowLeft ArrowRight Enter + - Home End Space",
-  }, canvas, tip);
+  const stage = h(
+    "div",
+    {
+      class: "timeline-stage",
+      testid: "timeline",
+      tabindex: "0",
+      role: "group",
+      tLabel: "console.timeline",
+      "aria-keyshortcuts": "ArrowLeft ArrowRight Enter + - Home End Space",
+    },
+    canvas,
+    tip,
+  );
   const heads = h("div", { class: "timeline-heads" }, h("div", { class: "timeline-corner" }), lanes.map(head));
   const element = h("div", { class: "timeline" }, heads, stage);
 
   /** @param {Lane} lane */
   function head(lane) {
-    const button = h("button", {
-      class: "timeline-head", type: "button", testid: `lane-${lane.name}`, "aria-pressed": "true", data: { lane: lane.name },
-    }, h("span", { t: `lane.${lane.name}` }), h("span", { class: "timeline-count" }, number(lane.entries.length)));
+    const button = h(
+      "button",
+      {
+        class: "timeline-head",
+        type: "button",
+        testid: `lane-${lane.name}`,
+        "aria-pressed": "true",
+        data: { lane: lane.name },
+      },
+      h("span", { t: `lane.${lane.name}` }),
+      h("span", { class: "timeline-count" }, number(lane.entries.length)),
+    );
     button.addEventListener("click", () => {
       if (!hidden.delete(lane.name)) hidden.add(lane.name);
       button.setAttribute("aria-pressed", String(!hidden.has(lane.name)));
@@ -95,18 +113,29 @@ export function createTimeline(lanes, duration_ms, streams, does) {
     canvas.classList.toggle("timeline-canvas-entry", entry !== null);
     showTip(entry, x, y);
   });
-  const release = () => { dragging = false; };
+  const release = () => {
+    dragging = false;
+  };
   on(canvas, "pointerup", release);
   on(canvas, "pointercancel", release);
-  on(canvas, "pointerleave", () => { tip.hidden = true; });
-  on(stage, "wheel", (event) => {
-    event.preventDefault();
-    const across = event.shiftKey || Math.abs(event.deltaX) > Math.abs(event.deltaY);
-    if (across) view = panned(view, ((event.deltaX || event.deltaY) / stage.clientWidth) * (view.to - view.from));
-    else view = zoomed(view, Math.exp(-event.deltaY / 300), at(event).ms);
-    redraw();
-  }, { passive: false });
-  on(stage, "keydown", (event) => { if (key(event)) event.preventDefault(); });
+  on(canvas, "pointerleave", () => {
+    tip.hidden = true;
+  });
+  on(
+    stage,
+    "wheel",
+    (event) => {
+      event.preventDefault();
+      const across = event.shiftKey || Math.abs(event.deltaX) > Math.abs(event.deltaY);
+      if (across) view = panned(view, ((event.deltaX || event.deltaY) / stage.clientWidth) * (view.to - view.from));
+      else view = zoomed(view, Math.exp(-event.deltaY / 300), at(event).ms);
+      redraw();
+    },
+    { passive: false },
+  );
+  on(stage, "keydown", (event) => {
+    if (key(event)) event.preventDefault();
+  });
   const sizes = new ResizeObserver(redraw);
   sizes.observe(stage);
 
@@ -123,16 +152,37 @@ export function createTimeline(lanes, duration_ms, streams, does) {
   function key(event) {
     if (event.ctrlKey || event.metaKey || event.altKey) return false;
     switch (event.key) {
-      case "+": case "=": zoom(1.6); return true;
-      case "-": case "_": zoom(1 / 1.6); return true;
-      case "0": fit(); return true;
-      case "ArrowLeft": does.onStep(-1); return true;
-      case "ArrowRight": does.onStep(1); return true;
-      case "Home": does.onEdge("first"); return true;
-      case "End": does.onEdge("last"); return true;
-      case "Enter": does.onEnter(); return true;
-      case " ": does.onToggle(); return true;
-      default: return false;
+      case "+":
+      case "=":
+        zoom(1.6);
+        return true;
+      case "-":
+      case "_":
+        zoom(1 / 1.6);
+        return true;
+      case "0":
+        fit();
+        return true;
+      case "ArrowLeft":
+        does.onStep(-1);
+        return true;
+      case "ArrowRight":
+        does.onStep(1);
+        return true;
+      case "Home":
+        does.onEdge("first");
+        return true;
+      case "End":
+        does.onEdge("last");
+        return true;
+      case "Enter":
+        does.onEnter();
+        return true;
+      case " ":
+        does.onToggle();
+        return true;
+      default:
+        return false;
     }
   }
 
@@ -164,7 +214,11 @@ export function createTimeline(lanes, duration_ms, streams, does) {
     select(entry) {
       selected = entry;
       view = showing(view, msOfEntry(entry));
-      for (const button of heads.children) button.classList.toggle("timeline-head-selected", /** @type {HTMLElement} */ (button).dataset["lane"] === laneOf(entry));
+      for (const button of heads.children)
+        button.classList.toggle(
+          "timeline-head-selected",
+          /** @type {HTMLElement} */ (button).dataset["lane"] === laneOf(entry),
+        );
       redraw();
     },
     redraw,

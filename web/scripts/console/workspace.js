@@ -32,16 +32,24 @@ export function openWorkspace(root, place, person, does) {
   fill(root, h("div", { class: "workspace-loading" }, skeleton(8)));
 
   void load();
-  return { close: () => { closed = true; for (const close of closers) close(); } };
+  return {
+    close: () => {
+      closed = true;
+      for (const close of closers) close();
+    },
+  };
 
   async function load() {
     try {
       const [recording, timeline, cases] = await Promise.all([
-        api("GET", `/api/recordings/${session}`), wholeTimeline(session), api("GET", `/api/cases?session=${session}`),
+        api("GET", `/api/recordings/${session}`),
+        wholeTimeline(session),
+        api("GET", `/api/cases?session=${session}`),
       ]);
       if (!closed) build(recording, timeline, cases.cases);
     } catch (error) {
-      if (!closed) fill(root, h("div", { class: "workspace-loading" }, refusal(asProblem(error), { retry: () => void load() })));
+      if (!closed)
+        fill(root, h("div", { class: "workspace-loading" }, refusal(asProblem(error), { retry: () => void load() })));
     }
   }
 
@@ -65,36 +73,74 @@ export function openWorkspace(root, place, person, does) {
 
   /** @param {any} recording @param {any} timeline @param {ReturnType<typeof createCase>} ownCase */
   function assemble(recording, timeline, ownCase) {
-    const total = Math.max(timeline.duration_ms ?? 0, ...recording.streams.map((/** @type {any} */ s) => (s.offset_ms ?? 0) + (s.duration_ms ?? 0)));
+    const total = Math.max(
+      timeline.duration_ms ?? 0,
+      ...recording.streams.map((/** @type {any} */ s) => (s.offset_ms ?? 0) + (s.duration_ms ?? 0)),
+    );
     const entries = inOrder([...timeline.entries, ...looks(recording)], total);
-    const lanes = sortIntoLanes(entries, (timeline.lanes ?? []).map((/** @type {any} */ l) => (typeof l === "string" ? l : l.name)));
+    const lanes = sortIntoLanes(
+      entries,
+      (timeline.lanes ?? []).map((/** @type {any} */ l) => (typeof l === "string" ? l : l.name)),
+    );
     /** @type {Entry | null} */ let selected = null;
     let words = "";
     /** @type {Set<string>} */ let hidden = new Set();
 
-    const pictures = createPictures(recording.streams, total, (ms) => {
-      controls.time(ms);
-      line.time(ms, player().playing());
-    }, (playing) => {
-      controls.playing(playing);
-      if (!playing) tellPlace();
-    });
+    const pictures = createPictures(
+      recording.streams,
+      total,
+      (ms) => {
+        controls.time(ms);
+        line.time(ms, player().playing());
+      },
+      (playing) => {
+        controls.playing(playing);
+        if (!playing) tellPlace();
+      },
+    );
     const player = () => pictures.player;
-    const controls = createControls({
-      toggle: () => player().toggle(), skip: (ms) => jump(player().time() + ms), speed: (n) => player().setSpeed(n),
-      link: () => void copy({ session, t: player().time(), seq: selected?.seq ?? null }),
-      zoom: (factor) => line.zoom(factor), fit: () => line.fit(),
-    }, total);
+    const controls = createControls(
+      {
+        toggle: () => player().toggle(),
+        skip: (ms) => jump(player().time() + ms),
+        speed: (n) => player().setSpeed(n),
+        link: () => void copy({ session, t: player().time(), seq: selected?.seq ?? null }),
+        zoom: (factor) => line.zoom(factor),
+        fit: () => line.fit(),
+      },
+      total,
+    );
     const list = createEntryList({ onSelect: (entry) => select(entry, true), onEnter: enter });
     const inspector = createInspector({ onLink: (entry) => void copy({ session, t: msOfEntry(entry), seq: entry.seq }) });
-    const line = createTimeline(lanes, total, recording.streams.map((/** @type {any} */ s) => s.name), {
-      onSeek: jump, onSelect: (entry) => select(entry, true), onStep: list.step, onEnter: enter, onToggle: () => player().toggle(),
-      onEdge: (end) => (end === "first" ? list.first() : list.last()),
-      onHide: (next) => { hidden = next; refilter(); },
-    });
+    const line = createTimeline(
+      lanes,
+      total,
+      recording.streams.map((/** @type {any} */ s) => s.name),
+      {
+        onSeek: jump,
+        onSelect: (entry) => select(entry, true),
+        onStep: list.step,
+        onEnter: enter,
+        onToggle: () => player().toggle(),
+        onEdge: (end) => (end === "first" ? list.first() : list.last()),
+        onHide: (next) => {
+          hidden = next;
+          refilter();
+        },
+      },
+    );
     const seal = createSeal(session, recording.seal);
-    const find = h("input", { class: "input entries-search", type: "search", tPlaceholder: "console.find_entry", tLabel: "console.find_entry", testid: "entry-search" });
-    find.addEventListener("input", () => { words = find.value; refilter(); });
+    const find = h("input", {
+      class: "input entries-search",
+      type: "search",
+      tPlaceholder: "console.find_entry",
+      tLabel: "console.find_entry",
+      testid: "entry-search",
+    });
+    find.addEventListener("input", () => {
+      words = find.value;
+      refilter();
+    });
 
     /** @param {number} ms */
     function jump(ms) {
@@ -122,12 +168,31 @@ export function openWorkspace(root, place, person, does) {
 
     const bar = sessionBar(recording, seal.element, does.onBack);
     const stage = h("div", { class: "workspace-stage" }, pictures.element, controls.element, line.element);
-    const side = h("div", { class: "workspace-side" },
-      h("div", { class: "panel-head" }, h("h2", { class: "panel-title", t: "console.entries" }), find), list.element, inspector.element,
-      h("div", { class: "panel-head panel-head-case" }, h("h2", { class: "panel-title", t: "console.case" })), ownCase.element);
+    const side = h(
+      "div",
+      { class: "workspace-side" },
+      h("div", { class: "panel-head" }, h("h2", { class: "panel-title", t: "console.entries" }), find),
+      list.element,
+      inspector.element,
+      h("div", { class: "panel-head panel-head-case" }, h("h2", { class: "panel-title", t: "console.case" })),
+      ownCase.element,
+    );
     return {
-      bar, stage, side, seal, player, timeline: line, list, entries, select, pictures,
-      close: () => { player().close(); line.close(); list.close(); },
+      bar,
+      stage,
+      side,
+      seal,
+      player,
+      timeline: line,
+      list,
+      entries,
+      select,
+      pictures,
+      close: () => {
+        player().close();
+        line.close();
+        list.close();
+      },
     };
   }
 
@@ -178,7 +243,7 @@ function looks(recording) {
 /** Every entry, however many answers that takes. @param {string} session @returns {Promise<any>} */
 async function wholeTimeline(session) {
   const first = await api("GET", `/api/recordings/${session}/timeline`);
-  for (let more = first.more; typeof more === "number"; ) {
+  for (let more = first.more; typeof more === "number";) {
     const next = await api("GET", `/api/recordings/${session}/timeline?after=${more}`);
     first.entries.push(...next.entries);
     more = next.more;
@@ -199,7 +264,15 @@ function createPictures(streams, total, onTime, onPlaying) {
     const ready = list.filter((s) => s.ready && s.mp4);
     const player = createPlayer(ready, total, { onTime, onPlaying });
     if (ready.length) fill(element, player.element);
-    else fill(element, empty({ t: list.length ? "console.copy_waiting" : "console.no_media", next: list.length ? "console.copy_waiting_next" : "console.no_media_next", icon: "clock" }));
+    else
+      fill(
+        element,
+        empty({
+          t: list.length ? "console.copy_waiting" : "console.no_media",
+          next: list.length ? "console.copy_waiting_next" : "console.no_media_next",
+          icon: "clock",
+        }),
+      );
     return player;
   }
 
@@ -216,13 +289,22 @@ function createPictures(streams, total, onTime, onPlaying) {
 /** @param {any} recording @param {HTMLElement} seal @param {() => void} onBack */
 function sessionBar(recording, seal, onBack) {
   const host = typeof recording.host === "string" ? recording.host : recording.host?.name;
-  return h("div", { class: "workspace-bar" },
+  return h(
+    "div",
+    { class: "workspace-bar" },
     h("button", { class: "button-icon workspace-back", type: "button", tLabel: "console.back", onclick: onBack }, icon("back")),
-    h("div", { class: "workspace-name" },
+    h(
+      "div",
+      { class: "workspace-name" },
       h("h1", { class: "workspace-title" }, recording.title ?? recording.session),
-      h("p", { class: "workspace-facts" },
+      h(
+        "p",
+        { class: "workspace-facts" },
         h("span", { t: `console.kind_${recording.kind ?? "show"}` }),
         host ? ` · ${host}` : "",
-        recording.started_at ? ` · ${date(recording.started_at)} ${time(recording.started_at)}` : "")),
-    seal);
+        recording.started_at ? ` · ${date(recording.started_at)} ${time(recording.started_at)}` : "",
+      ),
+    ),
+    seal,
+  );
 }

@@ -24,22 +24,57 @@ export function openConversation(first, desk, onCall) {
   let call = first;
   /** @type {{ close: () => void } | null} */ let air = null;
   /** @type {Record<string, string | null>} */ const facts = {};
-  const video = h("video", { class: "talk-video", testid: "remote-video", autoplay: true, playsInline: true, tLabel: "desk.customer_video" });
+  const video = h("video", {
+    class: "talk-video",
+    testid: "remote-video",
+    autoplay: true,
+    playsInline: true,
+    tLabel: "desk.customer_video",
+  });
   const veil = h("div", { class: "talk-veil", role: "status" });
   const sale = h("p", { class: "talk-sale", testid: "sale-state", role: "status" });
   const camera = createCamera({ testid: "self-video", onMedia: (media) => media && connectMedia(media), onToggle: () => {} });
   const steps = h("ol", { class: "script", tLabel: "desk.script" });
   const proposalState = h("p", { class: "talk-proposal", testid: "proposal-state", role: "status" });
   const picture = createPicture(call);
-  const propose = h("button", { class: "button button-accent", type: "button", testid: "propose-open", onclick: () => openProposal(picture.known(), send, explained) }, icon("bag"), h("span", { t: "desk.propose" }));
-  const element = h("div", { class: "talk" },
-    h("header", { class: "talk-head" },
-      h("h1", { class: "talk-name" }, call.customer.name), h("p", { class: "talk-topic" }, call.topic), sale),
+  const propose = h(
+    "button",
+    {
+      class: "button button-accent",
+      type: "button",
+      testid: "propose-open",
+      onclick: () => openProposal(picture.known(), send, explained),
+    },
+    icon("bag"),
+    h("span", { t: "desk.propose" }),
+  );
+  const element = h(
+    "div",
+    { class: "talk" },
+    h(
+      "header",
+      { class: "talk-head" },
+      h("h1", { class: "talk-name" }, call.customer.name),
+      h("p", { class: "talk-topic" }, call.topic),
+      sale,
+    ),
     h("div", { class: "talk-stage" }, video, veil, h("div", { class: "talk-self" }, camera.element)),
-    h("div", { class: "talk-do" }, propose, proposalState, h("span", { class: "grow" }),
+    h(
+      "div",
+      { class: "talk-do" },
+      propose,
+      proposalState,
+      h("span", { class: "grow" }),
       h("button", { class: "button", type: "button", testid: "transfer", t: "desk.transfer", onclick: () => void transfer() }),
-      h("button", { class: "button button-danger", type: "button", testid: "hang-up", onclick: () => void act("hang_up") }, icon("hang-up"), h("span", { t: "desk.hang_up" }))),
-    steps);
+      h(
+        "button",
+        { class: "button button-danger", type: "button", testid: "hang-up", onclick: () => void act("hang_up") },
+        icon("hang-up"),
+        h("span", { t: "desk.hang_up" }),
+      ),
+    ),
+    steps,
+  );
 
   void camera.open();
   update(call);
@@ -74,22 +109,40 @@ export function openConversation(first, desk, onCall) {
   /** @param {string} session @param {MediaStream} media */
   function goOnAir(session, media) {
     const client = joinSession(session);
-    const publisher = publish({ session, media, onState: (state, problem) => { if (state === "failed" && problem) toast(problem.title, { tone: "warn" }); } });
-    const subscriber = subscribe({ session, stream: "customer", video, onState: (state) => say(state === "playing" ? null : `desk.video_${state}`) });
+    const publisher = publish({
+      session,
+      media,
+      onState: (state, problem) => {
+        if (state === "failed" && problem) toast(problem.title, { tone: "warn" });
+      },
+    });
+    const subscriber = subscribe({
+      session,
+      stream: "customer",
+      video,
+      onState: (state) => say(state === "playing" ? null : `desk.video_${state}`),
+    });
     const told = () => {
       const view = client.snapshot.session;
       if (!view) return;
       sale.dataset["open"] = String(view.sale.open);
-      fill(sale, h("span", { class: `dot ${view.sale.open ? "dot-good" : "dot-warn"}` }),
-        view.sale.open ? h("span", { t: "desk.recorded" }) : h("span", null, saleSentence(view.sale, lang())));
+      fill(
+        sale,
+        h("span", { class: `dot ${view.sale.open ? "dot-good" : "dot-warn"}` }),
+        view.sale.open ? h("span", { t: "desk.recorded" }) : h("span", null, saleSentence(view.sale, lang())),
+      );
     };
     on(client, "snapshot", told);
     on(client, "change", told);
     on(client, "notice", ({ detail }) => noticed(detail));
-    on(client, "media", calmly(() => {
-      publisher.reconnect();
-      subscriber.reconnect();
-    }));
+    on(
+      client,
+      "media",
+      calmly(() => {
+        publisher.reconnect();
+        subscriber.reconnect();
+      }),
+    );
     return {
       replace: publisher.replace,
       close() {
@@ -119,18 +172,38 @@ export function openConversation(first, desk, onCall) {
     } else if (proposal.state === "open") facts["confirmed_at"] = null;
     proposalState.dataset["state"] = proposal.state;
     const name = proposal.product_name ?? proposal.product?.name ?? proposal.product;
-    fill(proposalState, h("span", { class: `tag ${proposal.state === "confirmed" ? "tag-good" : ""}`, t: `desk.proposal_${proposal.state}` }),
-      h("span", null, `${name} · ${money(proposal.amount, proposal.currency ?? "CNY")}`));
+    fill(
+      proposalState,
+      h("span", { class: `tag ${proposal.state === "confirmed" ? "tag-good" : ""}`, t: `desk.proposal_${proposal.state}` }),
+      h("span", null, `${name} · ${money(proposal.amount, proposal.currency ?? "CNY")}`),
+    );
     drawSteps();
   }
 
   function drawSteps() {
     const list = script(facts);
     const next = list.find((s) => s.at === null);
-    fill(steps, list.map((step) => h("li", { class: `step${step.at ? " step-done" : ""}${step === next ? " step-next" : ""}`, data: { step: step.id, done: String(step.at !== null) } },
-      h("span", { class: "step-mark" }, step.at ? icon("check") : null),
-      h("span", { class: "step-words" }, h("span", { t: `desk.step_${step.id}` }),
-        step.at ? h("time", { class: "step-at", datetime: step.at }, timeSeconds(step.at)) : h("span", { class: "step-at", t: step === next ? "desk.step_next" : "desk.step_open" })))));
+    fill(
+      steps,
+      list.map((step) =>
+        h(
+          "li",
+          {
+            class: `step${step.at ? " step-done" : ""}${step === next ? " step-next" : ""}`,
+            data: { step: step.id, done: String(step.at !== null) },
+          },
+          h("span", { class: "step-mark" }, step.at ? icon("check") : null),
+          h(
+            "span",
+            { class: "step-words" },
+            h("span", { t: `desk.step_${step.id}` }),
+            step.at
+              ? h("time", { class: "step-at", datetime: step.at }, timeSeconds(step.at))
+              : h("span", { class: "step-at", t: step === next ? "desk.step_next" : "desk.step_open" }),
+          ),
+        ),
+      ),
+    );
   }
 
   /** @param {string} product @param {number} amount */
@@ -147,7 +220,8 @@ export function openConversation(first, desk, onCall) {
   }
 
   async function transfer() {
-    if (await confirm({ title: "desk.transfer_title", text: "desk.transfer_text", yes: "desk.transfer", no: "desk.stay" })) await act("transfer");
+    if (await confirm({ title: "desk.transfer_title", text: "desk.transfer_text", yes: "desk.transfer", no: "desk.stay" }))
+      await act("transfer");
   }
 
   /** @param {string} event */
@@ -161,7 +235,11 @@ export function openConversation(first, desk, onCall) {
   }
 
   return {
-    id: first.id, element, side: picture.element, update, proposal: proposed,
+    id: first.id,
+    element,
+    side: picture.element,
+    update,
+    proposal: proposed,
     close() {
       air?.close();
       camera.close();

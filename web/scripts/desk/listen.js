@@ -14,15 +14,42 @@ export function openListening(call, desk, onClose) {
   const session = call.session ?? "";
   const picture = createPicture(call);
   const screens = ["customer", "adviser"].map((stream) => screen(session, stream));
-  const element = h("div", { class: "talk talk-listening" },
-    h("header", { class: "talk-head" },
-      h("h1", { class: "talk-name" }, `${call.customer.name} · ${call.adviser?.name ?? ""}`), h("p", { class: "talk-topic" }, call.topic),
-      h("p", { class: "talk-record", testid: "listening" }, icon("eye"), h("span", { t: "desk.listening" }))),
-    h("div", { class: "talk-both" }, screens.map((s) => s.element)),
-    h("div", { class: "talk-do" }, h("button", { class: "button", type: "button", testid: "stop-listening", t: "desk.stop_listening", onclick: onClose }),
+  const element = h(
+    "div",
+    { class: "talk talk-listening" },
+    h(
+      "header",
+      { class: "talk-head" },
+      h("h1", { class: "talk-name" }, `${call.customer.name} · ${call.adviser?.name ?? ""}`),
+      h("p", { class: "talk-topic" }, call.topic),
+      h("p", { class: "talk-record", testid: "listening" }, icon("eye"), h("span", { t: "desk.listening" })),
+    ),
+    h(
+      "div",
+      { class: "talk-both" },
+      screens.map((s) => s.element),
+    ),
+    h(
+      "div",
+      { class: "talk-do" },
+      h("button", { class: "button", type: "button", testid: "stop-listening", t: "desk.stop_listening", onclick: onClose }),
       h("span", { class: "grow" }),
-      h("button", { class: "button", type: "button", testid: "transfer", t: "desk.back_to_line", onclick: () => void act("transfer", "desk.transfer_title") }),
-      h("button", { class: "button button-danger", type: "button", testid: "hang-up", t: "desk.end_call", onclick: () => void act("hang_up", "desk.end_title") })));
+      h("button", {
+        class: "button",
+        type: "button",
+        testid: "transfer",
+        t: "desk.back_to_line",
+        onclick: () => void act("transfer", "desk.transfer_title"),
+      }),
+      h("button", {
+        class: "button button-danger",
+        type: "button",
+        testid: "hang-up",
+        t: "desk.end_call",
+        onclick: () => void act("hang_up", "desk.end_title"),
+      }),
+    ),
+  );
 
   /** @param {string} event @param {string} title */
   async function act(event, title) {
@@ -36,7 +63,10 @@ export function openListening(call, desk, onClose) {
   }
 
   return {
-    id: call.id, element, side: picture.element, update: () => {},
+    id: call.id,
+    element,
+    side: picture.element,
+    update: () => {},
     close() {
       for (const s of screens) s.close();
       picture.close();
@@ -46,14 +76,31 @@ export function openListening(call, desk, onClose) {
 
 /** @param {string} session @param {string} stream */
 function screen(session, stream) {
-  const video = h("video", { class: "talk-video", testid: `listen-${stream}`, autoplay: true, playsInline: true, tLabel: `stream.${stream}` });
+  const video = h("video", {
+    class: "talk-video",
+    testid: `listen-${stream}`,
+    autoplay: true,
+    playsInline: true,
+    tLabel: `stream.${stream}`,
+  });
   const veil = h("div", { class: "talk-veil", role: "status" });
   const subscriber = subscribe({
-    session, stream, video,
+    session,
+    stream,
+    video,
     onState: (state) => {
       veil.hidden = state === "playing";
       fill(veil, h("span", { t: `desk.video_${state}` }));
     },
   });
-  return { element: h("figure", { class: "talk-screen" }, video, veil, h("figcaption", { class: "talk-caption", t: `stream.${stream}` })), close: subscriber.close };
+  return {
+    element: h(
+      "figure",
+      { class: "talk-screen" },
+      video,
+      veil,
+      h("figcaption", { class: "talk-caption", t: `stream.${stream}` }),
+    ),
+    close: subscriber.close,
+  };
 }

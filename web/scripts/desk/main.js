@@ -35,7 +35,14 @@ function idle() {
   open?.close();
   open = null;
   main.classList.remove("desk-in-call");
-  fill(middle, empty({ t: over ?? (supervisor ? "desk.choose_call" : "desk.idle"), next: supervisor ? "desk.choose_call_next" : over ? "desk.over_next" : "desk.idle_next", icon: "phone" }));
+  fill(
+    middle,
+    empty({
+      t: over ?? (supervisor ? "desk.choose_call" : "desk.idle"),
+      next: supervisor ? "desk.choose_call_next" : over ? "desk.over_next" : "desk.idle_next",
+      icon: "phone",
+    }),
+  );
   fill(right, h("div", { class: "desk-right-empty" }, empty({ t: "desk.no_customer", icon: "person" })));
 }
 
@@ -124,7 +131,9 @@ connection.onStatus((status) => {
   if (queue.wanted()) void setAvailable(true).catch((error) => toast(asProblem(error).title, { tone: "warn" }));
   void load();
 });
-const title = () => { document.title = `${t("desk.title")} · Tellercast`; };
+const title = () => {
+  document.title = `${t("desk.title")} · Tellercast`;
+};
 onLang(() => {
   title();
   void load();

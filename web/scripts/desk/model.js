@@ -99,8 +99,10 @@ export function withinGrade(risk, grade) {
  */
 export function reasons(product, grade, bars) {
   /** @type {{ key: string, params: Record<string, any> }[]} */
-  const why = grade && withinGrade(product.risk, grade) ? [{ key: "desk.why_grade", params: { risk: product.risk, grade } }] : [];
+  const why =
+    grade && withinGrade(product.risk, grade) ? [{ key: "desk.why_grade", params: { risk: product.risk, grade } }] : [];
   const bar = bars.find((b) => b.class === product.class);
-  if (bar && bar.off < 0) why.push({ key: "desk.why_below", params: { class: { t: `class.${bar.class}` }, off: Math.round(-bar.off * 100) } });
+  if (bar && bar.off < 0)
+    why.push({ key: "desk.why_below", params: { class: { t: `class.${bar.class}` }, off: Math.round(-bar.off * 100) } });
   return why;
 }

@@ -15,18 +15,42 @@ const ELDER_RISK = 3;
 export function openProposal({ customer }, send, explained) {
   /** @type {any[]} */
   const products = customer?.suitable ?? [];
-  const select = h("select", { class: "select", id: "propose-product", testid: "propose-product" }, products.map((p) => h("option", { value: p.id }, `${p.risk} · ${p.name}`)));
-  const amount = h("input", { class: "input proposal-amount", id: "propose-amount", testid: "propose-amount", inputmode: "decimal", autocomplete: "off", required: true, "aria-describedby": "propose-hint" });
+  const select = h(
+    "select",
+    { class: "select", id: "propose-product", testid: "propose-product" },
+    products.map((p) => h("option", { value: p.id }, `${p.risk} · ${p.name}`)),
+  );
+  const amount = h("input", {
+    class: "input proposal-amount",
+    id: "propose-amount",
+    testid: "propose-amount",
+    inputmode: "decimal",
+    autocomplete: "off",
+    required: true,
+    "aria-describedby": "propose-hint",
+  });
   const hint = h("p", { class: "field-hint", id: "propose-hint" });
   const facts = h("div", { class: "proposal-facts" });
   const trouble = h("div");
   const told = h("input", { type: "checkbox", testid: "risk-explained" });
   const telling = h("label", { class: "choice", hidden: true }, told, h("span", { t: "desk.explained" }));
-  const button = h("button", { class: "button button-accent button-wide", type: "submit", testid: "propose-send", t: "desk.propose_send" });
-  const form = h("form", { class: "stack" },
+  const button = h("button", {
+    class: "button button-accent button-wide",
+    type: "submit",
+    testid: "propose-send",
+    t: "desk.propose_send",
+  });
+  const form = h(
+    "form",
+    { class: "stack" },
     products.length ? null : h("p", { class: "notice notice-warn", t: "desk.suits_none" }),
-    h("label", { class: "field", for: select.id }, h("span", { class: "field-label", t: "desk.product" }), select), facts,
-    h("label", { class: "field", for: amount.id }, h("span", { class: "field-label", t: "desk.amount" }), amount, hint), telling, trouble, button);
+    h("label", { class: "field", for: select.id }, h("span", { class: "field-label", t: "desk.product" }), select),
+    facts,
+    h("label", { class: "field", for: amount.id }, h("span", { class: "field-label", t: "desk.amount" }), amount, hint),
+    telling,
+    trouble,
+    button,
+  );
   button.disabled = !products.length;
   const opened = sheet({ title: "desk.propose", content: form });
 
@@ -50,7 +74,12 @@ export function openProposal({ customer }, send, explained) {
     const product = chosen();
     if (!product) return;
     const { amount: minor, problem } = proposedAmount(amount.value, product);
-    const limits = { minimum: money(product.minimum, product.currency), step: money(product.step, product.currency), cap: product.cap ? money(product.cap, product.currency) : "–", amount: money(minor, product.currency) };
+    const limits = {
+      minimum: money(product.minimum, product.currency),
+      step: money(product.step, product.currency),
+      cap: product.cap ? money(product.cap, product.currency) : "–",
+      amount: money(minor, product.currency),
+    };
     hint.classList.toggle("field-error", problem !== null);
     amount.setAttribute("aria-invalid", String(problem !== null));
     fill(hint, h("span", { t: problem ? `desk.amount_${problem}` : "desk.amount_ok", tp: limits }));

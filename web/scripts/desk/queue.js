@@ -20,10 +20,23 @@ export function createQueue({ supervisor, onAvailable, onAccept, onDecline, onLi
   const staff = h("p", { class: "queue-staff muted small" });
   const underWay = h("div", { class: "queue-live", hidden: !supervisor });
   const connection = h("div", { class: "connection", role: "status", hidden: true });
-  const element = h("section", { class: "queue", tLabel: "desk.line" },
+  const element = h(
+    "section",
+    { class: "queue", tLabel: "desk.line" },
     connection,
-    supervisor ? null : h("label", { class: "queue-switch", for: "available" }, h("span", { class: "queue-words" }, h("strong", { t: "desk.take_calls" }), word), toggle),
-    h("div", { class: "queue-head" }, h("h1", { class: "queue-title", t: "desk.line" }), count), staff, list, underWay);
+    supervisor
+      ? null
+      : h(
+          "label",
+          { class: "queue-switch", for: "available" },
+          h("span", { class: "queue-words" }, h("strong", { t: "desk.take_calls" }), word),
+          toggle,
+        ),
+    h("div", { class: "queue-head" }, h("h1", { class: "queue-title", t: "desk.line" }), count),
+    staff,
+    list,
+    underWay,
+  );
 
   toggle.addEventListener("change", async () => {
     try {
@@ -42,17 +55,34 @@ export function createQueue({ supervisor, onAvailable, onAccept, onDecline, onLi
   /** @param {Call} call */
   function row(call) {
     const wait = waited(call, Date.now());
-    return h("li", { class: `waiting${call.offered_to ? " waiting-offered" : ""}`, testid: "waiting-call", data: { call: call.id } },
-      h("div", { class: "waiting-top" },
+    return h(
+      "li",
+      { class: `waiting${call.offered_to ? " waiting-offered" : ""}`, testid: "waiting-call", data: { call: call.id } },
+      h(
+        "div",
+        { class: "waiting-top" },
         h("strong", { class: "waiting-name" }, call.customer.name),
-        call.customer.grade ? h("span", { class: "tag" }, call.customer.grade) : h("span", { class: "tag tag-warn", t: "desk.no_grade" }),
+        call.customer.grade
+          ? h("span", { class: "tag" }, call.customer.grade)
+          : h("span", { class: "tag tag-warn", t: "desk.no_grade" }),
         call.customer.age_65 ? h("span", { class: "tag", t: "desk.elder" }) : null,
-        h("span", { class: `waiting-time${wait.long ? " waiting-long" : ""}`, data: { since: call.waiting_since } }, duration(wait.seconds * 1000))),
+        h(
+          "span",
+          { class: `waiting-time${wait.long ? " waiting-long" : ""}`, data: { since: call.waiting_since } },
+          duration(wait.seconds * 1000),
+        ),
+      ),
       h("p", { class: "waiting-topic" }, call.topic),
       call.offered_to ? h("p", { class: "waiting-note", t: "desk.offered" }) : null,
-      supervisor ? null : h("div", { class: "waiting-do" },
-        button("desk.accept", "accept", "button-accent", () => onAccept(call)),
-        call.offered_to ? button("desk.pass_on", "decline", "", () => onDecline(call)) : null));
+      supervisor
+        ? null
+        : h(
+            "div",
+            { class: "waiting-do" },
+            button("desk.accept", "accept", "button-accent", () => onAccept(call)),
+            call.offered_to ? button("desk.pass_on", "decline", "", () => onDecline(call)) : null,
+          ),
+    );
   }
 
   /** @param {string} key @param {string} testid @param {string} look @param {() => Promise<void>} act */
@@ -68,31 +98,63 @@ export function createQueue({ supervisor, onAvailable, onAccept, onDecline, onLi
 
   /** @param {Call} call */
   function liveRow(call) {
-    return h("li", { class: "waiting", testid: "live-call", data: { call: call.id } },
-      h("div", { class: "waiting-top" }, h("strong", null, call.customer.name), icon("forward", "waiting-arrow"), h("span", null, call.adviser?.name ?? "–")),
+    return h(
+      "li",
+      { class: "waiting", testid: "live-call", data: { call: call.id } },
+      h(
+        "div",
+        { class: "waiting-top" },
+        h("strong", null, call.customer.name),
+        icon("forward", "waiting-arrow"),
+        h("span", null, call.adviser?.name ?? "–"),
+      ),
       h("p", { class: "waiting-topic" }, call.topic),
-      h("div", { class: "waiting-do" },
-        h("button", { class: "button button-small", type: "button", testid: "listen", disabled: call.state !== "live", t: "desk.listen", onclick: () => onListen(call) })));
+      h(
+        "div",
+        { class: "waiting-do" },
+        h("button", {
+          class: "button button-small",
+          type: "button",
+          testid: "listen",
+          disabled: call.state !== "live",
+          t: "desk.listen",
+          onclick: () => onListen(call),
+        }),
+      ),
+    );
   }
 
   function draw() {
     const line = waitingLine(calls);
     fill(count, number(line.length));
     const focused = document.activeElement?.closest("[data-call]")?.getAttribute("data-call");
-    fill(list, line.length ? line.map(row) : h("li", null, empty({ t: "desk.line_empty", next: supervisor ? undefined : "desk.line_empty_next", icon: "check" })));
+    fill(
+      list,
+      line.length
+        ? line.map(row)
+        : h("li", null, empty({ t: "desk.line_empty", next: supervisor ? undefined : "desk.line_empty_next", icon: "check" })),
+    );
     if (focused) {
       const again = list.querySelector(`[data-call="${CSS.escape(focused)}"] button`);
       if (again instanceof HTMLElement) again.focus();
     }
     if (!supervisor) return;
     const live = calls.filter(isInCall);
-    fill(underWay, h("h2", { class: "queue-title", t: "desk.under_way" }),
-      live.length ? h("ul", { class: "queue-list" }, live.map(liveRow)) : h("p", { class: "muted small", t: "desk.none_under_way" }));
+    fill(
+      underWay,
+      h("h2", { class: "queue-title", t: "desk.under_way" }),
+      live.length
+        ? h("ul", { class: "queue-list" }, live.map(liveRow))
+        : h("p", { class: "muted small", t: "desk.none_under_way" }),
+    );
   }
 
   setInterval(() => {
     for (const time of list.querySelectorAll("[data-since]")) {
-      const wait = waited(/** @type {any} */ ({ waiting_since: /** @type {HTMLElement} */ (time).dataset["since"] }), Date.now());
+      const wait = waited(
+        /** @type {any} */ ({ waiting_since: /** @type {HTMLElement} */ (time).dataset["since"] }),
+        Date.now(),
+      );
       time.textContent = duration(wait.seconds * 1000);
       time.classList.toggle("waiting-long", wait.long);
     }

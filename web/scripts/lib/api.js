@@ -31,7 +31,12 @@ export function offline() {
 export function asProblem(error) {
   if (error instanceof Problem) return error;
   console.error(error);
-  return new Problem({ code: "internal_error", title: t("problem.internal_error"), next: t("problem.internal_error.next"), door: "retry" });
+  return new Problem({
+    code: "internal_error",
+    title: t("problem.internal_error"),
+    next: t("problem.internal_error.next"),
+    door: "retry",
+  });
 }
 
 /** @param {Response} response @returns {Promise<Problem>} */

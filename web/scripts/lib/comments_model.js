@@ -31,7 +31,16 @@ export class CommentsModel {
         continue;
       }
       const own = this.tag !== null && comment.author_tag === this.tag;
-      const line = { key: comment.id, id: comment.id, author: comment.author, text: comment.text, host: comment.host, own, at: comment.at, state: /** @type {const} */ ("sent") };
+      const line = {
+        key: comment.id,
+        id: comment.id,
+        author: comment.author,
+        text: comment.text,
+        host: comment.host,
+        own,
+        at: comment.at,
+        state: /** @type {const} */ ("sent"),
+      };
       this.#push(line);
       fresh.push(line);
     }
@@ -42,7 +51,12 @@ export class CommentsModel {
   #claim(comment) {
     const known = this.lines.find((line) => line.id === comment.id);
     // The batch may overtake the acknowledgement: then the tag and the words tell.
-    const line = known ?? this.lines.find((one) => one.own && one.id === null && one.state === "pending" && one.text === comment.text && comment.author_tag === this.tag);
+    const line =
+      known ??
+      this.lines.find(
+        (one) =>
+          one.own && one.id === null && one.state === "pending" && one.text === comment.text && comment.author_tag === this.tag,
+      );
     if (!line) return undefined;
     if (this.own.delete(comment.id) || line.own) this.tag = comment.author_tag;
     Object.assign(line, { id: comment.id, author: comment.author, at: comment.at, state: "sent" });

@@ -39,10 +39,13 @@ export class DanmakuLayer extends EventTarget {
     const { clientWidth: width, clientHeight: height } = this.layer;
     if (!width || !height) return;
     const flight = (width / SPEED[this.settings.speed]) * 1000;
-    if (!this.air.admit(performance.now(), flight, capacity(this.settings, width, height / AREA[this.settings.area]), own)) return;
+    if (!this.air.admit(performance.now(), flight, capacity(this.settings, width, height / AREA[this.settings.area]), own))
+      return;
     if (!this.engine || this.emitted >= GENERATION) this.#renew(flight);
     this.emitted += 1;
-    this.engine?.emit({ render: () => h("span", { class: `danmaku-item ${own ? "danmaku-own" : ""} ${host ? "danmaku-host" : ""}` }, text) });
+    this.engine?.emit({
+      render: () => h("span", { class: `danmaku-item ${own ? "danmaku-own" : ""} ${host ? "danmaku-host" : ""}` }, text),
+    });
   }
 
   /** @param {number} flight ms */

@@ -30,8 +30,18 @@ export async function openDevices({ video = true, audio = true, camera, micropho
   if (!navigator.mediaDevices?.getUserMedia) throw new DeviceProblem("insecure", device);
   /** @type {MediaStreamConstraints} */
   const constraints = {
-    video: video && { height: { ideal: height }, frameRate: { ideal: 30, max: 30 }, facingMode: "user", ...(camera ? { deviceId: { exact: camera } } : {}) },
-    audio: audio && { echoCancellation: true, noiseSuppression: true, autoGainControl: true, ...(microphone ? { deviceId: { exact: microphone } } : {}) },
+    video: video && {
+      height: { ideal: height },
+      frameRate: { ideal: 30, max: 30 },
+      facingMode: "user",
+      ...(camera ? { deviceId: { exact: camera } } : {}),
+    },
+    audio: audio && {
+      echoCancellation: true,
+      noiseSuppression: true,
+      autoGainControl: true,
+      ...(microphone ? { deviceId: { exact: microphone } } : {}),
+    },
   };
   try {
     return await navigator.mediaDevices.getUserMedia(constraints);
@@ -54,7 +64,10 @@ async function missing(failure, asked) {
 /** @returns {Promise<{cameras: MediaDeviceInfo[], microphones: MediaDeviceInfo[]}>} with labels once permission was given */
 export async function listDevices() {
   const all = (await navigator.mediaDevices?.enumerateDevices?.()) ?? [];
-  return { cameras: all.filter((one) => one.kind === "videoinput"), microphones: all.filter((one) => one.kind === "audioinput") };
+  return {
+    cameras: all.filter((one) => one.kind === "videoinput"),
+    microphones: all.filter((one) => one.kind === "audioinput"),
+  };
 }
 
 /** Which browser's settings to explain. @param {string} agent @returns {"wechat"|"ios"|"firefox"|"safari"|"edge"|"chrome"} */
@@ -69,12 +82,23 @@ export function browserOf(agent) {
 /** The failure as a card: what is wrong, how to mend it in this browser, try again. @param {DeviceProblem} problem @param {() => void} retry @param {Node | null} [other] another way on */
 export function deviceRefusal(problem, retry, other = null) {
   const steps = problem.kind === "denied" ? `devices.denied.${browserOf(navigator.userAgent)}` : `devices.${problem.kind}.next`;
-  return h("div", { class: "refusal", role: "alert", testid: "device-problem", data: { kind: problem.kind } },
+  return h(
+    "div",
+    { class: "refusal", role: "alert", testid: "device-problem", data: { kind: problem.kind } },
     icon("camera-off", "refusal-icon"),
-    h("div", { class: "refusal-words" },
+    h(
+      "div",
+      { class: "refusal-words" },
       h("p", { class: "refusal-title", t: `devices.${problem.kind}`, tp: { device: { t: `devices.${problem.device}` } } }),
-      h("p", { class: "refusal-next", t: steps })),
-    h("div", { class: "refusal-doors" }, h("button", { class: "button refusal-door", type: "button", t: "try_again", onclick: retry }), other));
+      h("p", { class: "refusal-next", t: steps }),
+    ),
+    h(
+      "div",
+      { class: "refusal-doors" },
+      h("button", { class: "button refusal-door", type: "button", t: "try_again", onclick: retry }),
+      other,
+    ),
+  );
 }
 
 /** Tells the loudness of the microphone about twenty times a second, 0..1. @param {MediaStream} media @param {(level: number) => void} onLevel @returns {() => void} stops */
@@ -106,7 +130,18 @@ export function loudness(samples) {
 /** A bar that moves with the voice. @param {MediaStream} media @returns {{element: HTMLElement, stop: () => void}} */
 export function levelBar(media) {
   const bar = h("span", { class: "level-bar" });
-  const element = h("div", { class: "level", role: "meter", "aria-valuemin": "0", "aria-valuemax": "100", "aria-valuenow": "0", tLabel: "devices.level" }, bar);
+  const element = h(
+    "div",
+    {
+      class: "level",
+      role: "meter",
+      "aria-valuemin": "0",
+      "aria-valuemax": "100",
+      "aria-valuenow": "0",
+      tLabel: "devices.level",
+    },
+    bar,
+  );
   const stop = levelMeter(media, (level) => {
     bar.style.setProperty("transform", `scaleX(${level.toFixed(3)})`);
     element.setAttribute("aria-valuenow", String(Math.round(level * 100)));
@@ -117,18 +152,29 @@ export function levelBar(media) {
 /** Two lists of what there is; `onChange` with the ids chosen. @param {MediaStream} media @param {(ids: {camera?: string, microphone?: string}) => void} onChange */
 export function devicePicker(media, onChange) {
   const element = h("div", { class: "device-picker" });
-  listDevices().then(({ cameras, microphones }) => {
-    const now = new Map(media.getTracks().map((track) => [track.kind, track.getSettings().deviceId]));
-    const camera = picker("devices.camera", cameras, now.get("video"));
-    const microphone = picker("devices.microphone", microphones, now.get("audio"));
-    element.addEventListener("change", () => onChange({ camera: camera.select.value || undefined, microphone: microphone.select.value || undefined }));
-    fill(element, cameras.length > 0 && camera.label, microphones.length > 0 && microphone.label);
-  }, () => fill(element));
+  listDevices().then(
+    ({ cameras, microphones }) => {
+      const now = new Map(media.getTracks().map((track) => [track.kind, track.getSettings().deviceId]));
+      const camera = picker("devices.camera", cameras, now.get("video"));
+      const microphone = picker("devices.microphone", microphones, now.get("audio"));
+      element.addEventListener("change", () =>
+        onChange({ camera: camera.select.value || undefined, microphone: microphone.select.value || undefined }),
+      );
+      fill(element, cameras.length > 0 && camera.label, microphones.length > 0 && microphone.label);
+    },
+    () => fill(element),
+  );
   return element;
 }
 
 /** @param {string} key @param {MediaDeviceInfo[]} devices @param {string | undefined} chosen */
 function picker(key, devices, chosen) {
-  const select = h("select", { class: "select" }, devices.map((one, index) => h("option", { value: one.deviceId, selected: one.deviceId === chosen }, one.label || `${index + 1}`)));
+  const select = h(
+    "select",
+    { class: "select" },
+    devices.map((one, index) =>
+      h("option", { value: one.deviceId, selected: one.deviceId === chosen }, one.label || `${index + 1}`),
+    ),
+  );
   return { select, label: h("label", { class: "field" }, h("span", { class: "field-label", t: key }), select) };
 }

@@ -9,9 +9,23 @@ import { translateOne } from "./i18n.js";
  * @typedef {Record<string, any>} Props
  */
 
-const AS_PROPERTY = new Set(["value", "checked", "muted", "srcObject", "disabled", "selected", "indeterminate", "playsInline", "autoplay"]);
+const AS_PROPERTY = new Set([
+  "value",
+  "checked",
+  "muted",
+  "srcObject",
+  "disabled",
+  "selected",
+  "indeterminate",
+  "playsInline",
+  "autoplay",
+]);
 const TRANSLATED = /** @type {Record<string, string>} */ ({
-  t: "data-t", tLabel: "data-t-aria-label", tPlaceholder: "data-t-placeholder", tTitle: "data-t-title", tAlt: "data-t-alt",
+  t: "data-t",
+  tLabel: "data-t-aria-label",
+  tPlaceholder: "data-t-placeholder",
+  tTitle: "data-t-title",
+  tAlt: "data-t-alt",
 });
 
 /**

@@ -18,8 +18,11 @@ export function money(minor, currency) {
   const value = minor / 10 ** places;
   const whole = Number.isInteger(value);
   return new Intl.NumberFormat(locale, {
-    style: "currency", currency, currencyDisplay: "narrowSymbol",
-    minimumFractionDigits: whole ? 0 : places, maximumFractionDigits: places,
+    style: "currency",
+    currency,
+    currencyDisplay: "narrowSymbol",
+    minimumFractionDigits: whole ? 0 : places,
+    maximumFractionDigits: places,
   }).format(value);
 }
 
@@ -46,8 +49,13 @@ export function count(n) {
 
 /** +3, −2, 0 with a true minus sign. @param {number} n @param {number} [places] */
 export function signed(n, places = 0) {
-  return new Intl.NumberFormat(locale, { signDisplay: "exceptZero", minimumFractionDigits: places, maximumFractionDigits: places })
-    .format(n).replace("-", "−");
+  return new Intl.NumberFormat(locale, {
+    signDisplay: "exceptZero",
+    minimumFractionDigits: places,
+    maximumFractionDigits: places,
+  })
+    .format(n)
+    .replace("-", "−");
 }
 
 /** 0.42 → "42%" @param {number} share @param {number} [places] */
@@ -62,7 +70,9 @@ export function time(at) {
 
 /** 20:05:09 in the reader's zone @param {string | number | Date} at */
 export function timeSeconds(at) {
-  return new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" }).format(new Date(at));
+  return new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" }).format(
+    new Date(at),
+  );
 }
 
 /** 22 Nov 2026 / 2026年11月22日 @param {string | number | Date} at */
@@ -73,7 +83,14 @@ export function date(at) {
 /** Date, time and the zone by name: for receipts and everything one may have to prove. @param {string | number | Date} at */
 export function dateTime(at) {
   return new Intl.DateTimeFormat(locale, {
-    year: "numeric", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23", timeZoneName: "short",
+    year: "numeric",
+    month: "short",
+    day: "numeric",
+    hour: "2-digit",
+    minute: "2-digit",
+    second: "2-digit",
+    hourCycle: "h23",
+    timeZoneName: "short",
   }).format(new Date(at));
 }
 
@@ -105,7 +122,11 @@ export function duration(ms) {
 /** "3 days", "12 min" / "12分钟": rounded up to the largest unit that fits; for waits and countdowns. @param {number} ms */
 export function durationWords(ms) {
   /** @type {[string, number][]} */
-  const units = [["day", 86_400_000], ["hour", 3_600_000], ["minute", 60_000]];
+  const units = [
+    ["day", 86_400_000],
+    ["hour", 3_600_000],
+    ["minute", 60_000],
+  ];
   const found = units.find(([, size]) => ms >= size * 1.5) ?? (ms >= 60_000 ? ["minute", 60_000] : ["second", 1000]);
   const [unit, size] = /** @type {[string, number]} */ (found);
   const n = Math.max(1, Math.ceil(ms / size));

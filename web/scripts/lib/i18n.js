@@ -95,7 +95,8 @@ function shown(value) {
 /** Reads anew every `data-t` (text), `data-t-aria-label`, `data-t-placeholder`, `data-t-title`, `data-t-alt` under `root`, it included. @param {Element | DocumentFragment} root */
 export function translate(root) {
   if (root instanceof Element) translateOne(root);
-  for (const element of root.querySelectorAll("[data-t],[data-t-aria-label],[data-t-placeholder],[data-t-title],[data-t-alt]")) translateOne(element);
+  for (const element of root.querySelectorAll("[data-t],[data-t-aria-label],[data-t-placeholder],[data-t-title],[data-t-alt]"))
+    translateOne(element);
 }
 
 /** Reads anew the texts of one element, not of those in it. @param {Element} element */

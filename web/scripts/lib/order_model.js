@@ -10,7 +10,8 @@ export function amountFault(product, amount) {
   if (amount < product.minimum) return { code: "minimum", limit: product.minimum };
   if ((amount - product.minimum) % product.step !== 0) return { code: "step", limit: product.step };
   if (product.cap !== null && product.cap !== undefined && amount > product.cap) return { code: "cap", limit: product.cap };
-  if (product.left !== null && product.left !== undefined && amount > product.left) return { code: "left", limit: product.left };
+  if (product.left !== null && product.left !== undefined && amount > product.left)
+    return { code: "left", limit: product.left };
   return null;
 }
 
@@ -20,7 +21,10 @@ export function stepped(product, amount, direction) {
   const steps = (amount - product.minimum) / product.step;
   const next = product.minimum + (direction > 0 ? Math.floor(steps) + 1 : Math.ceil(steps) - 1) * product.step;
   const top = Math.min(product.cap ?? Infinity, product.left ?? Infinity);
-  const highest = top < product.minimum ? product.minimum : product.minimum + Math.floor((top - product.minimum) / product.step) * product.step;
+  const highest =
+    top < product.minimum
+      ? product.minimum
+      : product.minimum + Math.floor((top - product.minimum) / product.step) * product.step;
   return Math.max(product.minimum, Math.min(next, highest));
 }
 
@@ -66,10 +70,20 @@ function randomKey() {
 
 /** @param {Record<string, unknown>} intent */
 function nameOf(intent) {
-  return `tellercast.order.${JSON.stringify(Object.entries(intent).filter(([, value]) => value !== undefined).sort(([a], [b]) => (a < b ? -1 : 1)))}`;
+  return `tellercast.order.${JSON.stringify(
+    Object.entries(intent)
+      .filter(([, value]) => value !== undefined)
+      .sort(([a], [b]) => (a < b ? -1 : 1)),
+  )}`;
 }
 
 /** Whether the server has answered for good, so that the key is spent; a lost connection or a busy server has not. @param {{code: string, status: number}} problem */
 export function isAnswer(problem) {
-  return problem.code !== "offline" && problem.code !== "internal_error" && problem.status < 500 && problem.status !== 429 && problem.code !== "too_many_requests";
+  return (
+    problem.code !== "offline" &&
+    problem.code !== "internal_error" &&
+    problem.status < 500 &&
+    problem.status !== 429 &&
+    problem.code !== "too_many_requests"
+  );
 }

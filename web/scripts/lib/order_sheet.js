@@ -31,24 +31,47 @@ export function termKey(product) {
  */
 export function orderSheet(options) {
   const sheetOfOrder = new OrderSheet(options);
-  return { close: () => sheetOfOrder.surface.close(), sale: (sale, sentence) => sheetOfOrder.sale(sale, sentence), update: (product) => sheetOfOrder.update(product), moved: (order) => sheetOfOrder.moved(order) };
+  return {
+    close: () => sheetOfOrder.surface.close(),
+    sale: (sale, sentence) => sheetOfOrder.sale(sale, sentence),
+    update: (product) => sheetOfOrder.update(product),
+    moved: (order) => sheetOfOrder.moved(order),
+  };
 }
 
 class OrderSheet {
   facts = h("section", { class: "order-facts" });
   answer = h("div", { class: "order-answer", "aria-live": "assertive" });
-  text = h("div", { class: "disclosure-text", tabindex: "0", role: "region", tLabel: "buy.disclosure", testid: "disclosure-text" });
+  text = h("div", {
+    class: "disclosure-text",
+    tabindex: "0",
+    role: "region",
+    tLabel: "buy.disclosure",
+    testid: "disclosure-text",
+  });
   check = h("input", { type: "checkbox", testid: "disclosure-check", disabled: true, onchange: () => this.#ticked() });
   hint = h("p", { class: "field-hint", t: "buy.disclosure.scroll" });
   input = h("input", {
-    class: "input", inputmode: "decimal", autocomplete: "off", id: "order-amount", testid: "amount", "aria-describedby": "order-amount-hint",
-    oninput: () => this.#typed(), onblur: () => this.#show(),
+    class: "input",
+    inputmode: "decimal",
+    autocomplete: "off",
+    id: "order-amount",
+    testid: "amount",
+    "aria-describedby": "order-amount-hint",
+    oninput: () => this.#typed(),
+    onblur: () => this.#show(),
   });
   less = h("button", { class: "button", type: "button", tLabel: "buy.less", onclick: () => this.#step(-1) }, icon("minus"));
   more = h("button", { class: "button", type: "button", tLabel: "buy.more", onclick: () => this.#step(1) }, icon("plus"));
   amountHint = h("p", { class: "field-hint figures", id: "order-amount-hint", "aria-live": "polite" });
   reason = h("p", { class: "order-reason", id: "order-reason", "aria-live": "polite" });
-  button = h("button", { class: "button button-accent button-wide", type: "button", testid: "confirm-order", "aria-describedby": "order-reason", onclick: () => void this.#place() });
+  button = h("button", {
+    class: "button button-accent button-wide",
+    type: "button",
+    testid: "confirm-order",
+    "aria-describedby": "order-reason",
+    onclick: () => void this.#place(),
+  });
   seen = false;
   confirmed = false;
   busy = false;
@@ -68,13 +91,30 @@ class OrderSheet {
     this.amount = options.amount ?? options.product.minimum;
     this.#show();
     this.input.readOnly = this.fixed;
-    const disclosure = h("section", { class: "stack-2" }, h("h3", { t: "buy.disclosure" }), this.text, this.hint,
-      h("label", { class: "choice" }, this.check, h("span", { t: "buy.disclosure.confirm" })));
-    const amount = h("section", { class: "field" }, h("label", { class: "field-label", for: "order-amount", t: "buy.amount" }),
-      h("div", { class: "stepper" }, !this.fixed && this.less, this.input, !this.fixed && this.more), this.amountHint);
+    const disclosure = h(
+      "section",
+      { class: "stack-2" },
+      h("h3", { t: "buy.disclosure" }),
+      this.text,
+      this.hint,
+      h("label", { class: "choice" }, this.check, h("span", { t: "buy.disclosure.confirm" })),
+    );
+    const amount = h(
+      "section",
+      { class: "field" },
+      h("label", { class: "field-label", for: "order-amount", t: "buy.amount" }),
+      h("div", { class: "stepper" }, !this.fixed && this.less, this.input, !this.fixed && this.more),
+      this.amountHint,
+    );
     this.surface = sheet({
-      title: options.proposal ? "buy.proposal" : "buy.title", testid: "sheet", content: [this.facts, disclosure, amount, this.answer],
-      canClose: () => !this.busy, onClose: () => { this.stopLang(); options.onClose?.(); },
+      title: options.proposal ? "buy.proposal" : "buy.title",
+      testid: "sheet",
+      content: [this.facts, disclosure, amount, this.answer],
+      canClose: () => !this.busy,
+      onClose: () => {
+        this.stopLang();
+        options.onClose?.();
+      },
     });
     this.surface.element.classList.add("light", "order-sheet");
     this.surface.footer.append(this.reason, this.button);
@@ -103,12 +143,19 @@ class OrderSheet {
   #confirmDisclosure() {
     const version = this.product.disclosure.version;
     const path = `/api/sessions/${encodeURIComponent(this.options.session)}/disclosures`;
-    this.confirmation = { version, done: api("POST", path, { product: this.product.id, version }).then(() => true, () => false) };
+    this.confirmation = {
+      version,
+      done: api("POST", path, { product: this.product.id, version }).then(
+        () => true,
+        () => false,
+      ),
+    };
   }
 
   #watchDisclosure() {
     const look = () => {
-      if (this.seen || !this.text.clientHeight || this.text.scrollTop + this.text.clientHeight < this.text.scrollHeight - 8) return;
+      if (this.seen || !this.text.clientHeight || this.text.scrollTop + this.text.clientHeight < this.text.scrollHeight - 8)
+        return;
       this.seen = true;
       this.#refresh();
     };
@@ -145,23 +192,30 @@ class OrderSheet {
   #refresh() {
     const { product, amount } = this;
     fill(this.facts, ...productFacts(product));
-    if (this.text.textContent !== product.disclosure.text) fill(this.text, ...product.disclosure.text.split(/\n+/).map((line) => h("p", null, line)));
+    if (this.text.textContent !== product.disclosure.text)
+      fill(this.text, ...product.disclosure.text.split(/\n+/).map((line) => h("p", null, line)));
     this.check.disabled = !this.seen;
     this.hint.hidden = this.seen;
     const fault = amountFault(product, amount);
     const bad = fault && fault.code !== "empty";
     this.input.setAttribute("aria-invalid", String(Boolean(bad)));
     this.amountHint.className = bad ? "field-error figures" : "field-hint figures";
-    this.amountHint.textContent = bad ? t(`amount.${fault.code}`, { limit: money(fault.limit, product.currency) })
+    this.amountHint.textContent = bad
+      ? t(`amount.${fault.code}`, { limit: money(fault.limit, product.currency) })
       : t("amount.rule", { minimum: money(product.minimum, product.currency), step: money(product.step, product.currency) });
     this.less.disabled = amount !== null && amount <= product.minimum;
-    const missing = this.blocked || (!this.seen ? t("buy.missing.read") : !this.confirmed ? t("buy.missing.confirm") : fault ? t("buy.missing.amount") : "");
+    const missing =
+      this.blocked ||
+      (!this.seen ? t("buy.missing.read") : !this.confirmed ? t("buy.missing.confirm") : fault ? t("buy.missing.amount") : "");
     this.reason.textContent = missing;
     this.reason.hidden = !missing;
     this.button.setAttribute("aria-disabled", String(Boolean(missing) || this.busy));
     this.button.setAttribute("aria-busy", String(this.busy));
-    this.button.textContent = this.busy ? t("buy.sending")
-      : fault ? t("buy.confirm.bare", { product: product.name }) : t("buy.confirm", { amount: money(amount ?? 0, product.currency), product: product.name });
+    this.button.textContent = this.busy
+      ? t("buy.sending")
+      : fault
+        ? t("buy.confirm.bare", { product: product.name })
+        : t("buy.confirm", { amount: money(amount ?? 0, product.currency), product: product.name });
   }
 
   #nudge() {
@@ -181,8 +235,15 @@ class OrderSheet {
     fill(this.answer);
     this.#refresh();
     try {
-      if (this.confirmation?.version !== version || !(await this.confirmation.done)) await api("POST", `/api/sessions/${encodeURIComponent(session)}/disclosures`, { product: product.id, version });
-      const order = await place({ product: product.id, amount, key: this.keys.key(intent), disclosure: { version }, ...(proposal ? { proposal } : {}) });
+      if (this.confirmation?.version !== version || !(await this.confirmation.done))
+        await api("POST", `/api/sessions/${encodeURIComponent(session)}/disclosures`, { product: product.id, version });
+      const order = await place({
+        product: product.id,
+        amount,
+        key: this.keys.key(intent),
+        disclosure: { version },
+        ...(proposal ? { proposal } : {}),
+      });
       this.keys.answered(intent);
       this.busy = false;
       this.#placed(order);
@@ -199,9 +260,23 @@ class OrderSheet {
     this.order = order;
     this.surface.setTitle("receipt.title");
     fill(this.surface.body, receipt(order));
-    fill(this.surface.footer,
-      h("a", { class: "button", href: order.receipt_url || `/receipt/${order.id}`, target: "_blank", rel: "noopener", t: "receipt.open" }),
-      h("button", { class: "button button-primary", type: "button", t: "receipt.back", testid: "receipt-close", onclick: () => this.surface.close() }));
+    fill(
+      this.surface.footer,
+      h("a", {
+        class: "button",
+        href: order.receipt_url || `/receipt/${order.id}`,
+        target: "_blank",
+        rel: "noopener",
+        t: "receipt.open",
+      }),
+      h("button", {
+        class: "button button-primary",
+        type: "button",
+        t: "receipt.back",
+        testid: "receipt-close",
+        onclick: () => this.surface.close(),
+      }),
+    );
     this.surface.body.scrollTop = 0;
     /** @type {HTMLElement | null} */ (this.surface.element.querySelector(".sheet-title"))?.focus();
     this.options.onPlaced?.(order);
@@ -217,9 +292,20 @@ class OrderSheet {
   /** @param {import("./api.js").Problem} problem */
   #refused(problem) {
     this.#refresh();
-    const toAmount = () => { fill(this.answer); this.input.focus(); this.input.select(); };
-    const toDisclosure = () => { fill(this.answer); this.text.scrollIntoView(); this.text.focus(); };
-    const view = refusal(problem, { retry: () => void this.#place(), doors: { amount: toAmount, disclosure: toDisclosure, ...this.options.doors } });
+    const toAmount = () => {
+      fill(this.answer);
+      this.input.focus();
+      this.input.select();
+    };
+    const toDisclosure = () => {
+      fill(this.answer);
+      this.text.scrollIntoView();
+      this.text.focus();
+    };
+    const view = refusal(problem, {
+      retry: () => void this.#place(),
+      doors: { amount: toAmount, disclosure: toDisclosure, ...this.options.doors },
+    });
     fill(this.answer, view, problem.code === "offline" && h("p", { class: "field-hint", t: "buy.safe" }));
     view.scrollIntoView({ block: "nearest" });
   }
@@ -227,15 +313,26 @@ class OrderSheet {
 
 /** @param {Product} product @returns {Node[]} name, grade and the facts as a list */
 export function productFacts(product) {
-  const fact = (/** @type {string} */ key, /** @type {Node | string | null} */ value) => (value === null ? [] : [h("dt", { t: key }), h("dd", null, value)]);
+  const fact = (/** @type {string} */ key, /** @type {Node | string | null} */ value) =>
+    value === null ? [] : [h("dt", { t: key }), h("dd", null, value)];
   const words = (/** @type {string} */ key, /** @type {Record<string, any>} */ tp = {}) => h("span", { t: key, tp });
   return [
     h("div", { class: "order-name" }, h("h3", null, product.name), h("span", { class: "tag", t: `class.${product.class}` })),
     h("div", { class: "order-grade" }, grade(product.risk), h("p", null, product.risk_meaning)),
-    h("dl", { class: "facts" },
-      fact("fact.rate", product.rate_text), fact("fact.term", words(termKey(product), { days: product.term_days })),
-      fact("fact.minimum", words("fact.minimum.value", { minimum: { money: [product.minimum, product.currency] }, step: { money: [product.step, product.currency] } })),
+    h(
+      "dl",
+      { class: "facts" },
+      fact("fact.rate", product.rate_text),
+      fact("fact.term", words(termKey(product), { days: product.term_days })),
+      fact(
+        "fact.minimum",
+        words("fact.minimum.value", {
+          minimum: { money: [product.minimum, product.currency] },
+          step: { money: [product.step, product.currency] },
+        }),
+      ),
       fact("fact.cap", product.cap === null ? null : money(product.cap, product.currency)),
-      fact("fact.left", product.left === null ? null : money(product.left, product.currency))),
+      fact("fact.left", product.left === null ? null : money(product.left, product.currency)),
+    ),
   ];
 }

@@ -18,7 +18,9 @@ let stopTitle = () => {};
 /** The document's title, in the language of the moment. @param {string} key @param {Record<string, any>} [params] */
 export function setTitle(key, params) {
   stopTitle();
-  const show = () => { document.title = `${t(key, params)} · ${t("brand")}`; };
+  const show = () => {
+    document.title = `${t(key, params)} · ${t("brand")}`;
+  };
   stopTitle = onLang(show);
   show();
 }

@@ -63,7 +63,8 @@ export class SessionClient extends EventTarget {
       if (this.closed) return;
       const problem = asProblem(error);
       this.#tell("refused", problem);
-      if (problem.code === "offline" || problem.status >= 500 || problem.status === 429) this.again = window.setTimeout(() => void this.#join(), REJOIN_MS);
+      if (problem.code === "offline" || problem.status >= 500 || problem.status === 429)
+        this.again = window.setTimeout(() => void this.#join(), REJOIN_MS);
     }
   }
 

@@ -25,8 +25,12 @@ export function emptySnapshot() {
 export function joined(before, ack) {
   const session = /** @type {SessionView} */ (ack.session);
   return {
-    ...before, session, seq: Math.max(before.seq, ack.seq ?? 0), viewers: ack.viewers ?? before.viewers,
-    recording: ack.recording ?? session.recording ?? recorded(session), mediaBoot: ack.media_boot ?? session.media_boot ?? before.mediaBoot,
+    ...before,
+    session,
+    seq: Math.max(before.seq, ack.seq ?? 0),
+    viewers: ack.viewers ?? before.viewers,
+    recording: ack.recording ?? session.recording ?? recorded(session),
+    mediaBoot: ack.media_boot ?? session.media_boot ?? before.mediaBoot,
     orders: (ack.orders ?? []).reduce(withOrder, before.orders),
   };
 }
@@ -45,7 +49,7 @@ function withOrder(orders, order) {
 
 /** @param {string | Product | null | undefined} pinned @returns {string | null} */
 export function pinnedId(pinned) {
-  return typeof pinned === "string" ? pinned : pinned?.id ?? null;
+  return typeof pinned === "string" ? pinned : (pinned?.id ?? null);
 }
 
 /** The product being explained now. @param {SessionView | null} session @returns {Product | null} */
@@ -59,13 +63,38 @@ export function pinnedProduct(session) {
 /** @type {Record<string, (snapshot: Snapshot, payload: any, session: SessionView) => Snapshot>} */
 const CHANGES = {
   presence: (snapshot, { viewers }) => ({ ...snapshot, viewers }),
-  shelf: (snapshot, { products }, session) => ({ ...snapshot, session: { ...session, shelf: products, pinned: products.find((/** @type {Product} */ p) => p.pinned)?.id ?? session.pinned } }),
-  pinned: (snapshot, { product }, session) => ({ ...snapshot, session: {
-    ...session, pinned: product?.id ?? null, shelf: session.shelf.map((one) => ({ ...one, pinned: one.id === product?.id })) } }),
-  order: (snapshot, { order, tally }) => ({ ...snapshot, tally: tally ?? snapshot.tally, orders: order ? withOrder(snapshot.orders, order) : snapshot.orders }),
+  shelf: (snapshot, { products }, session) => ({
+    ...snapshot,
+    session: {
+      ...session,
+      shelf: products,
+      pinned: products.find((/** @type {Product} */ p) => p.pinned)?.id ?? session.pinned,
+    },
+  }),
+  pinned: (snapshot, { product }, session) => ({
+    ...snapshot,
+    session: {
+      ...session,
+      pinned: product?.id ?? null,
+      shelf: session.shelf.map((one) => ({ ...one, pinned: one.id === product?.id })),
+    },
+  }),
+  order: (snapshot, { order, tally }) => ({
+    ...snapshot,
+    tally: tally ?? snapshot.tally,
+    orders: order ? withOrder(snapshot.orders, order) : snapshot.orders,
+  }),
   state: (snapshot, payload, session) => ({
-    ...snapshot, recording: payload.recording ?? snapshot.recording, mediaBoot: payload.media_boot ?? snapshot.mediaBoot,
-    session: { ...session, state: payload.state ?? session.state, sale: payload.sale ?? session.sale, streams: payload.streams ?? session.streams } }),
+    ...snapshot,
+    recording: payload.recording ?? snapshot.recording,
+    mediaBoot: payload.media_boot ?? snapshot.mediaBoot,
+    session: {
+      ...session,
+      state: payload.state ?? session.state,
+      sale: payload.sale ?? session.sale,
+      streams: payload.streams ?? session.streams,
+    },
+  }),
 };
 
 /** @param {Snapshot} snapshot @param {string} event @param {any} payload @returns {Snapshot} */

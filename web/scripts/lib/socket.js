@@ -17,7 +17,11 @@ const FAILURES_UNTIL_OFFLINE = 3;
 /** @param {string} namespace "/room" or "/desk" @returns {Connection} */
 export function connect(namespace) {
   const socket = io(namespace, {
-    transports: ["websocket", "polling"], tryAllTransports: true, reconnectionDelay: 400, reconnectionDelayMax: 5000, timeout: 8000,
+    transports: ["websocket", "polling"],
+    tryAllTransports: true,
+    reconnectionDelay: 400,
+    reconnectionDelayMax: 5000,
+    timeout: 8000,
   });
   /** @type {Set<(status: Status) => void>} */
   const listeners = new Set();
@@ -41,7 +45,8 @@ export function connect(namespace) {
     const away = !navigator.onLine || failures >= FAILURES_UNTIL_OFFLINE;
     tell(away ? "offline" : before ? "reconnecting" : "connecting");
     // A connection that the server ended or refused is not retried by the client library: we do.
-    if (!socket.active && again === undefined) again = window.setTimeout(retry, Math.min(10_000, 500 * 2 ** Math.min(failures, 5)));
+    if (!socket.active && again === undefined)
+      again = window.setTimeout(retry, Math.min(10_000, 500 * 2 ** Math.min(failures, 5)));
   }
 
   function retry() {
@@ -50,9 +55,19 @@ export function connect(namespace) {
     if (!closed && !socket.connected) socket.connect();
   }
 
-  const online = () => { failures = 0; retry(); };
-  socket.on("connect", () => { failures = 0; before = true; tell("connected"); });
-  socket.on("connect_error", () => { failures += 1; dropped(); });
+  const online = () => {
+    failures = 0;
+    retry();
+  };
+  socket.on("connect", () => {
+    failures = 0;
+    before = true;
+    tell("connected");
+  });
+  socket.on("connect_error", () => {
+    failures += 1;
+    dropped();
+  });
   socket.on("disconnect", dropped);
   window.addEventListener("offline", dropped);
   window.addEventListener("online", online);
@@ -70,12 +85,16 @@ export function connect(namespace) {
     },
     on(event, fn) {
       socket.on(event, fn);
-      return () => { socket.off(event, fn); };
+      return () => {
+        socket.off(event, fn);
+      };
     },
     onStatus(fn) {
       listeners.add(fn);
       fn(status);
-      return () => { listeners.delete(fn); };
+      return () => {
+        listeners.delete(fn);
+      };
     },
     status: () => status,
     close() {

@@ -8,20 +8,33 @@ import { has, t } from "./i18n.js";
 /** Where a refusal's door leads; a function is asked when the door is shown. @type {Record<string, {t: string, href: () => string}>} */
 export const DOORS = {
   login: { t: "door.login", href: loginUrl },
-  assessment: { t: "door.assessment", href: () => `/assessment?next=${encodeURIComponent(location.pathname + location.search)}` },
+  assessment: {
+    t: "door.assessment",
+    href: () => `/assessment?next=${encodeURIComponent(location.pathname + location.search)}`,
+  },
   call: { t: "door.call", href: () => "/call" },
   lobby: { t: "door.lobby", href: () => "/" },
 };
 
 /** Grey lines in the place of what is coming. @param {number} [lines] @param {string} [kind] "text"|"card"|"row" */
 export function skeleton(lines = 3, kind = "text") {
-  return h("div", { class: `skeleton-group skeleton-${kind}`, role: "status", tLabel: "loading" },
-    Array.from({ length: lines }, () => h("span", { class: "skeleton", "aria-hidden": "true" })));
+  return h(
+    "div",
+    { class: `skeleton-group skeleton-${kind}`, role: "status", tLabel: "loading" },
+    Array.from({ length: lines }, () => h("span", { class: "skeleton", "aria-hidden": "true" })),
+  );
 }
 
 /** Nothing here, and what to do. @param {{t: string, next?: string, icon?: string, action?: Node | null}} what keys of the sentence and of the next step */
 export function empty({ t: key, next, icon: name = "empty", action = null }) {
-  return h("div", { class: "empty" }, icon(name, "empty-icon"), h("p", { class: "empty-title", t: key }), next && h("p", { class: "empty-next", t: next }), action);
+  return h(
+    "div",
+    { class: "empty" },
+    icon(name, "empty-icon"),
+    h("p", { class: "empty-title", t: key }),
+    next && h("p", { class: "empty-next", t: next }),
+    action,
+  );
 }
 
 /**
@@ -30,10 +43,21 @@ export function empty({ t: key, next, icon: name = "empty", action = null }) {
  * @param {{retry?: () => void, doors?: Record<string, () => void>, compact?: boolean}} [options] `retry` answers door "retry"; `doors` answers others within the page
  */
 export function refusal(problem, { retry, doors = {}, compact = false } = {}) {
-  const title = problem.code === "offline" ? h("p", { class: "refusal-title", t: "problem.offline" }) : h("p", { class: "refusal-title" }, problem.title);
-  const next = problem.code === "offline" ? h("p", { class: "refusal-next", t: "problem.offline.next" }) : problem.next && h("p", { class: "refusal-next" }, problem.next);
-  return h("div", { class: compact ? "refusal refusal-compact" : "refusal", role: "alert", testid: "refusal", data: { code: problem.code } },
-    icon("info", "refusal-icon"), h("div", { class: "refusal-words" }, title, next), door(problem.door, retry, doors));
+  const title =
+    problem.code === "offline"
+      ? h("p", { class: "refusal-title", t: "problem.offline" })
+      : h("p", { class: "refusal-title" }, problem.title);
+  const next =
+    problem.code === "offline"
+      ? h("p", { class: "refusal-next", t: "problem.offline.next" })
+      : problem.next && h("p", { class: "refusal-next" }, problem.next);
+  return h(
+    "div",
+    { class: compact ? "refusal refusal-compact" : "refusal", role: "alert", testid: "refusal", data: { code: problem.code } },
+    icon("info", "refusal-icon"),
+    h("div", { class: "refusal-words" }, title, next),
+    door(problem.door, retry, doors),
+  );
 }
 
 /** @param {string} name @param {(() => void) | undefined} retry @param {Record<string, () => void>} doors */
@@ -84,10 +108,22 @@ export function sheet({ title, titleParams, content = [], kind = "sheet", testid
   const heading = h("h2", { class: "sheet-title", t: title, tp: titleParams, tabindex: "-1" });
   const body = h("div", { class: "sheet-body" }, content);
   const footer = h("div", { class: "sheet-footer" });
-  const element = h("dialog", { class: `sheet ${kind === "dialog" ? "sheet-dialog" : ""}`, testid, "aria-modal": "true" },
-    h("div", { class: "sheet-frame" },
-      h("header", { class: "sheet-head" }, heading, h("button", { class: "button-icon", type: "button", tLabel: "close", onclick: () => close() }, icon("close"))),
-      body, footer));
+  const element = h(
+    "dialog",
+    { class: `sheet ${kind === "dialog" ? "sheet-dialog" : ""}`, testid, "aria-modal": "true" },
+    h(
+      "div",
+      { class: "sheet-frame" },
+      h(
+        "header",
+        { class: "sheet-head" },
+        heading,
+        h("button", { class: "button-icon", type: "button", tLabel: "close", onclick: () => close() }, icon("close")),
+      ),
+      body,
+      footer,
+    ),
+  );
   heading.id = `sheet-${Math.random().toString(36).slice(2)}`;
   element.setAttribute("aria-labelledby", heading.id);
   const before = /** @type {HTMLElement | null} */ (document.activeElement);
@@ -95,8 +131,12 @@ export function sheet({ title, titleParams, content = [], kind = "sheet", testid
   function close() {
     if (canClose() && element.open) element.close();
   }
-  element.addEventListener("cancel", (event) => { if (!canClose()) event.preventDefault(); });
-  element.addEventListener("click", (event) => { if (event.target === element) close(); });
+  element.addEventListener("cancel", (event) => {
+    if (!canClose()) event.preventDefault();
+  });
+  element.addEventListener("click", (event) => {
+    if (event.target === element) close();
+  });
   element.addEventListener("close", () => {
     element.remove();
     before?.focus?.();
@@ -106,7 +146,10 @@ export function sheet({ title, titleParams, content = [], kind = "sheet", testid
   element.showModal();
   heading.focus();
   return {
-    element, body, footer, close,
+    element,
+    body,
+    footer,
+    close,
     setTitle(key, params) {
       heading.dataset.t = key;
       heading.dataset.tp = JSON.stringify(params ?? {});
@@ -127,10 +170,26 @@ export function dialog(options) {
 export function confirm({ title, text, params, yes, no = "cancel", danger = false }) {
   return new Promise((resolve) => {
     let answer = false;
-    const surface = dialog({ title, titleParams: params, content: h("p", { t: text, tp: params }), onClose: () => resolve(answer) });
-    fill(surface.footer,
+    const surface = dialog({
+      title,
+      titleParams: params,
+      content: h("p", { t: text, tp: params }),
+      onClose: () => resolve(answer),
+    });
+    fill(
+      surface.footer,
       h("button", { class: "button", type: "button", t: no, onclick: () => surface.close() }),
-      h("button", { class: `button ${danger ? "button-danger" : "button-accent"}`, type: "button", t: yes, tp: params, onclick: () => { answer = true; surface.close(); } }));
+      h("button", {
+        class: `button ${danger ? "button-danger" : "button-accent"}`,
+        type: "button",
+        t: yes,
+        tp: params,
+        onclick: () => {
+          answer = true;
+          surface.close();
+        },
+      }),
+    );
   });
 }
 
@@ -145,7 +204,19 @@ export function tabs(tabs, labelKey) {
     panel.setAttribute("role", "tabpanel");
     panel.setAttribute("aria-labelledby", `tab-${id}`);
     panel.id ||= `panel-${id}`;
-    return h("button", { class: "tab", type: "button", role: "tab", id: `tab-${id}`, "aria-controls": panel.id, testid, onclick: () => select(id) }, h("span", { t: key }));
+    return h(
+      "button",
+      {
+        class: "tab",
+        type: "button",
+        role: "tab",
+        id: `tab-${id}`,
+        "aria-controls": panel.id,
+        testid,
+        onclick: () => select(id),
+      },
+      h("span", { t: key }),
+    );
   });
   const list = h("div", { class: "tabs", role: "tablist", tLabel: labelKey, onkeydown: move }, buttons);
 

@@ -57,8 +57,11 @@ export async function negotiate(pc, url) {
   let answer;
   try {
     response = await fetch(url, {
-      method: "POST", credentials: "same-origin", signal: AbortSignal.timeout(10_000),
-      headers: { "Content-Type": "application/sdp", Accept: "application/sdp, application/problem+json" }, body: pc.localDescription?.sdp ?? "",
+      method: "POST",
+      credentials: "same-origin",
+      signal: AbortSignal.timeout(10_000),
+      headers: { "Content-Type": "application/sdp", Accept: "application/sdp, application/problem+json" },
+      body: pc.localDescription?.sdp ?? "",
     });
     if (response.ok) answer = await response.text();
   } catch {

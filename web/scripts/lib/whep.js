@@ -96,7 +96,8 @@ export function subscribe({ session, stream, video, onState = () => {}, onMuted 
 
   /** @param {Problem} problem */
   function refused(problem) {
-    if (problem.code === "stream_not_found" || problem.status === 404) later("waiting", problem.retryAfter * 1000 || WAIT_MS * (1 + Math.random() / 2));
+    if (problem.code === "stream_not_found" || problem.status === 404)
+      later("waiting", problem.retryAfter * 1000 || WAIT_MS * (1 + Math.random() / 2));
     else if (problem.status === 409 || problem.status === 410) later("ended", REFUSED_MS / 3, problem);
     else if (problem.status >= 400 && problem.status < 500 && problem.status !== 429) later("failed", REFUSED_MS, problem);
     else later(played ? "reconnecting" : "connecting", problem.retryAfter * 1000 || backoff(attempt));

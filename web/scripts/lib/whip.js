@@ -105,13 +105,26 @@ export function publish({ session, media, onState = () => {}, onStats = () => {}
   void start();
 
   return {
-    get pc() { return pc; },
+    get pc() {
+      return pc;
+    },
     reconnect,
     replace(next) {
       media = next;
-      const kinds = next.getTracks().map((track) => track.kind).sort().join();
+      const kinds = next
+        .getTracks()
+        .map((track) => track.kind)
+        .sort()
+        .join();
       const senders = pc.getSenders().filter((sender) => sender.track);
-      if (kinds !== senders.map((sender) => sender.track?.kind).sort().join()) return again();
+      if (
+        kinds !==
+        senders
+          .map((sender) => sender.track?.kind)
+          .sort()
+          .join()
+      )
+        return again();
       for (const sender of senders) {
         const track = next.getTracks().find((one) => one.kind === sender.track?.kind);
         if (track) void sender.replaceTrack(track);
@@ -135,10 +148,13 @@ export function publish({ session, media, onState = () => {}, onStats = () => {}
 function addTrack(pc, track, media) {
   const video = track.kind === "video";
   const transceiver = pc.addTransceiver(track, {
-    direction: "sendonly", streams: [media], sendEncodings: [video ? { maxBitrate: VIDEO_BITRATE, maxFramerate: 30 } : { maxBitrate: AUDIO_BITRATE }],
+    direction: "sendonly",
+    streams: [media],
+    sendEncodings: [video ? { maxBitrate: VIDEO_BITRATE, maxFramerate: 30 } : { maxBitrate: AUDIO_BITRATE }],
   });
   const codecs = RTCRtpSender.getCapabilities(track.kind)?.codecs ?? [];
-  if (codecs.length && "setCodecPreferences" in transceiver) transceiver.setCodecPreferences(preferred(codecs, video ? "video/h264" : "audio/opus"));
+  if (codecs.length && "setCodecPreferences" in transceiver)
+    transceiver.setCodecPreferences(preferred(codecs, video ? "video/h264" : "audio/opus"));
 }
 
 /** `codecs` with those of `wanted` first, the rest in their order. H.264 is what recordings and every player can hold. @template {{mimeType: string}} T @param {T[]} codecs @param {string} wanted @returns {T[]} */
@@ -152,13 +168,28 @@ export function preferred(codecs, wanted) {
 /** @param {RTCStatsReport} report @returns {Sample} */
 function read(report) {
   /** @type {Sample} */
-  const sample = { at: performance.now(), bytes: 0, packets: 0, lost: 0, rttMs: 0, fps: 0, width: 0, height: 0, limited: "none" };
+  const sample = {
+    at: performance.now(),
+    bytes: 0,
+    packets: 0,
+    lost: 0,
+    rttMs: 0,
+    fps: 0,
+    width: 0,
+    height: 0,
+    limited: "none",
+  };
   report.forEach((/** @type {any} */ row) => {
     if (row.type === "outbound-rtp") {
       sample.bytes += row.bytesSent ?? 0;
       sample.packets += row.packetsSent ?? 0;
       if (row.kind === "video") {
-        Object.assign(sample, { fps: row.framesPerSecond ?? 0, width: row.frameWidth ?? 0, height: row.frameHeight ?? 0, limited: row.qualityLimitationReason ?? "none" });
+        Object.assign(sample, {
+          fps: row.framesPerSecond ?? 0,
+          width: row.frameWidth ?? 0,
+          height: row.frameHeight ?? 0,
+          limited: row.qualityLimitationReason ?? "none",
+        });
       }
     } else if (row.type === "remote-inbound-rtp") {
       sample.lost += Math.max(0, row.packetsLost ?? 0);
@@ -176,5 +207,14 @@ export function judge(before, now) {
   const kbps = Math.round(((now.bytes - before.bytes) * 8) / seconds / 1000);
   const bad = loss > 0.1 || now.rttMs > 800 || kbps < 40;
   const weak = loss > 0.03 || now.rttMs > 300 || now.limited === "bandwidth";
-  return { level: bad ? "bad" : weak ? "weak" : "good", kbps, loss, rttMs: Math.round(now.rttMs), fps: Math.round(now.fps), width: now.width, height: now.height, limited: now.limited };
+  return {
+    level: bad ? "bad" : weak ? "weak" : "good",
+    kbps,
+    loss,
+    rttMs: Math.round(now.rttMs),
+    fps: Math.round(now.fps),
+    width: now.width,
+    height: now.height,
+    limited: now.limited,
+  };
 }

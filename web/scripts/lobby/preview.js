@@ -5,8 +5,16 @@ import { subscribe } from "../lib/whep.js";
 /** @param {HTMLElement} card @param {string} session @returns {() => void} stops */
 export function preview(card, session) {
   const saving = /** @type {any} */ (navigator).connection?.saveData === true;
-  if (saving || matchMedia("(prefers-reduced-motion: reduce)").matches || typeof RTCPeerConnection === "undefined") return () => {};
-  const video = h("video", { class: "live-preview", muted: true, playsInline: true, autoplay: true, "aria-hidden": "true", tabindex: "-1" });
+  if (saving || matchMedia("(prefers-reduced-motion: reduce)").matches || typeof RTCPeerConnection === "undefined")
+    return () => {};
+  const video = h("video", {
+    class: "live-preview",
+    muted: true,
+    playsInline: true,
+    autoplay: true,
+    "aria-hidden": "true",
+    tabindex: "-1",
+  });
   card.querySelector(".poster")?.append(video);
   /** @type {import("../lib/whep.js").Subscriber | null} */
   let subscriber = null;
@@ -16,10 +24,14 @@ export function preview(card, session) {
   });
 
   function open() {
-    subscriber ??= subscribe({ session, video, onState: (state) => {
-      video.classList.toggle("is-playing", state === "playing");
-      if (state === "failed" || state === "ended") shut();
-    } });
+    subscriber ??= subscribe({
+      session,
+      video,
+      onState: (state) => {
+        video.classList.toggle("is-playing", state === "playing");
+        if (state === "failed" || state === "ended") shut();
+      },
+    });
   }
 
   function shut() {
@@ -28,7 +40,10 @@ export function preview(card, session) {
     old?.close();
   }
 
-  const hidden = () => { if (document.hidden) shut(); else open(); };
+  const hidden = () => {
+    if (document.hidden) shut();
+    else open();
+  };
   document.addEventListener("visibilitychange", hidden);
   seen.observe(card);
   return () => {

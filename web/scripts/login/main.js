@@ -17,8 +17,13 @@ setTitle("title.login");
 const place = h("div", { class: "login-choice" }, skeleton(4, "row"));
 document.body.prepend(
   h("header", { class: "login-head" }, brand(), h("div", { class: "row" }, languageSwitch(), elderSwitch())),
-  h("main", { id: "main", class: "login-main" },
-    h("section", { class: "login-words" }, h("h1", { t: "login.title" }), h("p", { class: "login-lead", t: "login.lead" })), place));
+  h(
+    "main",
+    { id: "main", class: "login-main" },
+    h("section", { class: "login-words" }, h("h1", { t: "login.title" }), h("p", { class: "login-lead", t: "login.lead" })),
+    place,
+  ),
+);
 
 const direct = query.get("as");
 if (direct) void signIn(direct);
@@ -27,13 +32,30 @@ else void choose();
 async function choose() {
   try {
     const { people } = await api("GET", "/api/demo/people");
-    const group = (/** @type {string} */ key, /** @type {DemoPerson[]} */ some) => some.length > 0 && h("section", { class: "stack-2" }, h("h2", { class: "login-group", t: key }), h("div", { class: "login-cards" }, some.map(card)));
-    fill(place, h("p", { class: "notice" }, icon("info"), h("span", { t: "login.demo" })),
-      group("login.customers", people.filter((/** @type {DemoPerson} */ one) => one.role === "customer")),
-      group("login.staff", people.filter((/** @type {DemoPerson} */ one) => one.role !== "customer")));
+    const group = (/** @type {string} */ key, /** @type {DemoPerson[]} */ some) =>
+      some.length > 0 &&
+      h(
+        "section",
+        { class: "stack-2" },
+        h("h2", { class: "login-group", t: key }),
+        h("div", { class: "login-cards" }, some.map(card)),
+      );
+    fill(
+      place,
+      h("p", { class: "notice" }, icon("info"), h("span", { t: "login.demo" })),
+      group(
+        "login.customers",
+        people.filter((/** @type {DemoPerson} */ one) => one.role === "customer"),
+      ),
+      group(
+        "login.staff",
+        people.filter((/** @type {DemoPerson} */ one) => one.role !== "customer"),
+      ),
+    );
   } catch (error) {
     const problem = asProblem(error);
-    if (problem.status === 404 || problem.status === 403 || problem.status === 401) fill(place, empty({ t: "login.none", next: "login.none.next", icon: "person" }));
+    if (problem.status === 404 || problem.status === 403 || problem.status === 401)
+      fill(place, empty({ t: "login.none", next: "login.none.next", icon: "person" }));
     else fill(place, refusal(problem, { retry: () => void choose() }));
   }
 }
@@ -41,10 +63,19 @@ async function choose() {
 /** @param {DemoPerson} person */
 function card(person) {
   const about = `login.${person.id.replace("customer-", "")}`;
-  return h("button", { class: "login-card", type: "button", testid: `as-${person.id}`, onclick: () => void signIn(person.id) },
+  return h(
+    "button",
+    { class: "login-card", type: "button", testid: `as-${person.id}`, onclick: () => void signIn(person.id) },
     h("span", { class: `login-face login-${person.role}`, "aria-hidden": "true" }, initial(person.name)),
-    h("span", { class: "grow" }, h("span", { class: "login-name" }, person.name), h("span", { class: "login-about", t: has(about) ? about : `login.${person.role}` }), h("span", { class: "login-id" }, person.id)),
-    icon("forward", "login-go"));
+    h(
+      "span",
+      { class: "grow" },
+      h("span", { class: "login-name" }, person.name),
+      h("span", { class: "login-about", t: has(about) ? about : `login.${person.role}` }),
+      h("span", { class: "login-id" }, person.id),
+    ),
+    icon("forward", "login-go"),
+  );
 }
 
 /** @param {string} name */
@@ -56,8 +87,15 @@ async function signIn(name) {
     location.replace(next() ?? HOMES[/** @type {DemoPerson} */ (person).role] ?? "/");
   } catch (error) {
     const problem = asProblem(error);
-    if (problem.status === 404 && problem.code !== "no_such_person") fill(place, empty({ t: "login.none", next: "login.none.next", icon: "person" }));
-    else fill(place, refusal(problem instanceof Problem && problem.door === "login" ? Object.assign(problem, { door: "retry" }) : problem, { retry: () => void choose() }));
+    if (problem.status === 404 && problem.code !== "no_such_person")
+      fill(place, empty({ t: "login.none", next: "login.none.next", icon: "person" }));
+    else
+      fill(
+        place,
+        refusal(problem instanceof Problem && problem.door === "login" ? Object.assign(problem, { door: "retry" }) : problem, {
+          retry: () => void choose(),
+        }),
+      );
   }
 }
 
@@ -66,5 +104,7 @@ function next() {
   const wanted = query.get("next");
   if (!wanted) return null;
   const url = new URL(wanted, location.origin);
-  return url.origin === location.origin && wanted.startsWith("/") && !url.pathname.startsWith("/login") ? url.pathname + url.search + url.hash : null;
+  return url.origin === location.origin && wanted.startsWith("/") && !url.pathname.startsWith("/login")
+    ? url.pathname + url.search + url.hash
+    : null;
 }

@@ -22,9 +22,14 @@ void start();
 async function start() {
   await requireMe();
   await guarded(place, load);
-  onLang(() => { drawn = ""; load().catch(() => undefined); });
+  onLang(() => {
+    drawn = "";
+    load().catch(() => undefined);
+  });
   // The bank's answer comes by itself, while some order still waits for it.
-  setInterval(() => { if (!document.hidden && waiting) load().catch(() => undefined); }, REFRESH_MS);
+  setInterval(() => {
+    if (!document.hidden && waiting) load().catch(() => undefined);
+  }, REFRESH_MS);
 }
 
 let waiting = false;
@@ -36,33 +41,86 @@ async function load() {
   if (next === drawn) return;
   drawn = next;
   if (!orders.length) {
-    fill(place, empty({ t: "orders.none", next: "orders.none.next", icon: "bag", action: h("a", { class: "button button-primary", href: "/", t: "door.lobby" }) }));
+    fill(
+      place,
+      empty({
+        t: "orders.none",
+        next: "orders.none.next",
+        icon: "bag",
+        action: h("a", { class: "button button-primary", href: "/", t: "door.lobby" }),
+      }),
+    );
     return;
   }
-  fill(place, h("ul", { class: "order-list" }, orders.map((/** @type {Order} */ order) => row(order, cancellable(order, now)))));
+  fill(
+    place,
+    h(
+      "ul",
+      { class: "order-list" },
+      orders.map((/** @type {Order} */ order) => row(order, cancellable(order, now))),
+    ),
+  );
 }
 
 /** @param {Order} order @param {number} now */
 function cancellable(order, now) {
-  return (order.state === "placed" || order.state === "sent") && Boolean(order.cancellable_until) && Date.parse(order.cancellable_until ?? "") > now;
+  return (
+    (order.state === "placed" || order.state === "sent") &&
+    Boolean(order.cancellable_until) &&
+    Date.parse(order.cancellable_until ?? "") > now
+  );
 }
 
 /** @param {Order} order @param {boolean} open */
 function row(order, open) {
-  return h("li", { class: "card order-row", testid: "order", data: { order: order.id, state: order.state } },
-    h("div", { class: "order-what" }, h("p", { class: "order-product" }, h("span", null, order.product.name), " ", grade(order.product.risk)),
-      h("p", { class: "muted small figures", t: "plain.time", tp: { at: { dateTime: order.placed_at } } })),
+  return h(
+    "li",
+    { class: "card order-row", testid: "order", data: { order: order.id, state: order.state } },
+    h(
+      "div",
+      { class: "order-what" },
+      h("p", { class: "order-product" }, h("span", null, order.product.name), " ", grade(order.product.risk)),
+      h("p", { class: "muted small figures", t: "plain.time", tp: { at: { dateTime: order.placed_at } } }),
+    ),
     h("p", { class: "order-amount figures", t: "plain.money", tp: { amount: { money: [order.amount, order.currency] } } }),
-    h("p", { class: "order-state" }, h("span", { class: `tag ${TONES[order.state]}`, t: `order.${order.state}` }), order.reason && h("span", { class: "small muted" }, order.reason)),
-    h("div", { class: "order-doors" },
-      open && h("button", { class: "button button-danger button-small", type: "button", t: "orders.cancel", testid: "order-cancel", tTitle: "orders.until", tp: { time: { time: order.cancellable_until } }, onclick: () => void cancel(order) }),
-      h("a", { class: "button button-small", href: order.receipt_url || `/receipt/${order.id}`, t: "orders.receipt" })));
+    h(
+      "p",
+      { class: "order-state" },
+      h("span", { class: `tag ${TONES[order.state]}`, t: `order.${order.state}` }),
+      order.reason && h("span", { class: "small muted" }, order.reason),
+    ),
+    h(
+      "div",
+      { class: "order-doors" },
+      open &&
+        h("button", {
+          class: "button button-danger button-small",
+          type: "button",
+          t: "orders.cancel",
+          testid: "order-cancel",
+          tTitle: "orders.until",
+          tp: { time: { time: order.cancellable_until } },
+          onclick: () => void cancel(order),
+        }),
+      h("a", { class: "button button-small", href: order.receipt_url || `/receipt/${order.id}`, t: "orders.receipt" }),
+    ),
+  );
 }
 
 /** @param {Order} order */
 async function cancel(order) {
   const params = { amount: { money: [order.amount, order.currency] }, product: order.product.name };
-  if (!(await confirm({ title: "orders.cancel.ask", text: "orders.cancel.text", params, yes: "orders.cancel.yes", no: "orders.cancel.no", danger: true }))) return;
+  if (
+    !(await confirm({
+      title: "orders.cancel.ask",
+      text: "orders.cancel.text",
+      params,
+      yes: "orders.cancel.yes",
+      no: "orders.cancel.no",
+      danger: true,
+    }))
+  )
+    return;
   try {
     await api("POST", `/api/orders/${order.id}/cancel`);
     toast(t("orders.cancelled"), { tone: "good" });

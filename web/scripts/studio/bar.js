@@ -12,23 +12,50 @@ const REC_DOT = { recording: "dot-live", starting: "dot-warn", paused: "dot-warn
 /** @param {import("./model.js").Show} show @param {{ onPause: () => void, onResume: () => void, onEnd: () => void }} does */
 export function createBar(show, does) {
   /** @type {Now} */
-  let now = { viewers: show.viewers, recording: false, sale: { open: false, reason: null }, stage: "live", publisher: "connecting", started_at: show.started_at };
+  let now = {
+    viewers: show.viewers,
+    recording: false,
+    sale: { open: false, reason: null },
+    stage: "live",
+    publisher: "connecting",
+    started_at: show.started_at,
+  };
   const clock = h("span", { class: "bar-clock", testid: "clock", role: "timer", tLabel: "studio.on_air" }, "0:00:00");
   const viewers = h("span", { testid: "viewers" }, "0");
   const recording = h("span", { class: "bar-state", testid: "rec-state", role: "status" });
   const sale = h("span", { class: "bar-state bar-sale", testid: "sale-state", role: "status" });
   const pause = h("button", { class: "button button-small", type: "button", testid: "pause-show" });
-  const end = h("button", { class: "button button-small button-accent", type: "button", testid: "end-show", t: "studio.end", onclick: does.onEnd });
+  const end = h("button", {
+    class: "button button-small button-accent",
+    type: "button",
+    testid: "end-show",
+    t: "studio.end",
+    onclick: does.onEnd,
+  });
   const connection = h("div", { class: "connection", role: "status", hidden: true });
   pause.addEventListener("click", () => (now.stage === "paused" ? does.onResume() : does.onPause()));
 
-  const element = h("div", { class: "bar-wrap" },
-    h("div", { class: "bar" },
+  const element = h(
+    "div",
+    { class: "bar-wrap" },
+    h(
+      "div",
+      { class: "bar" },
       h("h1", { class: "bar-title" }, show.title),
       h("span", { class: "bar-state" }, clock),
-      h("span", { class: "bar-state", tTitle: "studio.viewers" }, icon("eye"), viewers, h("span", { class: "visually-hidden", t: "studio.viewers" })),
-      recording, sale, h("span", { class: "bar-buttons" }, pause, end)),
-    connection);
+      h(
+        "span",
+        { class: "bar-state", tTitle: "studio.viewers" },
+        icon("eye"),
+        viewers,
+        h("span", { class: "visually-hidden", t: "studio.viewers" }),
+      ),
+      recording,
+      sale,
+      h("span", { class: "bar-buttons" }, pause, end),
+    ),
+    connection,
+  );
 
   function tick() {
     const text = airtime(now.started_at, Date.now());
@@ -40,10 +67,19 @@ export function createBar(show, does) {
     recording.dataset["state"] = word;
     fill(recording, h("span", { class: `dot ${REC_DOT[word]}` }), h("span", { t: `studio.rec_${word}` }));
     sale.dataset["open"] = String(now.sale.open);
-    fill(sale, h("span", { class: `dot ${now.sale.open ? "dot-good" : "dot-warn"}` }),
-      now.sale.open ? h("span", { t: "studio.sale_open" }) : h("span", null, saleSentence(now.sale, lang()) || h("span", { t: "studio.sale_closed" })));
+    fill(
+      sale,
+      h("span", { class: `dot ${now.sale.open ? "dot-good" : "dot-warn"}` }),
+      now.sale.open
+        ? h("span", { t: "studio.sale_open" })
+        : h("span", null, saleSentence(now.sale, lang()) || h("span", { t: "studio.sale_closed" })),
+    );
     viewers.textContent = number(now.viewers);
-    fill(pause, icon(now.stage === "paused" ? "play" : "pause"), h("span", { t: now.stage === "paused" ? "studio.resume" : "studio.pause" }));
+    fill(
+      pause,
+      icon(now.stage === "paused" ? "play" : "pause"),
+      h("span", { t: now.stage === "paused" ? "studio.resume" : "studio.pause" }),
+    );
   }
 
   const timer = setInterval(tick, 500);
@@ -70,4 +106,3 @@ export function createBar(show, does) {
     },
   };
 }
-

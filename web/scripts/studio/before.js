@@ -13,7 +13,12 @@ import { createShelfPicker } from "./picker.js";
  * @returns {import("./show.js").Part}
  */
 export function openBefore(root, show, camera, { onStarted, onBack }) {
-  const start = h("button", { class: "button button-accent button-wide", type: "button", testid: "go-live", disabled: !camera.media() }, icon("camera"), h("span", { t: "studio.go_live" }));
+  const start = h(
+    "button",
+    { class: "button button-accent button-wide", type: "button", testid: "go-live", disabled: !camera.media() },
+    icon("camera"),
+    h("span", { t: "studio.go_live" }),
+  );
   const cancel = h("button", { class: "button-quiet", type: "button", testid: "cancel-show", t: "studio.cancel_show" });
   const trouble = h("div");
   const shelf = createShelfPicker(show);
@@ -33,7 +38,16 @@ export function openBefore(root, show, camera, { onStarted, onBack }) {
     }
   });
   cancel.addEventListener("click", async () => {
-    if (!(await confirm({ title: "studio.cancel_title", text: "studio.cancel_text", yes: "studio.cancel_show", no: "studio.keep_show", danger: true }))) return;
+    if (
+      !(await confirm({
+        title: "studio.cancel_title",
+        text: "studio.cancel_text",
+        yes: "studio.cancel_show",
+        no: "studio.keep_show",
+        danger: true,
+      }))
+    )
+      return;
     try {
       await api("POST", `/api/shows/${encodeURIComponent(show.id)}/cancel`);
       onBack();
@@ -42,16 +56,48 @@ export function openBefore(root, show, camera, { onStarted, onBack }) {
     }
   });
 
-  fill(root, h("div", { class: "before" },
-    h("div", { class: "before-head" },
-      h("button", { class: "button-icon", type: "button", tLabel: "studio.back", onclick: onBack }, icon("back")),
-      h("div", { class: "grow" }, h("h1", { class: "before-title" }, show.title), h("p", { class: "muted small" }, when(show.starts_at))), cancel),
-    h("section", { class: "before-camera", tLabel: "studio.check" }, camera.element,
-      h("div", { class: "before-check" },
-        h("div", { class: "field" }, h("span", { class: "field-label", t: "studio.level" }), camera.meter), camera.picker)),
-    h("section", { class: "before-shelf", tLabel: "studio.shelf" },
-      h("div", { class: "before-shelf-head" }, h("h2", { t: "studio.shelf" }), h("p", { class: "muted small", t: "studio.shelf_lead" })), shelf.element),
-    h("div", { class: "before-go" }, ready, trouble, start)));
+  fill(
+    root,
+    h(
+      "div",
+      { class: "before" },
+      h(
+        "div",
+        { class: "before-head" },
+        h("button", { class: "button-icon", type: "button", tLabel: "studio.back", onclick: onBack }, icon("back")),
+        h(
+          "div",
+          { class: "grow" },
+          h("h1", { class: "before-title" }, show.title),
+          h("p", { class: "muted small" }, when(show.starts_at)),
+        ),
+        cancel,
+      ),
+      h(
+        "section",
+        { class: "before-camera", tLabel: "studio.check" },
+        camera.element,
+        h(
+          "div",
+          { class: "before-check" },
+          h("div", { class: "field" }, h("span", { class: "field-label", t: "studio.level" }), camera.meter),
+          camera.picker,
+        ),
+      ),
+      h(
+        "section",
+        { class: "before-shelf", tLabel: "studio.shelf" },
+        h(
+          "div",
+          { class: "before-shelf-head" },
+          h("h2", { t: "studio.shelf" }),
+          h("p", { class: "muted small", t: "studio.shelf_lead" }),
+        ),
+        shelf.element,
+      ),
+      h("div", { class: "before-go" }, ready, trouble, start),
+    ),
+  );
 
   return {
     close: shelf.close,

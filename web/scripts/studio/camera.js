@@ -19,22 +19,43 @@ export function createCamera({ onMedia, onToggle, testid = "preview" }) {
   /** @type {MediaStream | null} */ let media = null;
   let stopMeter = () => {};
   const on = { camera: true, microphone: true };
-  const video = h("video", { class: "camera-video", testid, muted: true, autoplay: true, playsInline: true, tLabel: "studio.preview" });
+  const video = h("video", {
+    class: "camera-video",
+    testid,
+    muted: true,
+    autoplay: true,
+    playsInline: true,
+    tLabel: "studio.preview",
+  });
   const veil = h("p", { class: "camera-veil", hidden: true }, icon("camera-off"), h("span", { t: "studio.camera_is_off" }));
   const trouble = h("div", { class: "camera-trouble" });
   const microphone = toggle("audio", "mic", "studio.mic", "M");
   const camera = toggle("video", "camera", "studio.camera", "C");
-  const element = h("div", { class: "camera" },
-    h("div", { class: "camera-frame" }, video, veil, trouble), h("div", { class: "camera-buttons" }, microphone, camera));
+  const element = h(
+    "div",
+    { class: "camera" },
+    h("div", { class: "camera-frame" }, video, veil, trouble),
+    h("div", { class: "camera-buttons" }, microphone, camera),
+  );
   const meter = h("div", { class: "camera-meter" });
   const picker = h("div", { class: "camera-picker" });
 
   /** @param {"audio" | "video"} kind @param {string} glyph @param {string} key @param {string} shortcut */
   function toggle(kind, glyph, key, shortcut) {
-    return h("button", {
-      class: "button camera-toggle", type: "button", "aria-pressed": "true", "aria-keyshortcuts": shortcut, disabled: true,
-      testid: `toggle-${kind}`, onclick: () => flip(kind),
-    }, icon(glyph), h("span", { t: `${key}_on` }));
+    return h(
+      "button",
+      {
+        class: "button camera-toggle",
+        type: "button",
+        "aria-pressed": "true",
+        "aria-keyshortcuts": shortcut,
+        disabled: true,
+        testid: `toggle-${kind}`,
+        onclick: () => flip(kind),
+      },
+      icon(glyph),
+      h("span", { t: `${key}_on` }),
+    );
   }
 
   /** @param {"audio" | "video"} kind */
@@ -68,7 +89,10 @@ export function createCamera({ onMedia, onToggle, testid = "preview" }) {
       use(await openDevices(ids), !ids.camera && !ids.microphone);
     } catch (error) {
       if (!(error instanceof DeviceProblem)) throw error;
-      fill(trouble, deviceRefusal(error, () => void open(ids)));
+      fill(
+        trouble,
+        deviceRefusal(error, () => void open(ids)),
+      );
       if (!media) onMedia(null);
     }
   }
@@ -81,7 +105,11 @@ export function createCamera({ onMedia, onToggle, testid = "preview" }) {
     const level = levelBar(next);
     stopMeter = level.stop;
     fill(meter, level.element);
-    if (first) fill(picker, devicePicker(next, (ids) => void open(ids)));
+    if (first)
+      fill(
+        picker,
+        devicePicker(next, (ids) => void open(ids)),
+      );
     apply();
     onMedia(next);
   }
@@ -94,7 +122,10 @@ export function createCamera({ onMedia, onToggle, testid = "preview" }) {
   }
 
   return {
-    element, meter, picker, open,
+    element,
+    meter,
+    picker,
+    open,
     media: () => media,
     on: () => ({ ...on }),
     toggle: flip,

@@ -15,8 +15,19 @@ export function createComments(send) {
   /** @type {Set<string>} */ const seen = new Set();
   const list = h("div", { class: "talk-list", role: "log", testid: "comment-list", tLabel: "studio.comments", tabindex: "0" });
   const none = h("p", { class: "talk-none muted", t: "studio.no_comments" });
-  const input = h("input", { class: "input", maxlength: MOST, tPlaceholder: "studio.say", tLabel: "studio.say", testid: "comment-input", autocomplete: "off" });
-  const button = h("button", { class: "button-icon talk-send", type: "submit", tLabel: "studio.send", testid: "comment-send" }, icon("send"));
+  const input = h("input", {
+    class: "input",
+    maxlength: MOST,
+    tPlaceholder: "studio.say",
+    tLabel: "studio.say",
+    testid: "comment-input",
+    autocomplete: "off",
+  });
+  const button = h(
+    "button",
+    { class: "button-icon talk-send", type: "submit", tLabel: "studio.send", testid: "comment-send" },
+    icon("send"),
+  );
   const trouble = h("div");
   const form = h("form", { class: "talk-form" }, input, button);
   const element = h("div", { class: "talk" }, none, list, trouble, form);
@@ -40,10 +51,13 @@ export function createComments(send) {
 
   /** @param {Comment} comment */
   function row(comment) {
-    return h("p", { class: `talk-row${comment.host ? " talk-row-host" : ""}`, data: { id: comment.id } },
+    return h(
+      "p",
+      { class: `talk-row${comment.host ? " talk-row-host" : ""}`, data: { id: comment.id } },
       h("span", { class: "talk-who" }, comment.author, comment.host ? h("span", { class: "tag", t: "studio.host" }) : null),
       h("span", { class: "talk-text" }, comment.text),
-      h("time", { class: "talk-at", datetime: comment.at }, time(comment.at)));
+      h("time", { class: "talk-at", datetime: comment.at }, time(comment.at)),
+    );
   }
 
   /** @param {Comment[]} comments */

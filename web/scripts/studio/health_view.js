@@ -8,7 +8,16 @@ import { judge, kept, plot } from "./health.js";
 const SVG = "http://www.w3.org/2000/svg";
 const WIDTH = 240;
 const HEIGHT = 40;
-const TONE = { starting: "warn", good: "good", fair: "good", weak: "warn", slow: "warn", busy: "warn", silent: "bad", lost: "bad" };
+const TONE = {
+  starting: "warn",
+  good: "good",
+  fair: "good",
+  weak: "warn",
+  slow: "warn",
+  busy: "warn",
+  silent: "bad",
+  lost: "bad",
+};
 
 export function createHealth() {
   /** @type {Sample[]} */ let samples = [];
@@ -37,10 +46,17 @@ export function createHealth() {
     line.setAttribute("points", points);
     top.textContent = `${number(top_kbps)} kbit/s`;
     const last = samples.at(-1);
-    fill(figures, last ? [
-      pair("health.rate", `${number(Math.round(last.kbps))} kbit/s`), pair("health.loss", percent(last.loss, 1)),
-      pair("health.rtt", `${number(Math.round(last.rttMs))} ms`), pair("health.fps", number(last.fps)),
-    ] : []);
+    fill(
+      figures,
+      last
+        ? [
+            pair("health.rate", `${number(Math.round(last.kbps))} kbit/s`),
+            pair("health.loss", percent(last.loss, 1)),
+            pair("health.rtt", `${number(Math.round(last.rttMs))} ms`),
+            pair("health.fps", number(last.fps)),
+          ]
+        : [],
+    );
   }
 
   draw();

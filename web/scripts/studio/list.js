@@ -14,10 +14,20 @@ export function openList(root, onOpen) {
   let closed = false;
   /** @type {Show[] | null} */ let shows = null;
   const list = h("div", { class: "shows" }, skeleton(3, "row"));
-  fill(root,
-    h("div", { class: "studio-lobby" },
-      h("section", { class: "studio-shows", "aria-labelledby": "shows-title" }, h("h1", { id: "shows-title", t: "studio.shows" }), list),
-      creation(onCreated)));
+  fill(
+    root,
+    h(
+      "div",
+      { class: "studio-lobby" },
+      h(
+        "section",
+        { class: "studio-shows", "aria-labelledby": "shows-title" },
+        h("h1", { id: "shows-title", t: "studio.shows" }),
+        list,
+      ),
+      creation(onCreated),
+    ),
+  );
   void load();
 
   async function load() {
@@ -31,7 +41,12 @@ export function openList(root, onOpen) {
 
   function draw() {
     if (!shows) return;
-    fill(list, shows.length ? shows.map((show) => item(show, onOpen)) : empty({ t: "studio.none", next: "studio.none_next", icon: "camera" }));
+    fill(
+      list,
+      shows.length
+        ? shows.map((show) => item(show, onOpen))
+        : empty({ t: "studio.none", next: "studio.none_next", icon: "camera" }),
+    );
   }
 
   /** @param {Show} show */
@@ -42,20 +57,36 @@ export function openList(root, onOpen) {
     if (made instanceof HTMLElement) made.focus();
   }
 
-  return { close: () => { closed = true; }, redraw: draw };
+  return {
+    close: () => {
+      closed = true;
+    },
+    redraw: draw,
+  };
 }
 
 /** @param {Show} show @param {(id: string) => void} onOpen */
 function item(show, onOpen) {
   const stage = stageOf(show.state);
   const tone = stage === "live" ? "tag-live" : stage === "paused" ? "tag-warn" : "";
-  const link = h("a", { class: `show show-${stage}`, href: `/studio?show=${encodeURIComponent(show.id)}`, testid: "show-item", data: { show: show.id, state: show.state } },
+  const link = h(
+    "a",
+    {
+      class: `show show-${stage}`,
+      href: `/studio?show=${encodeURIComponent(show.id)}`,
+      testid: "show-item",
+      data: { show: show.id, state: show.state },
+    },
     h("span", { class: "show-when" }, when(show.started_at ?? show.starts_at)),
     h("span", { class: "show-title" }, show.title),
-    h("span", { class: "show-tags" },
+    h(
+      "span",
+      { class: "show-tags" },
       show.product_class ? h("span", { class: "tag", t: `class.${show.product_class}` }) : null,
-      h("span", { class: `tag ${tone}`, t: `studio.stage_${stage}` })),
-    icon("forward", "show-go"));
+      h("span", { class: `tag ${tone}`, t: `studio.stage_${stage}` }),
+    ),
+    icon("forward", "show-go"),
+  );
   link.addEventListener("click", (event) => {
     if (event.metaKey || event.ctrlKey || event.button !== 0) return;
     event.preventDefault();
@@ -66,24 +97,60 @@ function item(show, onOpen) {
 
 /** @param {(show: Show) => void} onCreated */
 function creation(onCreated) {
-  const title = h("input", { class: "input", id: "show-title", testid: "show-title", required: true, maxlength: "120", autocomplete: "off" });
+  const title = h("input", {
+    class: "input",
+    id: "show-title",
+    testid: "show-title",
+    required: true,
+    maxlength: "120",
+    autocomplete: "off",
+  });
   const summary = h("textarea", { class: "textarea", id: "show-summary", rows: "2", maxlength: "2000" });
-  const starts = h("input", { class: "input", id: "show-starts", testid: "show-starts", type: "datetime-local", required: true, value: nextQuarter(new Date()) });
-  const kind = h("select", { class: "select", id: "show-class", testid: "show-class" },
-    h("option", { value: "", t: "class.mixed" }), CLASSES.map((name) => h("option", { value: name, t: `class.${name}` })));
-  const send = h("button", { class: "button button-accent button-wide", type: "submit", testid: "create-show", t: "studio.create" });
+  const starts = h("input", {
+    class: "input",
+    id: "show-starts",
+    testid: "show-starts",
+    type: "datetime-local",
+    required: true,
+    value: nextQuarter(new Date()),
+  });
+  const kind = h(
+    "select",
+    { class: "select", id: "show-class", testid: "show-class" },
+    h("option", { value: "", t: "class.mixed" }),
+    CLASSES.map((name) => h("option", { value: name, t: `class.${name}` })),
+  );
+  const send = h("button", {
+    class: "button button-accent button-wide",
+    type: "submit",
+    testid: "create-show",
+    t: "studio.create",
+  });
   const trouble = h("div", { class: "studio-trouble" });
-  const form = h("form", { class: "card stack studio-new", "aria-labelledby": "new-title" },
+  const form = h(
+    "form",
+    { class: "card stack studio-new", "aria-labelledby": "new-title" },
     h("h2", { id: "new-title", t: "studio.new" }),
-    field("studio.show_title", title), field("studio.starts", starts), field("studio.class", kind), field("studio.summary", summary), trouble, send);
+    field("studio.show_title", title),
+    field("studio.starts", starts),
+    field("studio.class", kind),
+    field("studio.summary", summary),
+    trouble,
+    send,
+  );
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     send.disabled = true;
     fill(trouble);
     try {
-      onCreated(await api("POST", "/api/shows", {
-        title: title.value.trim(), summary: summary.value.trim(), starts_at: new Date(starts.value).toISOString(), product_class: kind.value || null,
-      }));
+      onCreated(
+        await api("POST", "/api/shows", {
+          title: title.value.trim(),
+          summary: summary.value.trim(),
+          starts_at: new Date(starts.value).toISOString(),
+          product_class: kind.value || null,
+        }),
+      );
       form.reset();
       starts.value = nextQuarter(new Date());
     } catch (error) {

@@ -40,13 +40,32 @@ export function openLive(root, first, camera, { onEnded }) {
   if (camera.media()) air(/** @type {MediaStream} */ (camera.media()));
 
   function draw() {
-    const shelfPane = h("section", { class: "pane pane-shelf", tLabel: "studio.shelf" }, h("h2", { class: "pane-title", t: "studio.shelf" }), shelf.element);
-    const talkPane = h("section", { class: "pane pane-talk", tLabel: "studio.comments" }, h("h2", { class: "pane-title", t: "studio.comments" }), comments.element);
+    const shelfPane = h(
+      "section",
+      { class: "pane pane-shelf", tLabel: "studio.shelf" },
+      h("h2", { class: "pane-title", t: "studio.shelf" }),
+      shelf.element,
+    );
+    const talkPane = h(
+      "section",
+      { class: "pane pane-talk", tLabel: "studio.comments" },
+      h("h2", { class: "pane-title", t: "studio.comments" }),
+      comments.element,
+    );
     const orderPane = h("section", { class: "pane pane-orders", tLabel: "studio.orders" }, orders.element);
     const right = h("div", { class: "live-right" }, talkPane, orderPane);
-    const live = h("div", { class: "live", data: { pane: "shelf" } }, bar.element, notices,
+    const live = h(
+      "div",
+      { class: "live", data: { pane: "shelf" } },
+      bar.element,
+      notices,
       h("section", { class: "live-left", tLabel: "studio.preview" }, trouble, camera.element, health.element),
-      paneChoice((name) => { live.dataset["pane"] = name; }), shelfPane, right);
+      paneChoice((name) => {
+        live.dataset["pane"] = name;
+      }),
+      shelfPane,
+      right,
+    );
     fill(root, live);
   }
 
@@ -60,7 +79,11 @@ export function openLive(root, first, camera, { onEnded }) {
     on(client, "comments", ({ detail }) => comments.add(detail));
     on(client, "order", ({ detail }) => orders.add(detail));
     on(client, "notice", ({ detail }) => notice(detail));
-    on(client, "media", calmly(() => publisher?.reconnect()));
+    on(
+      client,
+      "media",
+      calmly(() => publisher?.reconnect()),
+    );
     on(client, "status", ({ detail }) => bar.connection(detail));
     on(client, "refused", ({ detail }) => toast(detail.title, { tone: "warn" }));
   }
@@ -72,7 +95,14 @@ export function openLive(root, first, camera, { onEnded }) {
     if (stage === "after" || stage === "cancelled") return void finished();
     shelf.show(view.shelf);
     orders.tally(tally);
-    bar.show({ viewers, recording, sale: view.sale, stage, publisher: published, started_at: view.started_at ?? show.started_at });
+    bar.show({
+      viewers,
+      recording,
+      sale: view.sale,
+      stage,
+      publisher: published,
+      started_at: view.started_at ?? show.started_at,
+    });
   }
 
   /** What was ordered before this page was opened: the room tells of changes alone. */
@@ -83,7 +113,12 @@ export function openLive(root, first, camera, { onEnded }) {
 
   /** @param {{ kind: string, text_en: string, text_zh: string }} detail */
   function notice(detail) {
-    const line = h("p", { class: "notice notice-warn" }, icon("info"), h("span", null, lang() === "zh" ? detail.text_zh : detail.text_en));
+    const line = h(
+      "p",
+      { class: "notice notice-warn" },
+      icon("info"),
+      h("span", null, lang() === "zh" ? detail.text_zh : detail.text_en),
+    );
     notices.prepend(line);
     while (notices.children.length > 2) notices.lastElementChild?.remove();
     setTimeout(() => line.remove(), 8000);
@@ -93,11 +128,17 @@ export function openLive(root, first, camera, { onEnded }) {
   function air(media) {
     if (publisher) return publisher.replace(media);
     publisher = publish({
-      session, media,
+      session,
+      media,
       onState: (state, problem) => {
         published = state;
         health.state(state === "live");
-        fill(trouble, state === "failed" && problem ? refusal(problem, { retry: () => publisher?.reconnect(), doors: { "": () => publisher?.reconnect() } }) : null);
+        fill(
+          trouble,
+          state === "failed" && problem
+            ? refusal(problem, { retry: () => publisher?.reconnect(), doors: { "": () => publisher?.reconnect() } })
+            : null,
+        );
         if (!over) changed();
       },
       onStats: (stats) => health.add(stats, camera.on().camera),
@@ -149,7 +190,9 @@ export function openLive(root, first, camera, { onEnded }) {
   });
 
   return {
-    media: (media) => { if (media) air(media); },
+    media: (media) => {
+      if (media) air(media);
+    },
     toggled: () => health.redraw(camera.on().camera),
     close() {
       over = true;
@@ -164,7 +207,10 @@ export function openLive(root, first, camera, { onEnded }) {
 /** On a phone one of the two panes shows; where there is room the stylesheet shows both and hides this. @param {(name: string) => void} onChoose */
 function paneChoice(onChoose) {
   const group = h("div", { class: "live-panes", role: "group", tLabel: "studio.panes" });
-  for (const [name, key] of [["shelf", "studio.shelf"], ["talk", "studio.comments"]]) {
+  for (const [name, key] of [
+    ["shelf", "studio.shelf"],
+    ["talk", "studio.comments"],
+  ]) {
     const button = h("button", { class: "live-pane", type: "button", "aria-pressed": String(name === "shelf"), t: key });
     button.addEventListener("click", () => {
       for (const other of group.children) other.setAttribute("aria-pressed", String(other === button));

@@ -23,7 +23,9 @@ function show() {
   const id = new URLSearchParams(location.search).get("show");
   const room = h("div", { class: id ? "stage-room" : "page" });
   fill(main, room);
-  open = id ? openShow(room, id, () => go("/studio")) : openList(room, (show) => go(`/studio?show=${encodeURIComponent(show)}`));
+  open = id
+    ? openShow(room, id, () => go("/studio"))
+    : openList(room, (show) => go(`/studio?show=${encodeURIComponent(show)}`));
 }
 
 /** @param {string} path */

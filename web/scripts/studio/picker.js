@@ -46,9 +46,18 @@ export function createShelfPicker(show) {
       clearTimeout(waiting);
       waiting = window.setTimeout(save, SAVE_AFTER_MS);
     });
-    return h("label", { class: "choice picker-option" }, box,
-      h("span", { class: "picker-words" }, h("span", { class: "picker-name" }, product.name), h("span", { class: "muted small" }, product.rate_text)),
-      grade(product.risk, product.risk_meaning));
+    return h(
+      "label",
+      { class: "choice picker-option" },
+      box,
+      h(
+        "span",
+        { class: "picker-words" },
+        h("span", { class: "picker-name" }, product.name),
+        h("span", { class: "muted small" }, product.rate_text),
+      ),
+      grade(product.risk, product.risk_meaning),
+    );
   }
 
   function count() {
@@ -58,9 +67,12 @@ export function createShelfPicker(show) {
   function save() {
     clearTimeout(waiting);
     waiting = 0;
-    saving = api("PUT", path, { products: chosen }).then(() => count(), (error) => {
-      fill(state, refusal(asProblem(error), { retry: save, compact: true }));
-    });
+    saving = api("PUT", path, { products: chosen }).then(
+      () => count(),
+      (error) => {
+        fill(state, refusal(asProblem(error), { retry: save, compact: true }));
+      },
+    );
   }
 
   const stopLang = onLang(() => void load());

@@ -15,15 +15,48 @@ export class Comments {
   model = new CommentsModel();
   /** @type {Map<string, HTMLElement>} */
   rows = new Map();
-  list = h("ol", { class: "comment-list", role: "log", "aria-live": "polite", "aria-relevant": "additions", tLabel: "watch.comments", testid: "comment-list", tabindex: "0", onscroll: () => this.#scrolled() });
+  list = h("ol", {
+    class: "comment-list",
+    role: "log",
+    "aria-live": "polite",
+    "aria-relevant": "additions",
+    tLabel: "watch.comments",
+    testid: "comment-list",
+    tabindex: "0",
+    onscroll: () => this.#scrolled(),
+  });
   none = h("p", { class: "comment-none", t: "watch.comments.none" });
-  newest = h("button", { class: "button button-small comment-newest", type: "button", hidden: true, onclick: () => this.#toEnd() }, icon("down"), h("span", { t: "watch.comments.newest" }));
+  newest = h(
+    "button",
+    { class: "button button-small comment-newest", type: "button", hidden: true, onclick: () => this.#toEnd() },
+    icon("down"),
+    h("span", { t: "watch.comments.newest" }),
+  );
   panel = h("div", { class: "comment-panel" }, this.none, this.list, this.newest);
-  input = h("input", { class: "input comment-input", type: "text", maxlength: "300", autocomplete: "off", enterkeyhint: "send", testid: "comment-input", tLabel: "watch.comment.label", tPlaceholder: "watch.comment.placeholder", oninput: () => this.#drawDraft() });
+  input = h("input", {
+    class: "input comment-input",
+    type: "text",
+    maxlength: "300",
+    autocomplete: "off",
+    enterkeyhint: "send",
+    testid: "comment-input",
+    tLabel: "watch.comment.label",
+    tPlaceholder: "watch.comment.placeholder",
+    oninput: () => this.#drawDraft(),
+  });
   left = h("span", { class: "comment-left figures", "aria-live": "polite" });
-  send = h("button", { class: "button-icon comment-send", type: "submit", testid: "comment-send", tLabel: "watch.comment.send" }, icon("send"));
+  send = h(
+    "button",
+    { class: "button-icon comment-send", type: "submit", testid: "comment-send", tLabel: "watch.comment.send" },
+    icon("send"),
+  );
   answer = h("div", { class: "comment-answer", "aria-live": "polite" });
-  form = h("form", { class: "comment-form", onsubmit: (/** @type {Event} */ event) => this.#submit(event) }, this.answer, h("div", { class: "comment-field" }, this.input, this.left, this.send));
+  form = h(
+    "form",
+    { class: "comment-form", onsubmit: (/** @type {Event} */ event) => this.#submit(event) },
+    this.answer,
+    h("div", { class: "comment-field" }, this.input, this.left, this.send),
+  );
   stuck = true;
   quiet = true;
 
@@ -54,7 +87,10 @@ export class Comments {
     this.input.disabled = open !== "open";
     this.quiet = open !== "open";
     this.none.hidden = this.quiet || this.model.lines.length > 0;
-    this.input.setAttribute("data-t-placeholder", open === "open" ? "watch.comment.placeholder" : open === "before" ? "watch.comment.closed" : "watch.comment.over");
+    this.input.setAttribute(
+      "data-t-placeholder",
+      open === "open" ? "watch.comment.placeholder" : open === "before" ? "watch.comment.closed" : "watch.comment.over",
+    );
     this.input.placeholder = t(this.input.getAttribute("data-t-placeholder") ?? "");
     this.#drawDraft();
   }
@@ -75,7 +111,12 @@ export class Comments {
     this.input.value = "";
     this.#drawDraft();
     fill(this.answer);
-    const line = this.model.pending(`own-${Date.now()}-${Math.random()}`, t("watch.comment.you"), text, new Date().toISOString());
+    const line = this.model.pending(
+      `own-${Date.now()}-${Math.random()}`,
+      t("watch.comment.you"),
+      text,
+      new Date().toISOString(),
+    );
     this.#add([line]);
     this.#toEnd();
     this.fly({ text, own: true, host: false });
@@ -101,7 +142,11 @@ export class Comments {
   }
 
   #closeAnswer() {
-    return h("button", { class: "button-icon comment-answer-close", type: "button", tLabel: "close", onclick: () => fill(this.answer) }, icon("close"));
+    return h(
+      "button",
+      { class: "button-icon comment-answer-close", type: "button", tLabel: "close", onclick: () => fill(this.answer) },
+      icon("close"),
+    );
   }
 
   /** @param {Line} line */
@@ -116,8 +161,18 @@ export class Comments {
   /** @param {Line[]} lines */
   #add(lines) {
     for (const line of lines) {
-      const row = h("li", { class: `comment ${line.host ? "comment-host" : ""} ${line.own ? "comment-own" : ""}`, data: { state: line.state } },
-        h("span", { class: "comment-author" }, line.host && h("span", { class: "comment-badge", t: "watch.comment.host" }), line.own ? h("span", { t: "watch.comment.you" }) : line.author), " ", h("span", { class: "comment-text" }, line.text));
+      const row = h(
+        "li",
+        { class: `comment ${line.host ? "comment-host" : ""} ${line.own ? "comment-own" : ""}`, data: { state: line.state } },
+        h(
+          "span",
+          { class: "comment-author" },
+          line.host && h("span", { class: "comment-badge", t: "watch.comment.host" }),
+          line.own ? h("span", { t: "watch.comment.you" }) : line.author,
+        ),
+        " ",
+        h("span", { class: "comment-text" }, line.text),
+      );
       this.rows.set(line.key, row);
       this.list.append(row);
     }
@@ -134,7 +189,16 @@ export class Comments {
     if (!row || row.dataset.state === line.state) return;
     row.dataset.state = line.state;
     row.querySelector(".comment-note")?.remove();
-    if (line.state === "failed") row.append(h("button", { class: "comment-note", type: "button", tTitle: "watch.comment.again", t: "watch.comment.failed", onclick: () => this.#again(line) }));
+    if (line.state === "failed")
+      row.append(
+        h("button", {
+          class: "comment-note",
+          type: "button",
+          tTitle: "watch.comment.again",
+          t: "watch.comment.failed",
+          onclick: () => this.#again(line),
+        }),
+      );
   }
 
   /** @param {string} key */
@@ -151,6 +215,8 @@ export class Comments {
   #toEnd() {
     this.stuck = true;
     this.newest.hidden = true;
-    requestAnimationFrame(() => { this.list.scrollTop = this.list.scrollHeight; });
+    requestAnimationFrame(() => {
+      this.list.scrollTop = this.list.scrollHeight;
+    });
   }
 }

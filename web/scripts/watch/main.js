@@ -33,20 +33,50 @@ const title = h("h1", { class: "watch-title" });
 const host = h("p", { class: "watch-host" });
 const stateTag = h("span", { class: "tag", testid: "live" });
 const viewers = h("span", { class: "watch-fact figures", testid: "viewers" });
-const recorded = h("span", { class: "watch-fact", testid: "recorded", hidden: true }, h("span", { class: "dot" }), h("span", { class: "recorded-word", t: "watch.recorded" }));
-const head = h("div", { class: "watch-head" },
+const recorded = h(
+  "span",
+  { class: "watch-fact", testid: "recorded", hidden: true },
+  h("span", { class: "dot" }),
+  h("span", { class: "recorded-word", t: "watch.recorded" }),
+);
+const head = h(
+  "div",
+  { class: "watch-head" },
   h("a", { class: "button-icon watch-back", href: "/", tLabel: "watch.back" }, icon("back")),
-  h("div", { class: "watch-names" }, title, host), h("div", { class: "watch-facts" }, stateTag, viewers, recorded), h("div", { class: "watch-tools" }, picture.mute, picture.full));
+  h("div", { class: "watch-names" }, title, host),
+  h("div", { class: "watch-facts" }, stateTag, viewers, recorded),
+  h("div", { class: "watch-tools" }, picture.mute, picture.full),
+);
 const connection = h("p", { class: "connection", role: "status", testid: "connection", hidden: true });
 
 const bagCount = h("span", { class: "bag-count figures", "aria-hidden": "true" });
-const bag = h("button", { class: "bag", type: "button", testid: "shelf-open", tLabel: "watch.shelf", onclick: openShelf }, icon("bag"), bagCount);
+const bag = h(
+  "button",
+  { class: "bag", type: "button", testid: "shelf-open", tLabel: "watch.shelf", onclick: openShelf },
+  icon("bag"),
+  bagCount,
+);
 const dock = h("div", { class: "dock" }, danmakuBar(danmaku, picture), comments.form, bag);
 const shelfPanel = h("div", { class: "side-panel side-shelf" }, shelf.panel);
 const commentPanel = h("div", { class: "side-panel" }, comments.panel);
-const sideTabs = tabs([{ id: "comments", t: "watch.comments", panel: commentPanel, testid: "tab-comments" }, { id: "shelf", t: "watch.shelf", panel: shelfPanel, testid: "tab-shelf" }], "watch.tabs");
+const sideTabs = tabs(
+  [
+    { id: "comments", t: "watch.comments", panel: commentPanel, testid: "tab-comments" },
+    { id: "shelf", t: "watch.shelf", panel: shelfPanel, testid: "tab-shelf" },
+  ],
+  "watch.tabs",
+);
 const side = h("aside", { class: "side" }, sideTabs.element, commentPanel, shelfPanel);
-const main = h("main", { id: "main", class: "watch-main", tabindex: "-1" }, picture.element, head, connection, side, shelf.pinned, dock);
+const main = h(
+  "main",
+  { id: "main", class: "watch-main", tabindex: "-1" },
+  picture.element,
+  head,
+  connection,
+  side,
+  shelf.pinned,
+  dock,
+);
 document.body.prepend(header({ current: "watch" }), main);
 
 /** @type {{sheet: ReturnType<typeof orderSheet>, product: string} | null} */
@@ -71,7 +101,9 @@ client.addEventListener("order", (event) => orderMoved(/** @type {CustomEvent} *
 client.addEventListener("media", () => picture.reconnect());
 client.addEventListener("refused", (event) => refused(/** @type {CustomEvent} */ (event).detail));
 client.addEventListener("status", (event) => drawConnection(/** @type {CustomEvent} */ (event).detail));
-onLang(() => { if (client.snapshot.session) draw(client.snapshot); });
+onLang(() => {
+  if (client.snapshot.session) draw(client.snapshot);
+});
 wide.addEventListener("change", () => shelfSheet?.close());
 window.addEventListener("pagehide", () => client.close());
 
@@ -85,7 +117,12 @@ function draw(snapshot) {
   const live = session.state === "live";
   stateTag.className = live ? "tag tag-live" : "tag";
   setText(stateTag, `state.${session.state}`);
-  fill(viewers, icon("eye"), h("span", null, count(snapshot.viewers)), h("span", { class: "visually-hidden", t: "watch.viewers", tp: { n: snapshot.viewers } }));
+  fill(
+    viewers,
+    icon("eye"),
+    h("span", null, count(snapshot.viewers)),
+    h("span", { class: "visually-hidden", t: "watch.viewers", tp: { n: snapshot.viewers } }),
+  );
   viewers.hidden = session.state === "scheduled" || session.state === "cancelled";
   recorded.hidden = !live && session.state !== "paused";
   drawRecorded(snapshot.recording);
@@ -111,7 +148,7 @@ async function askShow(show) {
   try {
     picture.setShow(await api("GET", `/api/shows/${encodeURIComponent(show)}`));
   } catch {
-    askedShow = null;  // asked again with the next change; the page says "scheduled" meanwhile
+    askedShow = null; // asked again with the next change; the page says "scheduled" meanwhile
   }
 }
 
@@ -121,14 +158,21 @@ function drawBuying(session) {
   const product = session.shelf.find((one) => one.id === buying?.product);
   if (product) buying.sheet.update(product);
   const closed = product && !product.sale_open ? t("product.closed") : "";
-  buying.sheet.sale(closed ? { open: false, reason: "product_sale_closed" } : session.sale, closed || saleSentence(session.sale, lang()));
+  buying.sheet.sale(
+    closed ? { open: false, reason: "product_sale_closed" } : session.sale,
+    closed || saleSentence(session.sale, lang()),
+  );
 }
 
 /** @param {Product} product */
 function buy(product) {
   shelfSheet?.close();
   const made = orderSheet({
-    session: id, product, onClose: () => { buying = null; },
+    session: id,
+    product,
+    onClose: () => {
+      buying = null;
+    },
     place: async (body) => (await client.emit("order", body, 10_000)).order,
   });
   buying = { sheet: made, product: product.id };
@@ -141,10 +185,15 @@ function openShelf() {
     sideTabs.button("shelf").focus();
     return;
   }
-  shelfSheet = sheet({ title: "watch.shelf", testid: "shelf-sheet", content: shelf.panel, onClose: () => {
-    shelfPanel.append(shelf.panel);
-    shelfSheet = null;
-  } });
+  shelfSheet = sheet({
+    title: "watch.shelf",
+    testid: "shelf-sheet",
+    content: shelf.panel,
+    onClose: () => {
+      shelfPanel.append(shelf.panel);
+      shelfSheet = null;
+    },
+  });
   shelfSheet.element.classList.add("light", "shelf-sheet");
 }
 
@@ -152,7 +201,8 @@ function openShelf() {
 function orderMoved(order) {
   if (order) buying?.sheet.moved(order);
   if (order?.state === "confirmed") toast(t("watch.order.confirmed", { product: order.product.name }), { tone: "good" });
-  if (order?.state === "rejected") toast(t("watch.order.rejected", { product: order.product.name }), { tone: "warn", ms: 10_000 });
+  if (order?.state === "rejected")
+    toast(t("watch.order.rejected", { product: order.product.name }), { tone: "warn", ms: 10_000 });
 }
 
 /** @param {import("../lib/api.js").Problem} problem */

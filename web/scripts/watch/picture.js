@@ -15,9 +15,18 @@ const FIT = "tellercast.fit";
 export class Picture {
   video = h("video", { class: "stage-video", testid: "video", playsInline: true, autoplay: true, tabindex: "-1" });
   card = h("div", { class: "state-card", testid: "state-card", role: "status", hidden: true });
-  sound = h("button", { class: "sound-pill", type: "button", hidden: true, onclick: () => this.#unmute() }, icon("muted"), h("span", { t: "watch.sound" }));
+  sound = h(
+    "button",
+    { class: "sound-pill", type: "button", hidden: true, onclick: () => this.#unmute() },
+    icon("muted"),
+    h("span", { t: "watch.sound" }),
+  );
   mute = h("button", { class: "button-icon", type: "button", testid: "mute", onclick: () => this.#toggleSound() });
-  full = h("button", { class: "button-icon only-wide", type: "button", tLabel: "watch.fullscreen", onclick: () => this.#fullscreen() }, icon("fullscreen"));
+  full = h(
+    "button",
+    { class: "button-icon only-wide", type: "button", tLabel: "watch.fullscreen", onclick: () => this.#fullscreen() },
+    icon("fullscreen"),
+  );
   element = h("section", { class: "stage", tLabel: "title.watch" }, this.video, this.card, this.sound);
   /** @type {import("../lib/whep.js").WatchState} */
   media = "connecting";
@@ -39,7 +48,10 @@ export class Picture {
     this.video.addEventListener("volumechange", () => this.#drawSound());
     this.#drawSound();
     this.timer = setInterval(() => this.#tick(), 1000);
-    onLang(() => { this.shown = ""; this.#draw(); });
+    onLang(() => {
+      this.shown = "";
+      this.#draw();
+    });
   }
 
   /** @param {SessionView} session */
@@ -59,7 +71,11 @@ export class Picture {
 
   #open() {
     this.subscriber = subscribe({
-      session: this.id, video: this.video, onMuted: () => { this.sound.hidden = false; },
+      session: this.id,
+      video: this.video,
+      onMuted: () => {
+        this.sound.hidden = false;
+      },
       onState: (state, problem) => {
         this.media = state;
         this.problem = problem;
@@ -99,25 +115,52 @@ export class Picture {
     const title = (/** @type {string} */ key) => h("h2", { class: "state-title", t: key });
     const text = (/** @type {string} */ key) => h("p", { class: "state-text", t: key });
     const ways = (/** @type {Node[]} */ ...links) => h("div", { class: "state-ways" }, links);
-    const lobby = (/** @type {string} */ kindOfButton) => h("a", { class: `button ${kindOfButton}`, href: "/", t: "watch.ended.lobby" });
+    const lobby = (/** @type {string} */ kindOfButton) =>
+      h("a", { class: `button ${kindOfButton}`, href: "/", t: "watch.ended.lobby" });
     if (kind === "scheduled") return this.#scheduled();
     if (kind === "cancelled") return [title("watch.cancelled"), text("watch.cancelled.text"), ways(lobby("button-primary"))];
-    if (kind === "ended") return [title("watch.ended"), text("watch.ended.text"), ways(h("a", { class: "button button-primary", href: "/orders", t: "watch.ended.orders" }), lobby(""))];
+    if (kind === "ended")
+      return [
+        title("watch.ended"),
+        text("watch.ended.text"),
+        ways(h("a", { class: "button button-primary", href: "/orders", t: "watch.ended.orders" }), lobby("")),
+      ];
     if (kind === "paused") return [icon("pause", "state-icon"), title("watch.paused.title"), text("watch.paused.text")];
     if (kind === "lost") return [title("watch.lost"), text("watch.lost.text")];
     if (kind === "waiting") return [title("watch.waiting"), text("watch.waiting.text")];
-    if (kind === "failed") return [title("watch.failed"), this.problem ? h("p", { class: "state-text" }, this.problem.title) : null, ways(h("button", { class: "button", type: "button", t: "try_again", onclick: () => this.reconnect() }))];
+    if (kind === "failed")
+      return [
+        title("watch.failed"),
+        this.problem ? h("p", { class: "state-text" }, this.problem.title) : null,
+        ways(h("button", { class: "button", type: "button", t: "try_again", onclick: () => this.reconnect() })),
+      ];
     if (kind === "reconnecting") return [h("p", { class: "state-text", t: "watch.reconnecting" })];
-    return [h("p", { class: "state-text", t: "watch.opening" }), h("span", { class: "skeleton state-skeleton", "aria-hidden": "true" })];
+    return [
+      h("p", { class: "state-text", t: "watch.opening" }),
+      h("span", { class: "skeleton state-skeleton", "aria-hidden": "true" }),
+    ];
   }
 
   #scheduled() {
     const { show } = this;
     if (!show) return [h("p", { class: "state-text", t: "state.scheduled" })];
-    return [h("p", { class: "state-text", t: "lobby.with", tp: { name: show.host.name } }), h("h2", { class: "state-title" }, show.title),
-      h("p", { class: "countdown figures", role: "timer", "aria-live": "off" }), h("p", { class: "state-text", t: "watch.scheduled", tp: { when: when(show.starts_at) } }),
-      h("div", { class: "state-ways" }, h("button", { class: "button", type: "button", testid: "remind", onclick: () => remember(show) }, icon("bell"), h("span", { t: "lobby.remind" }))),
-      h("p", { class: "state-note", t: "watch.scheduled.wait" })];
+    return [
+      h("p", { class: "state-text", t: "lobby.with", tp: { name: show.host.name } }),
+      h("h2", { class: "state-title" }, show.title),
+      h("p", { class: "countdown figures", role: "timer", "aria-live": "off" }),
+      h("p", { class: "state-text", t: "watch.scheduled", tp: { when: when(show.starts_at) } }),
+      h(
+        "div",
+        { class: "state-ways" },
+        h(
+          "button",
+          { class: "button", type: "button", testid: "remind", onclick: () => remember(show) },
+          icon("bell"),
+          h("span", { t: "lobby.remind" }),
+        ),
+      ),
+      h("p", { class: "state-note", t: "watch.scheduled.wait" }),
+    ];
   }
 
   #tick() {
@@ -139,7 +182,9 @@ export class Picture {
   #unmute() {
     this.video.muted = false;
     this.sound.hidden = true;
-    this.video.play().catch(() => { this.video.muted = true; });
+    this.video.play().catch(() => {
+      this.video.muted = true;
+    });
   }
 
   #toggleSound() {

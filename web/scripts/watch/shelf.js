@@ -18,7 +18,10 @@ export class Shelf {
   /** @param {(product: Product) => void} onBuy */
   constructor(onBuy) {
     this.onBuy = onBuy;
-    onLang(() => { this.drawn = ""; if (this.session) this.update(this.session); });
+    onLang(() => {
+      this.drawn = "";
+      if (this.session) this.update(this.session);
+    });
   }
 
   /** @param {SessionView} session */
@@ -50,24 +53,67 @@ export class Shelf {
   #card(product, now) {
     const reason = this.#reason(product);
     const closed = !reason.hidden;
-    const buy = h("button", { class: `button ${now && !closed ? "button-accent" : ""}`, type: "button", testid: "buy", "aria-disabled": String(closed), "aria-describedby": reason.id, t: "buy", onclick: () => { if (!closed) this.onBuy(product); } });
-    return h("article", { class: `product ${now ? "product-now" : ""}`, testid: "product-card", data: { product: product.id } },
+    const buy = h("button", {
+      class: `button ${now && !closed ? "button-accent" : ""}`,
+      type: "button",
+      testid: "buy",
+      "aria-disabled": String(closed),
+      "aria-describedby": reason.id,
+      t: "buy",
+      onclick: () => {
+        if (!closed) this.onBuy(product);
+      },
+    });
+    return h(
+      "article",
+      { class: `product ${now ? "product-now" : ""}`, testid: "product-card", data: { product: product.id } },
       now && h("p", { class: "product-flag", t: "watch.pinned" }),
-      h("div", { class: "product-head" }, grade(product.risk, product.risk_meaning), h("h3", { class: "product-name" }, product.name)),
+      h(
+        "div",
+        { class: "product-head" },
+        grade(product.risk, product.risk_meaning),
+        h("h3", { class: "product-name" }, product.name),
+      ),
       h("p", { class: "product-rate" }, product.rate_text),
-      h("p", { class: "product-facts" }, h("span", { t: `class.${product.class}` }), h("span", { t: termKey(product), tp: { days: product.term_days } }),
-        h("span", { t: "product.from", tp: { minimum: { money: [product.minimum, product.currency] } } })),
-      h("div", { class: "product-foot" }, reason, buy));
+      h(
+        "p",
+        { class: "product-facts" },
+        h("span", { t: `class.${product.class}` }),
+        h("span", { t: termKey(product), tp: { days: product.term_days } }),
+        h("span", { t: "product.from", tp: { minimum: { money: [product.minimum, product.currency] } } }),
+      ),
+      h("div", { class: "product-foot" }, reason, buy),
+    );
   }
 
   /** @param {Product} product */
   #pinnedCard(product) {
     const reason = this.#reason(product);
     reason.id = "pinned-reason";
-    return h("article", { class: "pinned-card light", testid: "pinned-card", data: { pinned: product.id } },
+    return h(
+      "article",
+      { class: "pinned-card light", testid: "pinned-card", data: { pinned: product.id } },
       h("p", { class: "pinned-flag", t: "watch.pinned" }),
-      h("div", { class: "product-head" }, grade(product.risk, product.risk_meaning), h("h3", { class: "product-name" }, product.name)),
-      h("p", { class: "pinned-rate" }, product.rate_text), h("div", { class: "pinned-foot" }, h("p", { class: "product-facts" }, h("span", { t: termKey(product), tp: { days: product.term_days } })),
-        h("button", { class: "button button-small button-primary", type: "button", testid: "pinned-view", t: "watch.view", onclick: () => this.onBuy(product) })), reason);
+      h(
+        "div",
+        { class: "product-head" },
+        grade(product.risk, product.risk_meaning),
+        h("h3", { class: "product-name" }, product.name),
+      ),
+      h("p", { class: "pinned-rate" }, product.rate_text),
+      h(
+        "div",
+        { class: "pinned-foot" },
+        h("p", { class: "product-facts" }, h("span", { t: termKey(product), tp: { days: product.term_days } })),
+        h("button", {
+          class: "button button-small button-primary",
+          type: "button",
+          testid: "pinned-view",
+          t: "watch.view",
+          onclick: () => this.onBuy(product),
+        }),
+      ),
+      reason,
+    );
   }
 }

@@ -10,9 +10,12 @@
  */
 export function stateCard({ session, media, seen }) {
   if (!session) return { kind: "opening", quiet: false };
-  if (session.state === "scheduled" || session.state === "cancelled" || session.state === "ended" || session.state === "paused") return { kind: session.state, quiet: false };
+  if (session.state === "scheduled" || session.state === "cancelled" || session.state === "ended" || session.state === "paused")
+    return { kind: session.state, quiet: false };
   if (media === "playing") return null;
-  const lost = session.streams.some((stream) => session.required.includes(stream.name) && (stream.status === "lost" || stream.status === "failed"));
+  const lost = session.streams.some(
+    (stream) => session.required.includes(stream.name) && (stream.status === "lost" || stream.status === "failed"),
+  );
   if (lost) return { kind: "lost", quiet: seen };
   if (media === "waiting") return { kind: seen ? "lost" : "waiting", quiet: false };
   if (media === "reconnecting") return { kind: "reconnecting", quiet: seen };
@@ -36,5 +39,11 @@ export function countdown(startsAt, now) {
   const left = Date.parse(startsAt) - now;
   if (!(left > 0)) return null;
   const s = Math.ceil(left / 1000);
-  return { days: Math.floor(s / 86_400), hours: Math.floor(s / 3600) % 24, minutes: Math.floor(s / 60) % 60, seconds: s % 60, ms: left };
+  return {
+    days: Math.floor(s / 86_400),
+    hours: Math.floor(s / 3600) % 24,
+    minutes: Math.floor(s / 60) % 60,
+    seconds: s % 60,
+    ms: left,
+  };
 }
