@@ -9,7 +9,7 @@ import structlog
 from aiohttp import web
 from prometheus_client import REGISTRY
 
-from app.process import attend
+from app.process import attend, only_one, taking
 from app.settings import Settings, SettingsError
 from app.telemetry import watch_lag
 from core.clock import SystemClock
@@ -26,6 +26,7 @@ log = structlog.get_logger()
 
 async def run_media(settings: Settings, stopping: asyncio.Event) -> int:
     """Serves until `stopping`; answers the exit code. What a killed predecessor left on disk is announced first."""
+    _held = only_one(settings.data_dir / "media.lock")
     clock = SystemClock()
     metrics = MediaMetrics(REGISTRY)
     feed = await asyncio.to_thread(_open_feed, settings, metrics)
@@ -40,11 +41,12 @@ async def run_media(settings: Settings, stopping: asyncio.Event) -> int:
     )  # fmt: skip
     runner = web.AppRunner(internal_app(hub, feed, settings.media_secret), access_log=None)
     try:
-        await hub.start()
+        with taking(f"UDP port {settings.media_udp_port}", "TELLERCAST_MEDIA_UDP_PORT"):
+            await hub.start()
         await runner.setup()
         await _listen(runner, settings)
         log.info("media process ready", udp_port=hub.port)
-        return await attend(stopping, {"recorder": recorder.run(), "lag": watch_lag()})
+        return await attend(stopping, {"recorder": recorder.run, "lag": watch_lag})
     finally:
         await hub.stop()
         await recorder.stop()

@@ -4,16 +4,52 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
+import fcntl
+import os
 import resource
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from pathlib import Path
+from typing import IO, Any
 
 import structlog
 import uvloop
 
 log = structlog.get_logger()
+
+# EX_CONFIG of sysexits(3): starting again would end the same way, so the supervisor does not.
+CANNOT_START = 78
+
+
+class CannotStart(Exception):  # noqa: N818 - it names what is the matter
+    """The process can't run as it is set up; the message says what to change."""
+
+
+@contextlib.contextmanager
+def taking(what: str, setting: str) -> Iterator[None]:
+    """Turns "address in use" and its like into a sentence that names the setting to change."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in {errno.EADDRINUSE, errno.EACCES, errno.EADDRNOTAVAIL}:
+            raise CannotStart(f"{what} can't be used ({os.strerror(error.errno)}); choose another with {setting}") from error
+        raise
+
+
+def only_one(lock: Path) -> IO[str]:
+    """Holds `lock` until the process ends. Raises CannotStart when another process holds it."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    handle = lock.open("w")
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        handle.close()
+        raise CannotStart(
+            f"another Tellercast already runs in {lock.parent}; end it, or choose another TELLERCAST_DATA_DIR"
+        ) from error
+    return handle
 
 
 def run(main: Callable[[asyncio.Event], Awaitable[int]], *, with_parent: bool = False) -> int:
@@ -35,15 +71,23 @@ def run(main: Callable[[asyncio.Event], Awaitable[int]], *, with_parent: bool = 
                     await watcher
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(body())
+        try:
+            return runner.run(body())
+        except CannotStart as error:
+            log.error(str(error))
+            return CANNOT_START
 
 
-async def attend(stopping: asyncio.Event, works: Mapping[str, Coroutine[Any, Any, object]]) -> int:
+# What runs for as long as its process does, by name.
+Works = Mapping[str, Callable[[], Coroutine[Any, Any, object]]]
+
+
+async def attend(stopping: asyncio.Event, works: Works) -> int:
     """Runs the lasting works of a process side by side until `stopping`; answers its exit code.
 
     None of them ends by itself: one that does is a fault, and the process ends (1) so that it is started afresh.
     """
-    tasks = {asyncio.create_task(work, name=name) for name, work in works.items()}
+    tasks = {asyncio.create_task(work(), name=name) for name, work in works.items()}
     told = asyncio.create_task(stopping.wait(), name="stopping")
     try:
         done, _ = await asyncio.wait({told, *tasks}, return_when=asyncio.FIRST_COMPLETED)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import sys
 import time
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 import aiohttp
 import structlog
 
+from app.process import CANNOT_START, CannotStart, only_one, taking
 from app.settings import Settings
 
 log = structlog.get_logger()
@@ -32,6 +34,7 @@ class Child:
     environ: dict[str, str]
     process: asyncio.subprocess.Process | None = None
     deaths: int = 0
+    cannot_start: bool = False
 
     async def start(self) -> asyncio.subprocess.Process:
         # Its standard input is a pipe that we hold: when we vanish it reads the end and stops (`--with-parent`).
@@ -56,7 +59,13 @@ class Child:
 
 
 async def serve(settings: Settings) -> int:
-    """Runs until SIGINT or SIGTERM; answers the exit code. 1 when the web process never became ready."""
+    """Runs until SIGINT or SIGTERM; answers the exit code: 1 when the web process never became ready, 78 when it can't."""
+    try:
+        _held = only_one(settings.data_dir / "serve.lock")
+        _free_port(settings)
+    except CannotStart as error:
+        print(f"tellercast: {error}", file=sys.stderr)
+        return CANNOT_START
     environ = {**os.environ, "TELLERCAST_DEMO": "1" if settings.demo else "0"}
     base = (sys.executable, "-m", "app.cli")
     children = [Child(name, (*base, name, "--with-parent"), environ) for name in ("media", "web")]
@@ -76,7 +85,16 @@ async def serve(settings: Settings) -> int:
     for child in children:  # media first: web still hears its last fragments
         await child.stop()
     await asyncio.gather(*watchers)
-    return 0 if ready else 1
+    return 0 if ready and not any(child.cannot_start for child in children) else 1
+
+
+def _free_port(settings: Settings) -> None:
+    """Asks before anything is started: otherwise whoever has the port would answer that "we" are ready."""
+    with (
+        taking(f"port {settings.http_port}", "TELLERCAST_HTTP_PORT"),
+        socket.create_server((settings.http_host, settings.http_port), reuse_port=False),
+    ):
+        return
 
 
 async def _watch(child: Child, stopping: asyncio.Event) -> None:
@@ -85,6 +103,10 @@ async def _watch(child: Child, stopping: asyncio.Event) -> None:
         process = await child.start()
         code = await process.wait()
         if stopping.is_set():
+            return
+        if code == CANNOT_START:  # it has said why
+            stopping.set()
+            child.cannot_start = True
             return
         child.deaths = 1 if time.monotonic() - began > _WELL_AFTER_S else child.deaths + 1
         pause = 0.0 if child.deaths == 1 else min(_LONGEST_PAUSE_S, 0.25 * 2.0**child.deaths)

@@ -8,6 +8,7 @@ import logging
 import secrets
 import sys
 import time
+from typing import TextIO, cast
 
 import structlog
 from aiohttp import web
@@ -20,6 +21,19 @@ _LAG_BUCKETS = (0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
 
 LAG = Histogram("tellercast_loop_lag_seconds", "Delay of the event loop's timers", buckets=_LAG_BUCKETS)
 LAST_LAG = Gauge("tellercast_loop_lag_last_seconds", "The newest such delay")
+
+
+class _StandardError:
+    """Whatever standard error is when a line is written: a logger keeps its file for ever, and a redirected one is closed."""
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+
+_STANDARD_ERROR = cast("TextIO", _StandardError())
 
 
 def configure_logging(*, as_json: bool) -> None:
@@ -36,10 +50,10 @@ def configure_logging(*, as_json: bool) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(file=_STANDARD_ERROR),
         cache_logger_on_first_use=True,
     )
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
+    logging.basicConfig(level=logging.WARNING, stream=_STANDARD_ERROR, format="%(levelname)s %(name)s %(message)s")
 
 
 async def watch_lag() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -26,7 +26,7 @@ from app.keys import signing_keys
 from app.middleware import IDENTITY, add_headers, outermost
 from app.permissions import may_emit
 from app.problems import PROBLEMS
-from app.process import attend
+from app.process import Works, attend, taking
 from app.reactions import Reactions
 from app.review import copies_folder, open_review
 from app.routing import add_routes
@@ -69,7 +69,7 @@ class Web:
     """The application, and the works that have to run beside it."""
 
     application: web.Application
-    works: dict[str, Coroutine[Any, Any, object]]
+    works: Works
     fanout: Fanout
 
 
@@ -90,7 +90,8 @@ async def run_web(settings: Settings, stopping: asyncio.Event) -> int:
         runner = web.AppRunner(built.application, access_log=None, shutdown_timeout=5)
         await runner.setup()
         try:
-            await web.TCPSite(runner, settings.http_host, settings.http_port, backlog=1024).start()
+            with taking(f"port {settings.http_port}", "TELLERCAST_HTTP_PORT"):
+                await web.TCPSite(runner, settings.http_host, settings.http_port, backlog=1024).start()
             log.info("web process ready", url=settings.base_url)
             return await attend(stopping, built.works)
         finally:
@@ -188,18 +189,18 @@ def _assemble(
     add_routes(application, all_routes(demo=settings.demo))
     _add_operations(application, settings, db, intake)
     pages.add_pages(application, PROBLEMS)
-    works: dict[str, Coroutine[Any, Any, object]] = {
-        "rooms": rooms.run(),
-        "sale": sale.run(),
-        "intake": intake.run(),
-        "closer": closer.run(),
-        "copies": copies.run(),
-        "lag": watch_lag(),
-        "screening": review.screening.run(),
-        "evidence": review.evidence.run(),
+    works: dict[str, Callable[[], Coroutine[Any, Any, object]]] = {
+        "rooms": rooms.run,
+        "sale": sale.run,
+        "intake": intake.run,
+        "closer": closer.run,
+        "copies": copies.run,
+        "lag": watch_lag,
+        "screening": review.screening.run,
+        "evidence": review.evidence.run,
     }
     if outbox is not None:
-        works["outbox"] = outbox.run()
+        works["outbox"] = outbox.run
     return Web(application, works, fanout)
 
 

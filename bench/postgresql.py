@@ -55,3 +55,9 @@ def _wait(is_ready: Path, port: int, server: subprocess.Popen[bytes]) -> None:
             return
         time.sleep(0.05)
     raise RuntimeError("PostgreSQL did not become ready")
+
+
+def server_version() -> str:
+    """As the server itself says it."""
+    said = subprocess.run([str(_binaries() / "postgres"), "--version"], check=True, capture_output=True, text=True, timeout=10)
+    return said.stdout.strip().replace("postgres (PostgreSQL)", "PostgreSQL")

@@ -112,7 +112,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 def filled_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A SQLite file with all tables, to be copied: making them for every test would take longer than most tests."""
     path = tmp_path_factory.mktemp("template") / "template.db"
-    _apart(_make_tables(f"sqlite+aiosqlite:///{path}"))
+    apart(_make_tables(f"sqlite+aiosqlite:///{path}"))
     return path
 
 
@@ -120,8 +120,8 @@ def filled_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def filled_postgresql(postgresql_url: str) -> str:
     """The name of a PostgreSQL database with all tables, to be copied."""
     name = "filled"
-    _apart(_admin(postgresql_url, f'CREATE DATABASE "{name}"'))
-    _apart(_make_tables(f"{postgresql_url}/{name}"))
+    apart(admin(postgresql_url, f'CREATE DATABASE "{name}"'))
+    apart(_make_tables(f"{postgresql_url}/{name}"))
     return name
 
 
@@ -137,11 +137,11 @@ async def database(database_url: str, request: pytest.FixtureRequest) -> AsyncIt
         return
     template = request.getfixturevalue("filled_postgresql")
     name = f"t_{uuid.uuid4().hex}"
-    await _admin(database_url, f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+    await admin(database_url, f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
     database = Database(f"{database_url}/{name}")
     yield database
     await database.close()
-    await _admin(database_url, f'DROP DATABASE "{name}" WITH (FORCE)')
+    await admin(database_url, f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
 @pytest.fixture
@@ -151,9 +151,9 @@ async def empty_database_url(database_url: str) -> AsyncIterator[str]:
         yield database_url
         return
     name = f"e_{uuid.uuid4().hex}"
-    await _admin(database_url, f'CREATE DATABASE "{name}"')
+    await admin(database_url, f'CREATE DATABASE "{name}"')
     yield f"{database_url}/{name}"
-    await _admin(database_url, f'DROP DATABASE "{name}" WITH (FORCE)')
+    await admin(database_url, f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
 async def _make_tables(url: str) -> None:
@@ -167,7 +167,7 @@ async def _make_tables(url: str) -> None:
         await database.close()
 
 
-async def _admin(server_url: str, statement: str) -> None:
+async def admin(server_url: str, statement: str) -> None:
     """One statement to the PostgreSQL server itself."""
     connection = await asyncpg.connect(server_url.replace("+asyncpg", "") + "/postgres")
     try:
@@ -176,7 +176,7 @@ async def _admin(server_url: str, statement: str) -> None:
         await connection.close()
 
 
-def _apart(work: Coroutine[Any, Any, None]) -> None:
+def apart(work: Coroutine[Any, Any, None]) -> None:
     """Runs it on an event loop of its own, away from the test's."""
     with ThreadPoolExecutor(1) as thread:
         thread.submit(asyncio.run, work).result(timeout=60)

@@ -31,8 +31,6 @@ async def serve(settings: Settings) -> AsyncIterator[TestServer]:
     """Migrates, opens and serves; closes what was opened."""
     await asyncio.to_thread(migrate, settings)
     async with open_web(settings) as built:
-        for work in built.works.values():
-            work.close()
         server = TestServer(built.application)
         await server.start_server()
         try:

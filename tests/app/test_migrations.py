@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -17,13 +18,25 @@ from sqlalchemy.exc import DBAPIError
 from app.migrate import configuration
 from core.database import Database, metadata
 from recording.guards import APPEND_ONLY
+from tests.conftest import admin, apart
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def migrated_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A database that only migrations have touched, of each kind. The tests leave it as they found it."""
+    if request.param == "sqlite":
+        url = f"sqlite+aiosqlite:///{tmp_path_factory.mktemp('migrated') / 'tellercast.db'}"
+    else:
+        server = request.getfixturevalue("postgresql_url")
+        apart(admin(server, "CREATE DATABASE migrated"))
+        url = f"{server}/migrated"
+    command.upgrade(configuration(url), "head")
+    return url
 
 
 @pytest.fixture
-async def migrated(empty_database_url: str) -> AsyncIterator[Database]:
-    """A database that only migrations have touched."""
-    await asyncio.to_thread(command.upgrade, configuration(empty_database_url), "head")
-    database = Database(empty_database_url)
+async def migrated(migrated_url: str) -> AsyncIterator[Database]:
+    database = Database(migrated_url)
     yield database
     await database.close()
 
@@ -53,9 +66,9 @@ async def test_every_check_of_the_code_is_kept_by_the_database(migrated: Databas
         assert await connection.run_sync(checks) == declared
 
 
-async def test_migrating_again_changes_nothing(migrated: Database, empty_database_url: str) -> None:
-    await asyncio.to_thread(command.upgrade, configuration(empty_database_url), "head")
-    heads = ScriptDirectory.from_config(configuration(empty_database_url)).get_heads()
+async def test_migrating_again_changes_nothing(migrated: Database, migrated_url: str) -> None:
+    await asyncio.to_thread(command.upgrade, configuration(migrated_url), "head")
+    heads = ScriptDirectory.from_config(configuration(migrated_url)).get_heads()
     async with migrated.read() as tx:
         assert (await tx.execute(text("SELECT version_num FROM alembic_version"))).scalars().all() == heads
 
@@ -72,13 +85,11 @@ ROWS = {
 @pytest.mark.parametrize("table", APPEND_ONLY)
 @pytest.mark.parametrize("change", ["UPDATE {table} SET hash = 'x'", "DELETE FROM {table}"])
 async def test_the_record_of_a_migrated_database_takes_no_change(migrated: Database, table: str, change: str) -> None:
-    async with migrated.write() as tx:
+    async with migrated.engine.connect() as tx:
         await tx.execute(text(ROWS[table]))
-    with pytest.raises(DBAPIError, match="is append-only"):
-        async with migrated.write() as tx:
+        with pytest.raises(DBAPIError, match="is append-only"):
             await tx.execute(text(change.format(table=table)))
-    async with migrated.read() as tx:
-        assert (await tx.execute(text(f"SELECT hash FROM {table}"))).scalars().all() == ["h"]  # noqa: S608 - our own names
+        await tx.rollback()
 
 
 _CALL = (
@@ -104,12 +115,8 @@ async def test_a_migrated_database_keeps_one_open_call_each(
     def row(number: int, call: tuple[str, str | None, str]) -> dict[str, str | None]:
         return dict(zip(("id", "customer", "adviser", "state"), (f"cal_{number}", *call), strict=True))
 
-    async with migrated.write() as tx:
+    async with migrated.engine.connect() as tx:
         await tx.execute(text(_CALL), row(1, first))
-    if may:
-        async with migrated.write() as tx:
+        with contextlib.nullcontext() if may else pytest.raises(DBAPIError):
             await tx.execute(text(_CALL), row(2, second))
-        return
-    with pytest.raises(DBAPIError):
-        async with migrated.write() as tx:
-            await tx.execute(text(_CALL), row(2, second))
+        await tx.rollback()

@@ -86,7 +86,7 @@ async def test_from_the_product_to_the_receipt(market: Market, client: Client) -
     status, answer = await call(client, "GET", "/api/products?lang=zh", C5)
     product = next(one for one in answer["products"] if one["id"] == BOND)
     assert (status, product["class"], product["risk"], product["sale_open"]) == (200, "wealth", "R2", True)
-    assert product["risk_meaning"].startswith("R2(中低风险)")
+    assert product["risk_meaning"].startswith("R2（中低风险）")
     assert "不代表收益承诺" in product["rate_text"]
     assert await call(client, "GET", f"/api/products/{BOND}?lang=zh", C5) == (200, product)
 

@@ -1,0 +1,124 @@
+"""`make bench`: runs every benchmark in a process of its own and writes docs/benchmarks.md."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from bench.postgresql import server_version
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCUMENT = ROOT / "docs" / "benchmarks.md"
+LIMIT_S = 120.0
+
+_INTRODUCTION = """\
+# Benchmarks
+
+Written by `make bench`. Each figure stands beside its floor: the least that the same machine, in the same run, needs for the same
+outcome without us. Times and rates belong to the machine; the ratio travels better. What a benchmark does in detail stands at
+the head of its file.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Benchmark:
+    """A module that ends with one line of JSON, and how its figures are shown."""
+
+    title: str
+    module: str
+    table: Callable[[dict[str, Any]], str]
+
+
+def _orders(found: dict[str, Any]) -> str:
+    lines = [
+        "| database | orders/s | p50 | p99 | floor: bare commits/s | of the floor | orders measured |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {name} | {one['orders_per_s']} | {one['p50_ms']} ms | {one['p99_ms']} ms | {one['floor_per_s']} "
+        f"| {one['floor_ratio']:.1%} | {one['orders']}, {one['buyers']} at once |"
+        for name, one in (("SQLite", found["sqlite"]), ("PostgreSQL", found["postgresql"]))
+    ]
+    lines += [
+        "",
+        "Through the whole gate, in one show, each acknowledged after its durable commit; p50 and p99 include the wait for",
+    ]
+    lines += [
+        "the orders ahead. The floor is one bare connection that commits an order's row and an entry's row, one at a time."
+    ]
+    return "\n".join(lines)
+
+
+def _forwarding(found: dict[str, Any]) -> str:
+    return "\n".join(
+        (
+            "| subscribers | packets/s delivered | CPU a packet | floor: encrypt and send | times the floor | CPU of a core |",
+            "|---|---|---|---|---|---|",
+            f"| {found['subscribers']} | {found['packets_per_s']} of {found['mean_bytes']} bytes | {found['cpu_us_per_packet']} µs "
+            f"| {found['floor_us_per_packet']} µs | {found['floor_ratio']} | {found['cpu_percent']}% |",
+            "",
+            f"All CPU time of the media process over the packets its subscribers decrypted ({found['srtp']}), loopback.",
+        )
+    )
+
+
+BENCHMARKS = (
+    Benchmark("Orders", "bench.orders", _orders),
+    Benchmark("Forwarding", "bench.forwarding", _forwarding),
+)
+
+
+def main() -> int:
+    parts = [_INTRODUCTION, _machine()]
+    for benchmark in BENCHMARKS:
+        print(f"{benchmark.module} ...", flush=True)
+        began = time.monotonic()
+        found = _run(benchmark.module)
+        print(f"{benchmark.module}: {json.dumps(found)} ({time.monotonic() - began:.0f} s)", flush=True)
+        command = f"`python -m {benchmark.module} --json`"
+        parts.append(f"## {benchmark.title}\n\n{command}\n\n{benchmark.table(found)}\n")
+    DOCUMENT.write_text("\n".join(parts))
+    print(f"wrote {DOCUMENT.relative_to(ROOT)}")
+    return 0
+
+
+def _run(module: str) -> dict[str, Any]:
+    """Its figures. Raises CalledProcessError or TimeoutExpired: a benchmark that fails leaves the document as it was."""
+    command = [sys.executable, "-m", module, "--json"]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, timeout=LIMIT_S, cwd=ROOT)
+    return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+def _machine() -> str:
+    """Where and when; the load tells how alone the run was."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    packages = ", ".join(f"{name} {version(name)}" for name in ("aiortc", "uvloop", "sqlalchemy", "asyncpg", "cryptography"))
+    lines = (
+        f"- {datetime.now(UTC):%Y-%m-%d %H:%M} UTC; load average before it began {os.getloadavg()[0]:.1f}",
+        f"- {_processor()}, {os.cpu_count()} CPUs, {memory:.0f} GiB; {platform.system()} {platform.release()}",
+        f"- Python {platform.python_version()}; SQLite {sqlite3.sqlite_version}; {server_version()}; {packages}",
+    )
+    return "\n".join(lines) + "\n"
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
