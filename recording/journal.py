@@ -57,14 +57,15 @@ class Journal:
         return changes
 
     async def publisher_joined(self, tx: AsyncConnection, report: PublisherReport, kind: str) -> list[Change]:
-        """Someone publishes. The watermark stays where it is: only a fragment moves it."""
+        """Someone publishes. What was safe before says nothing of this publisher: nothing is sold until a fragment of it is."""
         session = await _started(tx, report.session)
         row = await _stream(tx, session.id, report.stream)
         if row is None:
             await _add(tx, session.id, report.stream, report.epoch)
         elif report.epoch >= row.epoch:
             # Why it was gone stays in `reason` until the next fragment: that is the reason of the gap.
-            await _set(tx, session.id, report.stream, status=PUBLISHING, epoch=report.epoch)
+            fresh = {"watermark_at": None} if report.epoch > row.epoch else {}
+            await _set(tx, session.id, report.stream, status=PUBLISHING, epoch=report.epoch, **fresh)
         return await self._note(tx, session, report, kind, {})
 
     async def publisher_gone(self, tx: AsyncConnection, report: PublisherReport, kind: str) -> list[Change]:
@@ -247,7 +248,8 @@ async def _advance(tx: AsyncConnection, session: Session, row: Row[Any] | None, 
         if session.started_at is None:
             raise Malformed(f"{session.id} has not started")
         values["watermark_ms"] = report.end_ms
-        values["watermark_at"] = session.started_at + timedelta(milliseconds=report.end_ms)
+        if row is None or report.epoch >= row.epoch:  # one of an earlier publisher, found late, does not speak for this one
+            values["watermark_at"] = session.started_at + timedelta(milliseconds=report.end_ms)
     if row is not None and row.status == PUBLISHING and row.reason is not None:
         values["reason"] = None
     if values:

@@ -12,6 +12,7 @@ import tempfile
 import uuid
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -116,13 +117,58 @@ def filled_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@dataclass(frozen=True)
+class ReusedDatabase:
+    """One PostgreSQL database for test after test, because creating and dropping one takes longer than most tests."""
+
+    server_url: str
+    fingerprint: list[Any]
+
+    @property
+    def url(self) -> str:
+        return f"{self.server_url}/reused"
+
+    async def empty(self) -> None:
+        """No row, no connection of an earlier test, and its tables as the code has them."""
+        connection = await asyncpg.connect(self.url.replace("+asyncpg", ""))
+        try:
+            await connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+            changed = await connection.fetch(_SCHEMA) != self.fingerprint
+            if not changed:
+                # As a replica does, without asking guards and foreign keys.
+                deletes = "; ".join(f'DELETE FROM "{name}"' for name in metadata.tables)  # noqa: S608 - our own names
+                await connection.execute(f"SET session_replication_role = replica; {deletes}")
+        finally:
+            await connection.close()
+        if changed:  # a test dropped the guards, to play the database's owner
+            await admin(self.server_url, "DROP DATABASE reused WITH (FORCE)")
+            await admin(self.server_url, "CREATE DATABASE reused")
+            await _make_tables(self.url)
+
+
+_SCHEMA = (
+    "SELECT relname::text AS name, 'c' AS kind FROM pg_class WHERE relnamespace = 'public'::regnamespace "
+    "UNION ALL SELECT tgname::text, 't' FROM pg_trigger WHERE NOT tgisinternal ORDER BY name, kind"
+)
+
+
 @pytest.fixture(scope="session")
-def filled_postgresql(postgresql_url: str) -> str:
-    """The name of a PostgreSQL database with all tables, to be copied."""
-    name = "filled"
-    apart(admin(postgresql_url, f'CREATE DATABASE "{name}"'))
-    apart(_make_tables(f"{postgresql_url}/{name}"))
-    return name
+def reused_postgresql(postgresql_url: str) -> ReusedDatabase:
+    """With all tables."""
+    apart(admin(postgresql_url, "CREATE DATABASE reused"))
+    apart(_make_tables(f"{postgresql_url}/reused"))
+    fingerprint: list[Any] = []
+
+    async def look() -> None:
+        connection = await asyncpg.connect(f"{postgresql_url}/reused".replace("+asyncpg", ""))
+        fingerprint.extend(await connection.fetch(_SCHEMA))
+        await connection.close()
+
+    apart(look())
+    return ReusedDatabase(postgresql_url, fingerprint)
 
 
 @pytest.fixture
@@ -135,13 +181,11 @@ async def database(database_url: str, request: pytest.FixtureRequest) -> AsyncIt
         yield database
         await database.close()
         return
-    template = request.getfixturevalue("filled_postgresql")
-    name = f"t_{uuid.uuid4().hex}"
-    await admin(database_url, f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
-    database = Database(f"{database_url}/{name}")
+    reused: ReusedDatabase = request.getfixturevalue("reused_postgresql")
+    await reused.empty()
+    database = Database(reused.url)
     yield database
     await database.close()
-    await admin(database_url, f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
 @pytest.fixture

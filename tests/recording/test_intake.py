@@ -79,6 +79,29 @@ async def test_a_hole_within_and_across_publishers_is_said_with_its_reason(world
     ]
 
 
+async def test_a_new_publisher_is_not_covered_by_what_the_last_one_left(world: World) -> None:
+    session = await world.live("host")
+    world.publisher("publisher_joined", session, 0)
+    world.fragment(session, 0, 0, 3000)
+    world.publisher("publisher_lost", session, 3100, reason="ice_timeout")
+    world.publisher("publisher_joined", session, 3500, epoch=2)
+    await world.intake.follow()
+
+    async def at() -> coverage.Watermark:
+        async with world.db.read() as tx:
+            return (await coverage.watermarks(tx, session))["host"]
+
+    joined = await at()
+    assert (joined.status, joined.at) == ("publishing", None)
+    assert coverage.sale_blocker(["host"], {"host": joined}, world.clock.now(), False) == "recording_not_started"
+    world.fragment(session, 1, 3000, 3300)  # of the first publisher, found late
+    await world.intake.follow()
+    assert (await at()).at is None
+    world.fragment(session, 0, 3600, 5600, epoch=2)
+    await world.intake.follow()
+    assert (await at()).at is not None
+
+
 async def test_a_stream_nobody_requires_owes_nothing_before_it_begins(world: World) -> None:
     session = await world.live("host")
     world.fragment(session, 0, 60_000, 63_000, stream="screen")
