@@ -85,6 +85,8 @@ async def outermost(request: web.Request, handler: Handler) -> web.StreamRespons
 async def _guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
     if request.path.startswith(OPEN_PREFIXES):
         return await handler(request)
+    if "%00" in request.raw_path:  # no text of PostgreSQL can hold it
+        raise Refused(BAD_REQUEST, detail="a NUL character")
     person, by_cookie = request.app[IDENTITY].from_request(request)
     request[PERSON] = person
     resource = request.match_info.route.resource

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import tempfile
@@ -124,18 +125,34 @@ def describe(settings: Settings) -> str:
 
 
 def secret_file(path: Path, size: int = 32) -> bytes:
-    """The secret kept in `path`, made on first use and readable by its owner alone."""
+    """The secret kept in `path`, made on first use and readable by its owner alone. Raises SettingsError for a damaged one.
+
+    It appears whole or not at all: half of one, left by a crash or read while another process writes, would be a known key.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        _write_whole(path, os.urandom(size).hex() + "\n")
     try:
-        handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-    except FileExistsError:
-        return bytes.fromhex(path.read_text().strip())
-    fresh = os.urandom(size)
-    with os.fdopen(handle, "w") as file:
-        file.write(fresh.hex() + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    return fresh
+        secret = bytes.fromhex(path.read_text().strip())
+    except ValueError:
+        secret = b""
+    if len(secret) < size:
+        raise SettingsError(f"{path} is damaged: restore it from a backup, or remove it, and everybody signs in again")
+    return secret
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """Writes a file of our own unless another process was first."""
+    handle, fresh = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")  # mode 0600
+    try:
+        with os.fdopen(handle, "w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        with contextlib.suppress(FileExistsError):
+            os.link(fresh, path)
+    finally:
+        os.unlink(fresh)
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

@@ -17,6 +17,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, His
 from core.errors import FORBIDDEN, Refused
 
 _LAG_EVERY_S = 0.5
+# Behind a reverse proxy everybody comes from this machine.
+_PROXIED = ("Forwarded", "X-Forwarded-For", "X-Real-IP", "Via")
 _LAG_BUCKETS = (0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
 
 LAG = Histogram("tellercast_loop_lag_seconds", "Delay of the event loop's timers", buckets=_LAG_BUCKETS)
@@ -70,9 +72,9 @@ def metrics_response(request: web.Request, registry: CollectorRegistry, token: s
     """The registry in Prometheus's text form, for the token's bearer, or for this machine where no token is set."""
     given = request.headers.get("Authorization", "").removeprefix("Bearer ")
     if token:
-        if not secrets.compare_digest(given.encode(), token.encode()):
+        if not secrets.compare_digest(given.encode(errors="surrogateescape"), token.encode()):
             raise Refused(FORBIDDEN)
-    elif not _is_local(request.remote):
+    elif not _is_local(request.remote) or any(name in request.headers for name in _PROXIED):
         raise Refused(FORBIDDEN)
     return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 

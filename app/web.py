@@ -57,6 +57,7 @@ from rooms.attendance import Attendance
 from rooms.desks import ROOMS, open_rooms
 from rooms.door import RoomDoor
 from rooms.fanout import Fanout
+from rooms.slow import throw_out
 from rooms.sockets import socket_server
 from stream import whip
 from stream.client import MEDIA_CLIENT, MediaClient
@@ -163,7 +164,7 @@ def _assemble(
     review = open_review(settings, db, trail, clock)
     closer = Closer(
         db, trail, clock, signing_keys(settings), on_finding=review.screening.on_finding,
-        on_change=reactions.session_settled, silence_s=settings.seal_wait_s,
+        on_change=reactions.session_settled, end_media=media.close_session, silence_s=settings.seal_wait_s,
     )  # fmt: skip
     copies = Copies(
         db, clock, archive=settings.archive_root, folder=copies_folder(settings), make_playable=make_playable,
@@ -179,13 +180,20 @@ def _assemble(
     application[ASSERTIONS] = Assertions(db, clock, issuer)
     application[CUSTOMERS] = Customers(db, clock)
     application[ORDERS] = orders
-    application[SHOP] = Shop(db, trail, clock, orders, access.enter)
+    application[SHOP] = Shop(db, trail, clock, orders, access.enter, fanout.disclosure_confirmed)
     application[ROOMS] = rooms
     application[MEDIA_CLIENT] = media
     application[whip.MEDIA_DOOR] = RoomDoor(db, trail)
     application[whip.WHIP_SETTINGS] = whip.WhipSettings(_derived(settings, "whip"), _ice_servers(settings))
     application[COMPLIANCE] = review
     sio.attach(application)
+
+    async def hang_up(_application: web.Application) -> None:
+        """An open socket would hold up the end until its time is over; the client comes back by itself."""
+        for sid in list(sio.eio.sockets):
+            await throw_out(sio, sid)
+
+    application.on_shutdown.append(hang_up)
     add_routes(application, all_routes(demo=settings.demo))
     _add_operations(application, settings, db, intake)
     pages.add_pages(application, PROBLEMS)

@@ -25,9 +25,9 @@ LIMIT_S = 120.0
 _INTRODUCTION = """\
 # Benchmarks
 
-Written by `make bench`. Each figure stands beside its floor: the least that the same machine, in the same run, needs for the same
-outcome without us. Times and rates belong to the machine; the ratio travels better. What a benchmark does in detail stands at
-the head of its file.
+Written by `make bench`. Each figure stands beside its floor: the least that the same machine, in the same run, needs for the
+same outcome without us. Times and rates belong to the machine; the ratio travels better. What a benchmark does in detail stands
+at the head of its file.
 """
 
 
@@ -65,8 +65,9 @@ def _forwarding(found: dict[str, Any]) -> str:
         (
             "| subscribers | packets/s delivered | CPU a packet | floor: encrypt and send | times the floor | CPU of a core |",
             "|---|---|---|---|---|---|",
-            f"| {found['subscribers']} | {found['packets_per_s']} of {found['mean_bytes']} bytes | {found['cpu_us_per_packet']} µs "
-            f"| {found['floor_us_per_packet']} µs | {found['floor_ratio']} | {found['cpu_percent']}% |",
+            f"| {found['subscribers']} | {found['packets_per_s']} of {found['mean_bytes']} bytes "
+            f"| {found['cpu_us_per_packet']} µs | {found['floor_us_per_packet']} µs | {found['floor_ratio']} "
+            f"| {found['cpu_percent']}% |",
             "",
             f"All CPU time of the media process over the packets its subscribers decrypted ({found['srtp']}), loopback.",
         )

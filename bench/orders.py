@@ -1,15 +1,16 @@
 """Orders a second, acknowledged only once they are safely on disk, beside the least a database could do for one.
 
-The product: `OrderDesk.place` for customers in one show: claim, locks, gate, stock, trail entry, outbox row, commit. The floor: one
-bare connection that inserts and commits an order's row and an entry's row (the same tables, the same bytes), one at a time. Both in
-turns on the same database, so that what else the machine does falls on both. Commits are durable: SQLite `synchronous=FULL`,
-PostgreSQL's defaults.
+The product: `OrderDesk.place` for customers in one show: claim, locks, gate, stock, trail entry, outbox row, commit. The floor:
+one bare connection that inserts and commits an order's row and an entry's row (the same tables, the same bytes), one at a time.
+Both in turns on the same database, so that what else the machine does falls on both. Commits are durable: SQLite
+`synchronous=FULL`, PostgreSQL's defaults.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import itertools
 import json
 import sqlite3
@@ -22,7 +23,7 @@ from pathlib import Path
 from statistics import quantiles
 from typing import Any, cast
 
-import asyncpg
+import asyncpg  # type: ignore[import-untyped]
 import uvloop
 from sqlalchemy import select
 
@@ -63,7 +64,8 @@ async def measure(url: str, *, seconds: float, buyers: int, customers: int) -> d
     async with db.engine.begin() as connection:
         await connection.run_sync(metadata.create_all)
     market = await _market(db)
-    watermarks = asyncio.create_task(_keep_recording(market))
+    over = asyncio.Event()
+    watermarks = asyncio.create_task(_keep_recording(market, over))
     desk, floor = Tally(), Tally()
     try:
         people = [await market.customer(f"buyer-{n:05}") for n in range(customers)]
@@ -76,7 +78,8 @@ async def measure(url: str, *, seconds: float, buyers: int, customers: int) -> d
             await _desk_round(market, wishes, amount, desk, seconds / ROUNDS, buyers)
             await bare(floor, seconds / ROUNDS / 2)
     finally:
-        watermarks.cancel()
+        over.set()
+        await watermarks
         await db.close()
     return {
         "orders_per_s": round(desk.per_s, 1),
@@ -104,11 +107,12 @@ async def _minimum(market: Market) -> int:
         return int((await tx.execute(select(products.c.minimum).where(products.c.id == BOND))).scalar_one())
 
 
-async def _keep_recording(market: Market) -> None:
-    """The watermark goes on as the intake would move it: without it nothing is sold."""
-    while True:
+async def _keep_recording(market: Market, over: asyncio.Event) -> None:
+    """The watermark goes on as the intake would move it: without it nothing is sold. Not to be cancelled in a transaction."""
+    while not over.is_set():
         await market.record()
-        await asyncio.sleep(WATERMARK_EVERY_S)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(over.wait(), WATERMARK_EVERY_S)
 
 
 async def _desk_round(

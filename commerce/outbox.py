@@ -224,8 +224,13 @@ class Outbox:
             return None
 
     async def _tell(self, change: OrderChanged | None) -> None:
-        if change is not None and self._on_change is not None:
+        """After the commit: what goes wrong here must not keep the core from hearing of the order."""
+        if change is None or self._on_change is None:
+            return
+        try:
             await self._on_change(change)
+        except Exception:
+            _log.exception("order_not_announced", order=change.order.id)
 
     async def _ask(self, row: _Leased) -> _Outcome:
         body = canonical(row.payload)

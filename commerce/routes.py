@@ -18,6 +18,8 @@ from core.http import Route, lang, person
 from core.identity import Person
 from recording.trail import Trail
 
+# Told of the session in which a disclosure was confirmed.
+Confirmed = Callable[[str], Awaitable[None]]
 # Raises Refused when this person has no place in this session; rooms knows who is in a call.
 Enter = Callable[[AsyncConnection, Person, str], Awaitable[object]]
 
@@ -31,6 +33,7 @@ class Shop:
     clock: Clock
     desk: OrderDesk
     enter: Enter
+    on_confirmed: Confirmed | None = None
 
 
 SHOP = web.AppKey("shop", Shop)
@@ -131,6 +134,8 @@ async def confirm_disclosure(request: web.Request, body: wire.ConfirmDisclosure)
     async with shop.db.write() as tx:
         await shop.enter(tx, customer, session)
         await disclosing.confirm(tx, shop.trail, shop.clock, customer, session, body.product, body.version)
+    if shop.on_confirmed is not None:
+        await shop.on_confirmed(session)
 
 
 async def explain_risk(request: web.Request, body: wire.ExplainRisk) -> None:
@@ -142,7 +147,10 @@ async def explain_risk(request: web.Request, body: wire.ExplainRisk) -> None:
 
 async def place_order(request: web.Request, body: wire.PlaceOrder) -> web.Response:
     """Orders over HTTP are a show's; a call's come through the desk, which knows the proposal."""
-    placed = await request.app[SHOP].desk.place(person(request), body, lang=lang(request))
+    shop, customer = request.app[SHOP], person(request)
+    async with shop.db.read() as tx:
+        await shop.enter(tx, customer, body.session)  # or refusals of strangers would stand in the trail of somebody's call
+    placed = await shop.desk.place(customer, body, lang=lang(request))
     answer = msgspec.json.encode(placed.order)
     return web.Response(body=answer, status=201 if placed.created else 200, content_type="application/json")
 

@@ -86,7 +86,10 @@ class SaleMonitor:
         async with self._db.write() as tx:
             change = await self._settle(tx, session_id)
         if change is not None and self._on_change is not None:
-            await self._on_change(change)
+            try:
+                await self._on_change(change)
+            except Exception:  # the change is committed; whoever was not told reads the database
+                _log.exception("sale_not_announced", session=session_id)
         return change
 
     async def check_all(self) -> None:

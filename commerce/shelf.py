@@ -104,6 +104,7 @@ def _terms(product: Product) -> dict[str, object]:
     """What the trail keeps of an offer: enough to show that the price was the product's (invariant 6)."""
     return {
         "id": product.id,
+        "name_en": product.name_en,
         "name_zh": product.name_zh,
         "class": product.product_class,
         "risk": product.risk,

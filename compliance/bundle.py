@@ -86,25 +86,25 @@ class BundleFile:
     """An opened bundle. Every read is bounded by the sizes the zip declares, and those by `Limits`."""
 
     def __init__(self, path: Path, limits: Limits | None = None) -> None:
-        """Raises UnsafeZip, and OSError when there is no such file."""
+        """Raises UnsafeZip, and OSError when the file can't be opened."""
         self.limits = limits or Limits()
+        self._file = path.open("rb")
         try:
-            self._zip = zipfile.ZipFile(path)
-        except FileNotFoundError:
-            raise
-        except ZIP_ERRORS as error:
-            raise UnsafeZip(str(error)) from error
-        try:
+            self._zip = zipfile.ZipFile(self._file)
             self.members = self._checked()
         except UnsafeZip:
-            self._zip.close()
+            self._file.close()
             raise
+        except ZIP_ERRORS as error:
+            self._file.close()
+            raise UnsafeZip(str(error)) from error
 
     def __enter__(self) -> BundleFile:
         return self
 
     def __exit__(self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None) -> None:
         self._zip.close()
+        self._file.close()
 
     def _checked(self) -> dict[str, zipfile.ZipInfo]:
         members: dict[str, zipfile.ZipInfo] = {}

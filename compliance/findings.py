@@ -24,7 +24,10 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
     "seal_signature": ("the seal's signature does not hold: {detail}", "封印签名无效：{detail}"),
     "seal_session": ("the seal is of {other}", "封印属于 {other}"),
     "seal_entries": ("the seal counts {sealed} entries, there are {found}", "封印记载 {sealed} 条记录，实有 {found} 条"),
-    "seal_fragments": ("the seal counts {sealed} fragments, the entries name {found}", "封印记载 {sealed} 个片段，实有 {found}"),
+    "seal_fragments": (
+        "the seal counts {sealed} fragments, the entries name {found}",
+        "封印记载 {sealed} 个片段，实有 {found}",
+    ),
     "seal_root": ("the entries do not hash to the sealed root", "记录的哈希根与封印不符"),
     "hashes_root": ("the listed hashes do not hash to the sealed root", "哈希列表与封印不符"),
     "entry_unreadable": ("it can't be read: {detail}", "无法读取：{detail}"),

@@ -59,7 +59,8 @@ class Summary:
             self._keep(self.orders, row)
         elif entry.kind == kinds.GAP:
             span = f"{clock_text(data.get('from_ms'))} – {clock_text(data.get('to_ms'))}"
-            self._keep(self.gaps, (str(entry.seq), str(data.get("stream", "")), span, str(data.get("reason", ""))))
+            what = " ".join(str(data[name]) for name in ("stream", "track") if name in data)
+            self._keep(self.gaps, (str(entry.seq), what, span, str(data.get("reason", ""))))
 
     def miss(self, what: str) -> None:
         """A fragment whose file could not be had."""

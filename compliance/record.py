@@ -48,6 +48,7 @@ class _Gap:
     end: int
     reason: str
     seq: int
+    track: str  # empty when nothing of the stream was recorded
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +125,9 @@ class Record:
         for stream in self.required:
             pieces = [(item.start_ms, item.end_ms) for item in self.fragments if item.stream == stream]
             for gap in (gap for gap in self._gaps if gap.stream == stream):
-                pieces.append((gap.start, gap.end))
-                where = f"stream {stream}, entry {gap.seq}"
+                if not gap.track:
+                    pieces.append((gap.start, gap.end))
+                where = f"stream {stream}{gap.track and f' ({gap.track})'}, entry {gap.seq}"
                 self._findings.add("note_gap", where, start=gap.start, end=gap.end, reason=gap.reason)
             for start, stop in holes(pieces, end):
                 self._findings.add("gap_unexplained", f"stream {stream}", start=start, end=stop)
@@ -171,7 +173,8 @@ class Record:
     def _gap(self, entry: Entry) -> None:
         data = entry.data
         span = _whole(data["from_ms"]), _whole(data["to_ms"])
-        self._gaps.append(_Gap(_text(data["stream"]), *span, str(data.get("reason", "")), entry.seq))
+        track = _text(data.get("track", ""))
+        self._gaps.append(_Gap(_text(data["stream"]), *span, str(data.get("reason", "")), entry.seq, track))
 
     def _order(self, entry: Entry) -> None:
         data = entry.data

@@ -78,6 +78,8 @@ def sentence(kind: str, actor: str, data: Mapping[str, Any], erased: frozenset[s
             words[name] = str(value)
     for name in erased:
         words[name] = ERASED[zh]
+    if kind == kinds.GAP and data.get("track"):
+        words["stream"] = f"{data.get('stream')} ({data['track']})"
     words["money"] = _money(data)
     start, end = data.get("from_ms", data.get("start_ms")), data.get("to_ms", data.get("end_ms"))
     words["span"] = f"{clock_text(start)}–{clock_text(end)}"

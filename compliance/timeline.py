@@ -63,11 +63,12 @@ async def read(db: Database, trail: Trail, clock: Clock, session_id: str, lang: 
     lines: list[Line] = []
     async with db.read() as tx:
         session = await sessions.get(tx, session_id)
+        names = await _names(tx, trail, session_id, lang)
     while True:
         async with db.read() as tx:
             page = await trail.entries(tx, session_id, after, PAGE)
             texts = await trail.texts(tx, session_id, page[0].seq, page[-1].seq) if page else {}
-        lines += await asyncio.to_thread(_lines, page, texts, lang)
+        lines += await asyncio.to_thread(_lines, page, texts, lang, names)
         if page:
             after = page[-1].seq
         if len(page) < PAGE or len(lines) >= MOST_ENTRIES:
@@ -88,12 +89,24 @@ async def looks(tx: AsyncConnection, trail: Trail, session_id: str, lang: str) -
     return list(reversed(_lines(page, texts, lang)))
 
 
-def _lines(page: Sequence[Entry], texts: Mapping[tuple[int, str], str], lang: str) -> list[Line]:
-    return [line(entry, texts, lang) for entry in page]
+async def _names(tx: AsyncConnection, trail: Trail, session_id: str, lang: str) -> dict[str, str]:
+    """What the products were called when they came onto the shelf, by their ids."""
+    found: dict[str, str] = {}
+    async for entry in trail.stream(tx, session_id, kinds={kinds.SHELF_CHANGED}):
+        for product in entry.data.get("products", ()):
+            if isinstance(product, Mapping) and (name := product.get(f"name_{lang}") or product.get("name_zh")):
+                found[str(product.get("id"))] = str(name)
+    return found
 
 
-def line(entry: Entry, texts: Mapping[tuple[int, str], str], lang: str) -> Line:
-    """One entry, its commitments replaced by their texts, or by None where they are erased."""
+def _lines(
+    page: Sequence[Entry], texts: Mapping[tuple[int, str], str], lang: str, names: Mapping[str, str] | None = None
+) -> list[Line]:
+    return [line(entry, texts, lang, names or {}) for entry in page]
+
+
+def line(entry: Entry, texts: Mapping[tuple[int, str], str], lang: str, names: Mapping[str, str]) -> Line:
+    """One entry, its commitments replaced by their texts, or by None where they are erased; its sentence names the product."""
     data = dict(entry.data)
     erased: list[str] = []
     for name, value in entry.data.items():
@@ -109,11 +122,16 @@ def line(entry: Entry, texts: Mapping[tuple[int, str], str], lang: str) -> Line:
         kind=entry.kind,
         lane=kind.lane if kind is not None else "session",
         actor=entry.actor,
-        text=sentence(entry.kind, entry.actor, data, frozenset(erased), lang),
+        text=sentence(entry.kind, entry.actor, _named(data, names), frozenset(erased), lang),
         data=data,
         hash=entry.hash,
         erased=tuple(erased),
     )
+
+
+def _named(data: Mapping[str, Any], names: Mapping[str, str]) -> Mapping[str, Any]:
+    product = data.get("product")
+    return {**data, "product": names[product]} if isinstance(product, str) and product in names else data
 
 
 async def _hits(tx: AsyncConnection, session_id: str) -> list[Line]:

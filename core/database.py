@@ -61,7 +61,10 @@ class Database:
         if self.is_sqlite:
             self._writer, self._reader = _sqlite_engines(self.url)
         else:
-            self._writer = self._reader = _postgresql_engine(self.url)
+            self._writer = _postgresql_engine(self.url)
+            # The same pool. By default each statement there sees what was committed meanwhile: a state read before a commit
+            # would be told with a number read after it, and pages keep what has the highest number.
+            self._reader = self._writer.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:

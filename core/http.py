@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,7 @@ LANG = web.RequestKey("lang", str)
 
 _MAX_BODY = 64 * 1024
 _MAX_FIELDS = 20
+_READ_TIMEOUT_S = 30.0
 FORM = "application/x-www-form-urlencoded"
 
 
@@ -65,8 +67,9 @@ async def read_body(request: web.Request, shape: Any, *, form: bool = False) -> 
     raw = await _read(request)
     try:
         if form and request.content_type == FORM:
-            return msgspec.convert(dict(parse_qsl(raw.decode(), max_num_fields=_MAX_FIELDS)), type=shape, strict=False)
-        return msgspec.json.decode(raw or b"{}", type=shape)
+            fields = dict(parse_qsl(raw.decode(), max_num_fields=_MAX_FIELDS))
+            return msgspec.convert(fields, type=shape, strict=False)
+        return _plain(msgspec.json.decode(raw or b"{}", type=shape))
     except (msgspec.MsgspecError, ValueError) as error:  # ValueError: wrong UTF-8, too many fields
         raise Refused(BAD_REQUEST, detail=str(error)) from error
 
@@ -74,9 +77,13 @@ async def read_body(request: web.Request, shape: Any, *, form: bool = False) -> 
 async def _read(request: web.Request) -> bytes:
     if request.content_length is not None and request.content_length > _MAX_BODY:
         raise Refused(BAD_REQUEST, detail=f"more than {_MAX_BODY} bytes")
-    raw = await request.content.read(_MAX_BODY + 1)
-    while not request.content.at_eof() and len(raw) <= _MAX_BODY:
-        raw += await request.content.read(_MAX_BODY + 1 - len(raw))
+    raw = b""
+    try:
+        async with asyncio.timeout(_READ_TIMEOUT_S):
+            while not request.content.at_eof() and len(raw) <= _MAX_BODY:
+                raw += await request.content.read(_MAX_BODY + 1 - len(raw))
+    except TimeoutError as error:
+        raise Refused(BAD_REQUEST, detail=f"it did not arrive within {_READ_TIMEOUT_S:.0f} s") from error
     if len(raw) > _MAX_BODY:
         raise Refused(BAD_REQUEST, detail=f"more than {_MAX_BODY} bytes")
     return raw
@@ -85,6 +92,13 @@ async def _read(request: web.Request) -> bytes:
 def convert(value: Any, shape: Any) -> Any:
     """A Socket.IO payload as `shape`; same errors as `read_body`."""
     try:
-        return msgspec.convert(value if value is not None else {}, type=shape)
+        return _plain(msgspec.convert(value if value is not None else {}, type=shape))
     except msgspec.MsgspecError as error:
         raise Refused(BAD_REQUEST, detail=str(error)) from error
+
+
+def _plain(made: Any) -> Any:
+    """As it is. Raises Refused(BAD_REQUEST) for a NUL character: JSON can carry it, no text of PostgreSQL can."""
+    if b"\\u0000" in msgspec.json.encode(made).replace(b"\\\\", b""):
+        raise Refused(BAD_REQUEST, detail="a NUL character")
+    return made

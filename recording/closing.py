@@ -7,6 +7,9 @@ The life of a closing, one transaction, so that a kill at any moment leaves eith
 3. every order must be shown by every stream it required: the others get an `order_uncovered` entry;
 4. the seal; 5. the findings are handed on inside the transaction (a case is opened or nothing is closed); 6. copies are queued.
 Who closes is whoever locks the session first; the others find it sealed.
+
+Whoever ended a session told the media process so, unless one of the two was away at that moment. So every sweep asks again for
+what is over and not closed: else a sender who does not notice would be recorded on, and every such session sealed as silent.
 """
 
 from __future__ import annotations
@@ -19,11 +22,12 @@ from typing import Any
 
 import structlog
 from prometheus_client import Counter
-from sqlalchemy import Row, insert, or_, select
+from sqlalchemy import Row, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.clock import Clock, media_ms
 from core.database import Database
+from core.errors import Refused, Unavailable
 from recording import kinds, seal, sessions
 from recording.coverage import CLOSED, HOLE_MS, spans, uncovered
 from recording.keys import SigningKeys
@@ -47,9 +51,13 @@ SWEEP_S = 5.0
 POSTPONED_S = 60.0
 _BATCH = 50
 _CALLBACK_TIMEOUT_S = 5.0
+# Whoever ended the session has asked the media process already; the sweep asks later, and not more often than this.
+ASK_MEDIA_S = 5.0
 
 # (transaction, session id, ids of the orders that no fragment shows)
 OnFinding = Callable[[AsyncConnection, str, list[str]], Awaitable[None]]
+# Ends a session's media; may be asked again. `stream.client.MediaClient.close_session` is it.
+EndMedia = Callable[[str], Awaitable[None]]
 # (session id, kind, data), after the commit
 OnChange = Callable[[str, str, dict[str, Any]], Awaitable[None]]
 
@@ -74,6 +82,7 @@ class Closer:
         *,
         on_finding: OnFinding,
         on_change: OnChange,
+        end_media: EndMedia | None = None,
         silence_s: float = SILENCE_S,
     ) -> None:
         self._db = db
@@ -82,9 +91,11 @@ class Closer:
         self._keys = keys
         self._on_finding = on_finding
         self._on_change = on_change
+        self._end_media = end_media
         self._silence = timedelta(seconds=silence_s)
         self._wake = asyncio.Event()
         self._postponed: dict[str, datetime] = {}
+        self._asked: dict[str, datetime] = {}
 
     def wake(self) -> None:
         """Look now: a `session_closed` has come in, or a session was cancelled."""
@@ -108,6 +119,7 @@ class Closer:
     async def sweep(self) -> list[Seal]:
         """Close everything that is due; one that fails is logged and stays due, the others go on."""
         sealed: list[Seal] = []
+        await self._end_left_over()
         for due in await self.due():
             try:
                 result = await self.close(due.session_id, silent=due.silent)
@@ -119,6 +131,40 @@ class Closer:
             if result is not None:
                 sealed.append(result)
         return sealed
+
+    async def _end_left_over(self) -> None:
+        """Ask the media process again to end what is over; it answers in the feed, and while it is away the next sweep asks."""
+        if self._end_media is None:
+            return
+        table, now = sessions_table, self._clock.now()
+        before = now - timedelta(seconds=ASK_MEDIA_S)
+        self._asked = {session: at for session, at in self._asked.items() if at > before}
+        closed = select(streams.c.name).where(streams.c.session_id == table.c.id, streams.c.status == CLOSED).exists()
+        open_yet = select(streams.c.name).where(streams.c.session_id == table.c.id, streams.c.status != CLOSED).exists()
+        query = (
+            select(table.c.id)
+            .where(
+                table.c.state == State.ENDED.value,
+                table.c.sealed_at.is_(None),
+                table.c.ended_at <= before,
+                table.c.id.not_in(sorted(self._asked)),
+                or_(open_yet, ~closed),
+            )
+            .order_by(table.c.ended_at, table.c.id)
+            .limit(_BATCH)
+        )
+        async with self._db.read() as tx:
+            left_over = list((await tx.execute(query)).scalars())
+        for session_id in left_over:
+            self._asked[session_id] = now
+            try:
+                async with asyncio.timeout(_CALLBACK_TIMEOUT_S):
+                    await self._end_media(session_id)
+            except (Unavailable, TimeoutError) as error:
+                log.warning("media_not_ended", session=session_id, error=repr(error))
+                return  # it would not answer for the others either; sealing must not wait for it
+            except Refused as refusal:
+                log.warning("media_not_ended", session=session_id, code=refusal.problem.code)
 
     async def due(self) -> list[Due]:
         """What is over, unsealed, and has nothing more to wait for; longest over first."""
@@ -159,6 +205,8 @@ class Closer:
             if orders:
                 await self._on_finding(tx, session_id, orders)
             await _queue_copies(tx, session, self._clock.now())
+            # Sealed in silence, a stream may still stand as publishing; nothing that comes later may say so.
+            await tx.execute(update(streams).where(streams.c.session_id == session_id).values(status=CLOSED))
         SEALED.labels(str(silent).lower()).inc()
         await self._tell(session_id, "sealed", {"number": signed.number, "entries": signed.entries, "uncovered": orders})
         return signed
@@ -179,7 +227,8 @@ class Closer:
         """Gap entries for the holes of every required stream that no entry speaks of yet."""
         said: dict[str, list[tuple[int, int]]] = {}
         async for entry in self._trail.stream(tx, session.id, kinds={kinds.GAP}):
-            said.setdefault(entry.data["stream"], []).append((entry.data["from_ms"], entry.data["to_ms"]))
+            if "track" not in entry.data:  # a hole of one track explains no hole of the stream
+                said.setdefault(entry.data["stream"], []).append((entry.data["from_ms"], entry.data["to_ms"]))
         query = select(streams).where(streams.c.session_id == session.id)
         rows = {row.name: row for row in await tx.execute(query)}
         drafts = []

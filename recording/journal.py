@@ -96,7 +96,7 @@ class Journal:
         return await self._note(tx, session, report, kind, {})
 
     async def fragment_sealed(self, tx: AsyncConnection, report: FragmentSealed, kind: str) -> list[Change]:
-        """A fragment: its row, its entry, the gap before it if there is one, the watermark. Announced twice, taken once."""
+        """A fragment: its row, its entry, the gaps before and within it, the watermark. Announced twice, taken once."""
         session = await _started(tx, report.session)
         row = await _stream(tx, session.id, report.stream)
         known = await _known(tx, report)
@@ -119,8 +119,9 @@ class Journal:
         )
         drafts = _gap_before(session, row, report)
         data = msgspec.to_builtins(report)
-        del data["session"]
+        del data["session"], data["holes"]
         drafts.append(Draft(kinds.FRAGMENT, ACTOR, data, media_ms=report.start_ms))
+        drafts += _gaps_within(report)
         findings = await self._write(tx, session, *drafts)
         if row is None:
             await _add(tx, session.id, report.stream, report.epoch)
@@ -206,6 +207,14 @@ def _gap_before(session: Session, row: Row[Any] | None, report: FragmentSealed) 
         return []
     data = {"stream": report.stream, "from_ms": end, "to_ms": report.start_ms, "reason": reason}
     return [Draft(kinds.GAP, ACTOR, data, media_ms=end)]
+
+
+def _gaps_within(report: FragmentSealed) -> list[Draft]:
+    """One entry for each hole of one track; `track` tells it from a gap of the whole stream."""
+    stream = report.stream
+    return [
+        Draft(kinds.GAP, ACTOR, {"stream": stream, **msgspec.to_builtins(hole)}, media_ms=hole.from_ms) for hole in report.holes
+    ]
 
 
 async def _started(tx: AsyncConnection, session_id: str) -> Session:

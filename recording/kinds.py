@@ -98,7 +98,7 @@ KINDS: dict[str, Kind] = {
         Kind(ORDER_SENT, "orders", "the order was handed to the bank's core system"),
         Kind(ORDER_CONFIRMED, "orders", "the core system took the order"),
         Kind(ORDER_REJECTED, "orders", "the core system refused the order"),
-        Kind(GAP, "gaps", "a stream was not recorded from one media time to another"),
+        Kind(GAP, "gaps", "a stream, or one `track` of it, was not recorded from one media time to another"),
         Kind(RECORDING_FAILED, "gaps", "what arrives is not being written, and why"),
         Kind(RECORDING_RECOVERED, "gaps", "writing works again"),
         Kind(ORDER_UNCOVERED, "gaps", "an order whose moment no fragment shows"),

@@ -37,6 +37,19 @@ class PublisherReport(msgspec.Struct, frozen=True):
     reason: Reason = ""
 
 
+class Hole(msgspec.Struct, frozen=True):
+    """What never arrived of one track within what was recorded: the picture stood still, or the sound was silent."""
+
+    track: Annotated[str, msgspec.Meta(pattern=r"^[a-z]{1,16}\Z")]
+    from_ms: Moment
+    to_ms: Moment
+    reason: Reason = ""
+
+    def __post_init__(self) -> None:
+        if self.to_ms < self.from_ms:
+            raise ValueError("a hole ends before it begins")
+
+
 class FragmentSealed(msgspec.Struct, frozen=True):
     """A fragment is on disk, synced and hashed. `path` is relative to the archive's root."""
 
@@ -51,6 +64,7 @@ class FragmentSealed(msgspec.Struct, frozen=True):
     path: FilePath
     video: dict[str, Any] | None = None
     audio: dict[str, Any] | None = None
+    holes: Annotated[list[Hole], msgspec.Meta(max_length=1000)] = []
 
     def __post_init__(self) -> None:
         if self.end_ms < self.start_ms:

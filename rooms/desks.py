@@ -17,7 +17,7 @@ from rooms.attendance import Attendance
 from rooms.calls import CallDesk
 from rooms.closing import Media, SaleChecks
 from rooms.comments import AuthorTags, CommentDesk
-from rooms.dispatch import Identify, May
+from rooms.dispatch import Identify, May, Namespace
 from rooms.fanout import Fanout
 from rooms.namespace import DeskNamespace, RoomNamespace
 from rooms.presence import Presence
@@ -29,6 +29,7 @@ log = structlog.get_logger()
 
 SWEEP_EVERY_S = 5.0
 SLOW_EVERY_S = 1.0
+EXPIRED_EVERY_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,7 @@ class Rooms:
     shows: ShowDesk
     calls: CallDesk
     proposals: ProposalDesk
+    namespaces: tuple[Namespace, ...]
 
     async def run(self) -> None:
         """Ticks of comments, presence and shelves, sweeps of the waiting line and of slow clients, until cancelled."""
@@ -55,6 +57,7 @@ class Rooms:
             group.create_task(self.fanout.run())
             group.create_task(self._sweep())
             group.create_task(self._mind_slow_clients())
+            group.create_task(self._mind_expired())
 
     async def _sweep(self) -> None:
         while True:
@@ -71,6 +74,15 @@ class Rooms:
             except Exception:  # looked at again in a second
                 log.exception("slow clients could not be disconnected")
             await asyncio.sleep(SLOW_EVERY_S)
+
+    async def _mind_expired(self) -> None:
+        while True:
+            await asyncio.sleep(EXPIRED_EVERY_S)
+            for namespace in self.namespaces:
+                try:
+                    await namespace.end_expired()
+                except Exception:  # what an expired socket sends is refused all the same
+                    log.exception("expired clients could not be disconnected")
 
 
 ROOMS = web.AppKey("rooms", Rooms)
@@ -119,4 +131,4 @@ def open_rooms(
     )
     sio.register_namespace(room)
     sio.register_namespace(desk)
-    return Rooms(sio, db, trail, clock, attendance, fanout, presence, comments, shows, calls, proposals)
+    return Rooms(sio, db, trail, clock, attendance, fanout, presence, comments, shows, calls, proposals, (room, desk))

@@ -32,6 +32,7 @@ log = structlog.get_logger()
 EVENTS_BURST, EVENTS_PER_S = 20.0, 10.0
 WAITING_MAX = 16
 HANDLER_TIMEOUT_S = 20.0
+_AT_ONCE = 50  # signatures checked before others get their turn
 
 Identify = Callable[[Mapping[str, Any], object], Person | None]
 May = Callable[[Person | None, str, str], bool]
@@ -45,6 +46,7 @@ class Socket:
     person: Person
     lang: str
     bucket: Bucket
+    proof: Callable[[], Person | None]  # who the cookie or token says this is; None once it has expired
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     waiting: int = 0
     sessions: set[str] = field(default_factory=set)
@@ -93,13 +95,24 @@ class Namespace(socketio.AsyncNamespace):  # type: ignore[misc]  # python-socket
         if person is None:
             raise SocketRefused("not_signed_in", Refused(NOT_SIGNED_IN).to_json(lang))
         bucket = Bucket(EVENTS_BURST, EVENTS_PER_S, self._clock.monotonic())
-        socket = self.sockets[sid] = Socket(sid, person, lang, bucket)
+        socket = self.sockets[sid] = Socket(sid, person, lang, bucket, lambda: self._identify(environ, auth))
         try:
             await self.entered(socket)
         except Exception:
             log.exception("a socket could not enter", namespace=self.namespace)
             self.sockets.pop(sid, None)
             raise SocketRefused("internal_error") from None
+
+    async def end_expired(self) -> int:
+        """Disconnect everybody whose sign-in has expired since; answers how many. To be called every minute or so."""
+        ended = 0
+        for place, socket in enumerate(list(self.sockets.values())):
+            if place % _AT_ONCE == 0:
+                await asyncio.sleep(0)
+            if socket.proof() is None and socket.sid in self.sockets:
+                ended += 1
+                await self.disconnect(socket.sid)
+        return ended
 
     async def _disconnect(self, sid: str) -> None:
         socket = self.sockets.pop(sid, None)
@@ -119,7 +132,7 @@ class Namespace(socketio.AsyncNamespace):  # type: ignore[misc]  # python-socket
         socket.waiting += 1
         try:
             async with socket.lock:
-                if socket.sid not in self.sockets:
+                if socket.sid not in self.sockets or socket.proof() is None:
                     return {"ok": False, "error": Refused(NOT_SIGNED_IN).to_json(socket.lang)}
                 return await self._answered(socket, event, payload)
         finally:

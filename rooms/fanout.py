@@ -37,6 +37,8 @@ LANGS: Final = ("en", "zh")
 # Feed records that change nothing anybody sees: a fragment comes every few seconds for every stream.
 _QUIET = frozenset({"fragment", "fragment_sealed", "gap", "finding"})
 SHELF_EVERY_S = 1.0
+# With several web processes an emit goes through Redis; orders are acknowledged after they were told and can't wait for it.
+EMIT_TIMEOUT_S = 2.0
 
 
 def session_room(session_id: str, lang: str | None = None) -> str:
@@ -152,6 +154,17 @@ class Fanout:
         en, zh = NOTICES[kind]
         await self._emit(ROOM, "notice", session_room(session_id), wire.Notice(session_id, seq, kind, en, zh))
 
+    async def disclosure_confirmed(self, session_id: str) -> None:
+        """The adviser in a call hears that the customer has confirmed a disclosure; in a show nobody does."""
+        async with self._db.read() as tx:
+            session = await sessions.get(tx, session_id)
+            seq = await self._trail.last(tx, session_id)
+        if session.kind != "call":
+            return
+        en, zh = NOTICES["disclosure_confirmed"]
+        notice = wire.Notice(session_id, seq, "disclosure_confirmed", en, zh)
+        await self._by_language(ROOM, "notice", lambda lang: person_room(session.host_id, lang), lambda _: notice)
+
     def _notice_for(self, session_id: str, kind: str, stream: str) -> str | None:
         place = (session_id, stream)
         if kind == "publisher_lost":
@@ -235,4 +248,8 @@ class Fanout:
             await self._emit(namespace, event, room(lang), payload(lang))
 
     async def _emit(self, namespace: str, event: str, room: str, payload: msgspec.Struct) -> None:
-        await self._sio.emit(event, msgspec.to_builtins(payload), room=room, namespace=namespace)
+        try:
+            async with asyncio.timeout(EMIT_TIMEOUT_S):
+                await self._sio.emit(event, msgspec.to_builtins(payload), room=room, namespace=namespace)
+        except TimeoutError:
+            log.error("not emitted in time", namespace=namespace, socket_event=event)

@@ -20,6 +20,7 @@ NOTICES: Final[dict[str, tuple[str, str]]] = {
         "The video service was restarted; the picture reconnects by itself.",
         "视频服务已重启，画面将自动重新连接。",
     ),
+    "disclosure_confirmed": ("The customer has read and confirmed the disclosure.", "客户已阅读并确认风险揭示。"),
     "adviser_away": (
         "Your adviser's page lost its connection; please stay, the call goes on.",
         "顾问的页面连接中断，请稍候，通话仍在继续。",

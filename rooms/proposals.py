@@ -83,6 +83,9 @@ class ProposalDesk:
         """Note it once; after a crash in between, the customer's repetition notes it."""
         mine = (proposals.c.id == proposal.id) & (proposals.c.order_id.is_(None))
         async with self._db.write() as tx:
+            # First the call, as everybody does who locks more than one of call, proposal and trail: hanging up takes the two
+            # others in the opposite order.
+            await tx.execute(select(calls.c.id).where(calls.c.id == proposal.call_id).with_for_update())
             done = await tx.execute(update(proposals).where(mine).values(state="confirmed", order_id=placed.order.id))
             if done.rowcount != 1:
                 return False

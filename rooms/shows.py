@@ -80,7 +80,7 @@ class ShowDesk:
         ended = session.state in FINAL
         change = self._fanout.session_changed(session.id, "session_ended" if ended else "session_moved")
         await announce(self._checks.check(session.id), change)
-        if ended:
+        if ended and session.started_at is not None:  # of one that was cancelled the media process has never heard
             await announce(close_media(self._media, session.id))
         return await self.get(person, show_id)
 

@@ -170,7 +170,7 @@ class Join(In, frozen=True):
     """
 
     session: Id
-    after: Annotated[int, Meta(ge=0)] | None = None
+    after: Annotated[int, Meta(ge=0, le=2**53)] | None = None
     lang: Literal["en", "zh"] | None = None
 
 

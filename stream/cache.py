@@ -32,6 +32,7 @@ class PacketCache:
         self._max_group_bytes = max_group_bytes
         self._run = 0
         self._highest = -1
+        self._floor = -1
         self._kept: dict[int, MediaPacket] = {}
         self._bytes = 0
         self._group_bytes = 0
@@ -43,7 +44,7 @@ class PacketCache:
         """Keeps a packet; False when it is a repeat or too old to tell, and must not be forwarded."""
         if packet.run != self._run:
             self._restart(packet.run)
-        if packet.sequence in self._kept or packet.sequence <= self._highest - self._max_packets:
+        if packet.sequence in self._kept or packet.sequence <= max(self._floor, self._highest - self._max_packets):
             return False
         self._highest = max(self._highest, packet.sequence)
         self._kept[packet.sequence] = packet
@@ -51,6 +52,8 @@ class PacketCache:
         while len(self._kept) > self._max_packets or self._bytes > self._max_bytes:
             oldest = next(iter(self._kept))
             self._bytes -= len(self._kept.pop(oldest).payload)
+            # What is forgotten must not come again with another content: see `stream/forwarding.py` on nonces.
+            self._floor = max(self._floor, oldest)
         self._grow(packet)
         return True
 
@@ -73,6 +76,7 @@ class PacketCache:
     def _restart(self, run: int) -> None:
         self._run = run
         self._highest = -1
+        self._floor = -1
         self._kept = {}
         self._bytes = 0
         self._group_bytes = 0

@@ -64,6 +64,8 @@ class Feed:
         self._closed = False
         self._loud = False
         self._dirty = False
+        self._renamed = False
+        self._kept_bytes = 0
         path.parent.mkdir(parents=True, exist_ok=True)
         self._size = self._recover()
         self._last = self._durable
@@ -134,7 +136,7 @@ class Feed:
                 return
             self._acked = upto
             while self._kept and self._kept[0][0] <= upto:
-                self._kept.popleft()
+                self._kept_bytes -= len(self._kept.popleft()[1])
             self._loud = self._loud and self._last - upto > LOUD_BACKLOG
             self._acks.append(upto)
             self._changed.notify_all()
@@ -231,6 +233,9 @@ class Feed:
         _write_all(self._file, data)
         if batch:  # a lost acknowledgement only means that a record is told twice
             os.fsync(self._file)
+            if self._renamed:  # the compacted file may still be the old one after a crash, and this record is not in that
+                _sync_folder(self._path)
+                self._renamed = False
         self._dirty = False
         self._size += len(data)
 
@@ -239,27 +244,36 @@ class Feed:
             for _ in batch:
                 pending = self._queue.popleft()
                 self._kept.append((pending.n, pending.line))
+                self._kept_bytes += len(pending.line)
                 self._durable = pending.n
             for _ in acks:
                 self._acks.popleft()
-            compact = self._size > _COMPACT_BYTES and sum(len(line) for _, line in self._kept) * 2 < self._size
+            compact = self._size > _COMPACT_BYTES and self._kept_bytes * 2 < self._size
         self._wake()
         for pending in batch:
             pending.done.set_result(pending.n)
         if compact:
             try:
                 self._compact()
-            except OSError as error:  # the old file is whole; the next batch tries again
+            except OSError as error:  # the old file is still in use, and whole; the next batch tries again
                 _log.warning("feed_not_compacted", error=str(error))
 
     def _compact(self) -> None:
         with self._changed:
             kept, base = list(self._kept), self._acked
         data = _head(base) + b"".join(line for _, line in kept)
-        replace_durably(self._path, data)
-        old, self._file = self._file, os.open(self._path, os.O_WRONLY | os.O_APPEND)
+        temporary = self._path.with_name(self._path.name + ".tmp")
+        fresh = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
+        try:
+            _write_all(fresh, data)
+            os.fsync(fresh)
+            temporary.replace(self._path)
+        except OSError:
+            os.close(fresh)
+            raise
+        # From here on the old file has no name: nothing may fail between the renaming and writing to the new one.
+        old, self._file, self._size, self._renamed = self._file, fresh, len(data), True
         os.close(old)
-        self._size = len(data)
 
     def _recover(self) -> int:
         """Reads the file back, cuts a torn end off and returns the size."""
@@ -284,6 +298,7 @@ class Feed:
                 os.fsync(file.fileno())
         while self._kept and self._kept[0][0] <= self._acked:
             self._kept.popleft()
+        self._kept_bytes = sum(len(line) for _, line in self._kept)
         return size
 
     def _replay(self, entry: dict[str, Any], line: bytes, *, first: bool) -> None:
@@ -322,6 +337,10 @@ def replace_durably(path: Path, data: bytes) -> None:
     finally:
         os.close(file)
     temporary.replace(path)
+    _sync_folder(path)
+
+
+def _sync_folder(path: Path) -> None:
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)

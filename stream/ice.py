@@ -28,6 +28,10 @@ _log = structlog.get_logger(__name__)
 # A peer tries each of its addresses against each of ours; more than this is no peer but a flood.
 _MAX_ADDRESSES = 16
 _QUEUE = 64
+# No peer sends more than an Ethernet frame holds; what is kept during the handshake is bounded by this.
+_MAX_DATAGRAM = 2048
+# An address is its holder's as long as that was heard from within this time (Chromium checks every 2.5 s at the slowest).
+_HELD_S = 5.0
 _EARLY = 128
 _EARLY_S = 2.0
 _SOCKET_BUFFER = 4 * 1024 * 1024
@@ -126,7 +130,7 @@ class IceSession:
             return None
         credentials = known[0]
         key = credentials.password.encode()
-        if not request.check_message_integrity(key):
+        if not request.check_message_integrity(key) or not self._port.free_for(address, self):
             return None
         answer = stun.Message(request.message_method, stun.Class.RESPONSE, transaction_id=request.transaction_id)
         if "ICE-CONTROLLED" in request.attributes:  # we are lite and never control: the peer must
@@ -232,6 +236,11 @@ class MediaPort(asyncio.DatagramProtocol):
     def forget_ufrag(self, ufrag: str) -> None:
         self._by_ufrag.pop(ufrag, None)
 
+    def free_for(self, address: Address, session: IceSession) -> bool:
+        """Whether the session may receive from the address: who forges another peer's must not draw its packets away."""
+        holder = self._by_address.get(address)
+        return holder is None or holder is session or self.clock.monotonic() - holder.last_heard > _HELD_S
+
     def know_address(self, address: Address, session: IceSession) -> None:
         self._by_address[address] = session
 
@@ -253,7 +262,8 @@ class MediaPort(asyncio.DatagramProtocol):
         return True
 
     def datagram_received(self, data: bytes, addr: Address) -> None:
-        if not data:
+        if not data or len(data) > _MAX_DATAGRAM:
+            self.unknown += 1
             return
         if data[0] <= _STUN_LAST:
             self._stun(data, addr)

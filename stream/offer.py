@@ -11,8 +11,11 @@ from stream.errors import BAD_OFFER
 # Chromium's offer has 8 kB; inside JSON this stays below the API's limit of 64 KiB.
 MAX_OFFER_BYTES = 32 * 1024
 _MAX_MEDIA = 16
-_MEDIA_LINE = re.compile(r"^m=(\S{1,32}) (\d{1,5})(?:/\d+)? (\S{1,64}) (\S.*)$")
-_RTPMAP = re.compile(r"^(\d{1,3}) ([^/\s]{1,64})/(\d{1,9})(?:/(\d{1,3}))?$")
+# Browsers send four settings a format; a line of thousands would hold the event loop up.
+_MAX_SETTINGS = 16
+_MEDIA_LINE = re.compile(r"^m=(\S{1,32}) (\d{1,5})(?:/\d+)? (\S{1,64}) (\S.*)$", re.ASCII)
+_RTPMAP = re.compile(r"^(\d{1,3}) ([^/\s]{1,64})/(\d{1,9})(?:/(\d{1,3}))?$", re.ASCII)
+_PAYLOAD_TYPE = re.compile(r"^[0-9]{1,3}$")
 _TOKEN = re.compile(r"^[\x21-\x7e]{1,64}$")
 _ICE = re.compile(r"^[A-Za-z0-9+/\-_=]{4,256}$")
 # Attributes that are one checked value: where each goes and what it looks like.
@@ -51,6 +54,8 @@ class OfferedMedia:
     setup: str = ""
     fingerprints: list[tuple[str, str]] = field(default_factory=list)
     formats: dict[int, Format] = field(default_factory=dict)
+    feedback: set[str] = field(default_factory=set)
+    """What is offered for all formats at once."""
 
     @property
     def rejected(self) -> bool:
@@ -111,7 +116,7 @@ def _media_line(line: str, count: int) -> OfferedMedia:
     media = OfferedMedia(kind, int(port), protocol, formats, mid=str(count))
     if kind in ("audio", "video"):
         for entry in formats.split():
-            if not entry.isdigit() or int(entry) > 127:  # noqa: PLR2004 - seven bits
+            if not _PAYLOAD_TYPE.match(entry) or int(entry) > 127:  # noqa: PLR2004 - seven bits
                 raise bad("a payload type is no number below 128")
             media.formats[int(entry)] = Format(int(entry))
     return media
@@ -145,20 +150,19 @@ def _format_attribute(media: OfferedMedia, name: str, value: str) -> None:
             known.name, known.clock_rate = found[2].lower(), int(found[3])
         return
     which, _, rest = value.partition(" ")
-    targets = list(media.formats.values()) if which == "*" else _by_number(media, which)
-    for known in targets:
-        if name == "rtcp-fb":
-            known.feedback.add(rest.strip())
-            continue
-        for part in rest.split(";"):
-            key, _, setting = part.strip().partition("=")
-            if key:
-                known.fmtp[key.lower()] = setting.strip()
-
-
-def _by_number(media: OfferedMedia, text: str) -> list[Format]:
-    known = media.formats.get(int(text)) if text.isdigit() and len(text) <= 3 else None  # noqa: PLR2004 - three digits
-    return [known] if known else []
+    if name == "rtcp-fb" and which == "*":  # RFC 4585 section 4.2; fmtp has no such thing
+        media.feedback.add(rest.strip())
+        return
+    known = media.formats.get(int(which)) if _PAYLOAD_TYPE.match(which) else None
+    if known is None:
+        return
+    if name == "rtcp-fb":
+        known.feedback.add(rest.strip())
+        return
+    for part in rest.split(";", _MAX_SETTINGS)[:_MAX_SETTINGS]:
+        key, _, setting = part.strip().partition("=")
+        if key:
+            known.fmtp[key.lower()] = setting.strip()
 
 
 def _checked(general: OfferedMedia, media: list[OfferedMedia], bundle: tuple[str, ...]) -> Offer:

@@ -11,6 +11,7 @@ import structlog
 from stream.aiortc_private import Certificate, MediaDtls
 from stream.errors import ConnectFailed, SrtpError
 from stream.ice import IceSession
+from stream.repair import Budget
 from stream.rtp import is_rtcp
 from stream.sdp import Negotiated
 from stream.srtp import SrtpLink
@@ -18,6 +19,9 @@ from stream.srtp import SrtpLink
 _log = structlog.get_logger(__name__)
 
 _SRTP_BYTES_MIN = 12
+# Bytes per second of RTCP that are read: a report a second and fifty repeats asked for are a quarter of it, while a datagram
+# full of NACKs costs 2 ms to read.
+_RTCP_BYTES_S = 16 * 1024
 
 
 class Peer:
@@ -36,6 +40,7 @@ class Peer:
         self.negotiated = negotiated
         self.link: SrtpLink | None = None
         self.rejected = 0
+        self._rtcp_budget = Budget(_RTCP_BYTES_S)
         self._dtls = MediaDtls(ice, certificate, negotiated.dtls_role)
         self._ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._on_rtp = on_rtp
@@ -95,6 +100,8 @@ class Peer:
             self.rejected += 1
             return
         self.ice.heard()
+        if handler is self._on_rtcp and not self._rtcp_budget.take(len(data), self.ice.last_heard):
+            return
         try:
             handler(plain)
         except Exception:

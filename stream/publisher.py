@@ -14,7 +14,7 @@ from core.clock import Clock
 from stream import h264, rtcp
 from stream.metrics import MediaMetrics
 from stream.peer import Peer
-from stream.repair import BitrateAdvice, KeyframeGate, NackTracker, Reception, SenderClock
+from stream.repair import BitrateAdvice, Budget, KeyframeGate, NackTracker, Reception, SenderClock
 from stream.rtp import MediaPacket, Unwrapper, from_ntp64, parse
 from stream.sdp import Track
 from stream.settings import MediaSettings
@@ -25,6 +25,8 @@ _log = structlog.get_logger(__name__)
 # A source that changes its SSRC is believed once the old one has been silent this long.
 _SSRC_SILENCE_S = 1.0
 _REPORT_S = 1.0
+# What a packet is counted as at least: the small ones cost us as much work as those of this size.
+_PACKET_BYTES = 500
 
 
 @dataclass(slots=True)
@@ -70,6 +72,7 @@ class Publisher:
         self._sources: dict[int, _Source] = {}
         self._ssrc = secrets.randbits(32) or 1
         self._gate = KeyframeGate()
+        self._limit = Budget(settings.publisher_limit / 8)
         self._advice = BitrateAdvice(settings.start_bitrate, settings.min_bitrate, settings.max_bitrate)
         self._report_at = 0.0
 
@@ -92,6 +95,9 @@ class Publisher:
             self._metrics.dropped.labels("malformed").inc()
             return
         now = self._clock.monotonic()
+        if not self._limit.take(max(len(data), _PACKET_BYTES), now):
+            self._metrics.dropped.labels("flood").inc()
+            return
         source = self._sources.get(parsed.payload_type)
         if source is None or not self._same_source(source, parsed.ssrc, now):
             self._metrics.dropped.labels("unexpected").inc()

@@ -86,6 +86,27 @@ class KeyframeGate:
         self._wanted = False
 
 
+class Budget:
+    """At most `rate` a second, in whatever unit the cost has, after a burst of as much."""
+
+    __slots__ = ("_at", "_left", "_rate")
+
+    def __init__(self, rate: float) -> None:
+        self._rate = rate
+        self._left = rate
+        self._at: float | None = None
+
+    def take(self, cost: float, now: float) -> bool:
+        """Spends `cost`; False, and nothing is spent, when there is not that much left."""
+        if self._at is not None:
+            self._left = min(self._rate, self._left + (now - self._at) * self._rate)
+        self._at = now
+        if cost > self._left:
+            return False
+        self._left -= cost
+        return True
+
+
 class BitrateAdvice:
     """The rate to advise the publisher of (REMB), from the loss we see. Bits per second."""
 

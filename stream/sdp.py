@@ -173,7 +173,7 @@ def _tracks(offer: Offer, directions: tuple[str, ...], new_ssrc: Callable[[Kind]
             mid=media.mid,
             payload_type=chosen.payload_type,
             clock_rate=chosen.clock_rate,
-            feedback=frozenset(chosen.feedback & set(_FEEDBACK)),
+            feedback=frozenset((chosen.feedback | media.feedback) & set(_FEEDBACK)),
             profile=chosen.fmtp.get("profile-level-id", "").lower(),
             ssrc=new_ssrc(kind),
         )

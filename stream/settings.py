@@ -25,3 +25,5 @@ class MediaSettings:
     start_bitrate: int = 2_500_000
     min_bitrate: int = 200_000
     max_bitrate: int = 4_000_000
+    # What a publisher sends beyond this is dropped. Senders that follow no advice (FFmpeg) may well go to twice the advised.
+    publisher_limit: int = 20_000_000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -9,11 +10,16 @@ import pylibsrtp
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pylibsrtp import Policy, Session
+from pylibsrtp._binding import ffi
 
 from stream.errors import SrtpError
 
 # libsrtp's own default is 128; a repeat may come as late as our cache is long.
 _WINDOW = 2560
+# libsrtp keeps state for each SSRC it has seen, for ever, and searches it for each packet: a peer has a handful.
+_MAX_SSRCS = 32
+# pylibsrtp's own buffer is 1500 and it wants 144 to spare: a packet of 1,400 bytes (GStreamer's MTU) could not be sent on.
+_BUFFER = 2048
 _LABEL_KEY = 0
 _LABEL_SALT = 2
 _SALT_BYTES = 12
@@ -42,19 +48,24 @@ class SrtpLink:
     def __init__(self, keys: SrtpKeys) -> None:
         self._inbound = _session(keys.profile, keys.remote, Policy.SSRC_ANY_INBOUND)
         self._outbound = _session(keys.profile, keys.local, Policy.SSRC_ANY_OUTBOUND)
+        self._ssrcs: set[bytes] = set()
         self.seal_rtp: RtpSealer = GcmSealer(keys.local, keys.key_bytes) if keys.gcm else self._seal_by_libsrtp
 
     def open_rtp(self, data: bytes) -> bytes:
-        try:
-            return bytes(self._inbound.unprotect(data))
-        except (pylibsrtp.Error, ValueError) as error:
-            raise SrtpError(str(error)) from error
+        return self._open(self._inbound.unprotect, data, data[8:12])
 
     def open_rtcp(self, data: bytes) -> bytes:
+        return self._open(self._inbound.unprotect_rtcp, data, data[4:8])
+
+    def _open(self, unprotect: Callable[[bytes], bytes], data: bytes, ssrc: bytes) -> bytes:
+        if ssrc not in self._ssrcs and len(self._ssrcs) >= _MAX_SSRCS:
+            raise SrtpError("more sources than a peer has")
         try:
-            return bytes(self._inbound.unprotect_rtcp(data))
+            plain = bytes(unprotect(data))
         except (pylibsrtp.Error, ValueError) as error:
             raise SrtpError(str(error)) from error
+        self._ssrcs.add(ssrc)
+        return plain
 
     def seal_rtcp(self, data: bytes) -> bytes:
         try:
@@ -96,4 +107,7 @@ def _session(profile: int, key: bytes, direction: int) -> Session:
     policy = Policy(key=key, ssrc_type=direction, srtp_profile=profile)
     policy.allow_repeat_tx = True
     policy.window_size = _WINDOW
-    return Session(policy)
+    session = Session(policy)
+    session._cdata = ffi.new("char[]", _BUFFER)  # private: `tests/stream/test_srtp.py` sends a packet that needs it
+    session._buffer = ffi.buffer(session._cdata)
+    return session

@@ -15,7 +15,7 @@ from stream.errors import SrtpError
 from stream.forwarding import Rewriter
 from stream.metrics import MediaMetrics
 from stream.peer import Peer
-from stream.repair import SenderClock
+from stream.repair import Budget, SenderClock
 from stream.rtp import MediaPacket, header
 from stream.sdp import Track
 from stream.sink import Kind, StreamKey
@@ -26,7 +26,7 @@ _log = structlog.get_logger(__name__)
 _BURST = 32
 _BURST_EVERY_S = 0.005
 _REPORT_S = 1.0
-# Repeats per second for one subscriber, and how soon the same packet may go again.
+# Repeats (asked for, found or not) per second for one subscriber, and how soon the same packet may go again.
 _REPEATS_S = 800
 _REPEAT_AGAIN_S = 0.02
 
@@ -67,8 +67,7 @@ class Subscriber:
         self._legs: dict[Kind, _Leg] = {}
         self._cname = key.stream
         self._report_at = 0.0
-        self._repeats_left = float(_REPEATS_S)
-        self._repeats_at = clock.monotonic()
+        self._repeats = Budget(_REPEATS_S)
         self._replay: asyncio.TimerHandle | None = None
 
     def attach(self, peer: Peer) -> None:
@@ -183,11 +182,9 @@ class Subscriber:
         """Sends packets again from the cache, within this subscriber's budget."""
         now = self._clock.monotonic()
         self._metrics.nacks_received.inc(len(numbers))
-        self._repeats_left = min(_REPEATS_S, self._repeats_left + (now - self._repeats_at) * _REPEATS_S)
-        self._repeats_at = now
         leg.repeated = {n: at for n, at in leg.repeated.items() if now - at < _REPEAT_AGAIN_S}
         for number in numbers:
-            if self._repeats_left < 1:
+            if not self._repeats.take(1, now):  # looking costs too, so what is not found is paid for as well
                 return
             found = leg.rewriter.find(number)
             cache = self.caches.get(leg.track.kind)
@@ -197,7 +194,6 @@ class Subscriber:
             packet = cache.get(segment.run, source)
             placed = segment.place(packet) if packet is not None else None
             if packet is not None and placed is not None and self._send(leg, packet, placed):
-                self._repeats_left -= 1
                 leg.repeated[number] = now
                 self._metrics.retransmitted.inc()
 

@@ -9,6 +9,7 @@ import aiohttp
 import pytest
 import socketio
 from aiohttp.test_utils import TestServer
+from yarl import URL
 
 from app.pages import FILES
 from app.permissions import EVENTS, PAGES, PUBLIC, ROUTES
@@ -141,3 +142,22 @@ def test_every_row_names_somebody() -> None:
     assert all(PAGES.values())
     assert all(EVENTS.values())
     assert not [row for row in EVENTS.values() if row == PUBLIC]
+
+
+async def test_metrics_are_not_for_whoever_comes_through_a_proxy(site: TestServer) -> None:
+    async with aiohttp.ClientSession() as client:
+        async with client.get(site.make_url("/metrics")) as answer:
+            assert answer.status == 200
+        async with client.get(site.make_url("/metrics"), headers={"X-Forwarded-For": "203.0.113.7"}) as answer:
+            assert answer.status == 403
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [("GET", "/api/shows/%00", None), ("POST", "/api/calls", {"topic": "a\0b"}), ("GET", "/api/products/a%00", None)],
+)
+async def test_what_no_database_can_hold_is_refused(site: TestServer, method: str, path: str, body: object) -> None:
+    headers = await sign_in(site, "customer-c3")
+    url = URL(str(site.make_url("/")).rstrip("/") + path, encoded=True)
+    async with aiohttp.ClientSession(headers=headers) as client, client.request(method, url, json=body) as answer:
+        assert (answer.status, (await answer.json(content_type=None))["code"]) == (400, "bad_request")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -54,3 +55,17 @@ def test_a_secret_is_made_once_and_kept_for_its_owner_alone(tmp_path: Path) -> N
 def test_the_media_socket_fits_the_kernel_however_deep_the_folder(tmp_path: Path) -> None:
     deep = tmp_path.joinpath(*["a" * 40] * 5)
     assert len(str(load({"TELLERCAST_DATA_DIR": str(deep)}).media_socket)) <= 100
+
+
+@pytest.mark.parametrize("left", ["", "ab", "not hex"])
+def test_half_a_secret_is_none(tmp_path: Path, left: str) -> None:
+    """A process killed while it wrote the file must not leave every token signed with a key that anybody can guess."""
+    (tmp_path / "secret").write_text(left)
+    with pytest.raises(SettingsError, match="secret is damaged"):
+        secret_file(tmp_path / "secret")
+
+
+def test_of_many_that_make_the_secret_at_once_all_have_the_same(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        assert len(set(pool.map(lambda _: secret_file(tmp_path / "secret"), range(64)))) == 1
+    assert [file.name for file in tmp_path.iterdir()] == ["secret"]

@@ -64,8 +64,8 @@ async def _scenario(people: People, disk: Path, devices: Devices) -> None:
     filled_at = time.monotonic()
     await expect(buy).to_have_attribute("aria-disabled", "true", timeout=12_000)
     closed_after = time.monotonic() - filled_at
-    # The fragment in progress may still have fitted: 6 s from the first one that did not, and a fragment is 4 s at most.
-    assert closed_after <= 10, f"the sale closed only after {closed_after:.1f} s"
+    print(f"the sale closed {closed_after:.1f} s after the disk was full")
+    assert closed_after <= 6, f"the sale closed only after {closed_after:.1f} s"
     await expect(viewer.get_by_test_id("shelf").get_by_test_id("sale-reason").first).to_be_visible()
     await _order_is_refused(viewer, people, session, product)
     await sees_picture(viewer.get_by_test_id("video"))  # the show goes on

@@ -144,10 +144,11 @@ async def test_what_can_not_be_read_is_refused(market: Market, client: Client, c
     assert (status, refusal["code"]) == (400, "bad_request")
 
 
-async def test_the_doors_of_sessions_are_asked(client: Client) -> None:
+async def test_the_doors_of_sessions_are_asked(market: Market, client: Client) -> None:
     body = {"product": BOND, "version": 1}
     assert (await call(client, "POST", "/api/sessions/ses_private/disclosures", C5, body))[0] == 403
     assert (await call(client, "POST", "/api/sessions/ses_nowhere/disclosures", C5, body))[0] == 404
+    assert (await call(client, "POST", "/api/orders", C5, order_body(market, session="ses_private")))[0] == 403
     assert (await call(client, "GET", "/api/orders", None))[0] == 401
 
 

@@ -110,3 +110,11 @@ def test_holes_between_overlapping_pieces() -> None:
     assert holes([(0, 5000), (3000, 4000), (7000, 20_000)], 10_000) == [(5000, 7000)]
     assert holes([], 10_000) == [(0, 10_000)]
     assert holes([], 0) == []
+
+
+def test_a_gap_of_one_track_is_told_and_explains_no_hole_of_the_stream() -> None:
+    story = live().fragment(0, 2000).tell(kinds.GAP, 1000, stream="host", track="video", from_ms=1000, to_ms=6000, reason="x")
+    assert told(story.fragment(6000, 8000).end(8000)) == [
+        ("gap_unexplained", "stream host"),
+        ("note_gap", "stream host (video), entry 3"),
+    ]

@@ -13,11 +13,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.clock import ManualClock
 from core.database import Database
+from core.errors import Unavailable
 from recording import register, seal, sessions
-from recording.closing import holes
+from recording.closing import ASK_MEDIA_S, Closer, holes
 from recording.coverage import HOLE_MS, merge
 from recording.tables import derived
 from recording.trail import Draft
+from stream.errors import MEDIA_UNAVAILABLE
 from tests.recording.web_side import World
 
 
@@ -228,3 +230,65 @@ def test_runs_and_holes_make_up_the_whole(parts: list[tuple[int, int]], end_ms: 
         if not seen and not said:
             edges = [0, end_ms, *(edge for run in runs for edge in run)]
             assert min(abs(moment - edge) for edge in edges) <= HOLE_MS
+
+
+async def test_a_hole_of_one_track_explains_no_hole_of_the_stream(world: World) -> None:
+    session = await recorded(world)
+    world.fragment(session, 3, 9000, 9500)
+    world.feed.records[-1]["holes"] = [{"track": "audio", "from_ms": 9000, "to_ms": 20_000, "reason": "nothing_sent"}]
+    world.clock.advance(4)
+    await world.intake.follow()
+    await world.end(session)
+    await closed_by_media(world, session)
+    await world.closer.sweep()
+    assert [gap.get("track") for gap in await world.data(session, "gap")] == ["audio", None]
+
+
+async def test_what_was_left_running_is_ended_by_the_sweep(world: World) -> None:
+    """The web process died between the end of the session and telling the media process."""
+    session = await recorded(world)
+    asked: list[str] = []
+
+    async def end_media(ended: str) -> None:
+        asked.append(ended)
+        if len(asked) == 1:
+            raise Unavailable(MEDIA_UNAVAILABLE)
+        world.feed.append("session_closed", session=ended)
+
+    closer = Closer(
+        world.db,
+        world.trail,
+        world.clock,
+        world.keys,
+        on_finding=world.on_finding,
+        on_change=world.on_change,
+        end_media=end_media,
+    )
+    await world.end(session)
+    assert await closer.sweep() == []
+    assert asked == []  # whoever ended it is about to ask
+    world.clock.advance(ASK_MEDIA_S)
+    await closer.sweep()
+    await closer.sweep()
+    assert asked == [session]
+    world.clock.advance(ASK_MEDIA_S)
+    await closer.sweep()
+    await world.intake.follow()
+    [made] = await closer.sweep()
+    assert made.session_id == session
+    assert await world.data(session, "recording_failed") == []  # not for want of an answer
+    world.clock.advance(60)
+    await closer.sweep()
+    assert asked == [session, session]
+
+
+async def test_a_session_sealed_in_silence_says_nothing_more(world: World) -> None:
+    session = await recorded(world)
+    await world.end(session)
+    world.clock.advance(31)
+    assert len(await world.closer.sweep()) == 1
+    world.feed.append("media_started", boot="b2")
+    await world.intake.follow()
+    assert [kind for _session, kind, _data in world.told[-1:]] == ["media_started"]
+    async with world.db.read() as tx:
+        assert await world.trail.last(tx, f"{session}/after") == 0

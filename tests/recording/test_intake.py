@@ -405,3 +405,17 @@ async def test_the_real_feed_is_taken_in(world: World, tmp_path: Path) -> None:
         feed.close()
     assert await world.kinds(session) == ["session_started", "publisher_joined", "fragment"]
     assert (await status(world, session))[0] == "closed"
+
+
+async def test_every_hole_within_a_fragment_has_an_entry(world: World) -> None:
+    session = await world.live("host")
+    data = world.fragment(session, 0, 0, 3000)
+    hole = {"track": "video", "from_ms": 900, "to_ms": 1700, "reason": "packets_lost"}
+    world.feed.records[-1]["holes"] = [hole, {**hole, "track": "audio"}]
+    await world.intake.follow()
+    assert await world.kinds(session) == ["session_started", "fragment", "gap", "gap"]
+    assert await world.data(session, "gap") == [{"stream": "host", **hole}, {"stream": "host", **hole, "track": "audio"}]
+    del data["session"]
+    assert await world.data(session, "fragment") == [data]
+    async with world.db.read() as tx:
+        assert (await world.trail.entries(tx, session, kinds={"gap"}))[0].media_ms == 900

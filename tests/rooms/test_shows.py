@@ -149,3 +149,11 @@ async def test_the_demo_s_shows_are_seeded_once(house: House) -> None:
     _, shelf = await house.api("customer-c3", "GET", f"/api/shows/{soon['id']}/shelf")
     assert sorted({product["risk"] for product in shelf["products"]}) == ["R1", "R2", "R3", "R4", "R5"]
     assert len(await house.entries(soon["session"], kinds.SHELF_CHANGED)) == 1
+
+
+async def test_of_a_cancelled_show_the_media_process_never_hears(house: House) -> None:
+    """It would answer that the session is closed: media of a session that never began is a finding."""
+    show = await house.show(live=False)
+    status, cancelled = await house.api("adviser-1", "POST", f"/api/shows/{show['id']}/cancel")
+    assert (status, cancelled["state"]) == (200, "cancelled")
+    assert house.media.closed == []

@@ -108,3 +108,25 @@ async def test_who_goes_in_the_middle_of_an_event_leaves_nothing_behind(house: H
     assert house.rooms.presence.viewers(session) == 1
     assert house.rooms.attendance.available() == frozenset()
     assert house.rooms.attendance.connected() == {"customer-c5"}
+
+
+async def test_a_sign_in_that_expires_ends_its_connections(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    tab, other = await house.tab("customer-c3"), await house.tab("customer-c5")
+    assert (await tab.room("leave", {"session": "any"}))["ok"]
+    monkeypatch.setattr("app.identity.TOKEN_AGE_S", -1)
+    ack = await tab.room("leave", {"session": "any"})
+    assert (ack["error"]["code"], ack["error"]["door"]) == ("not_signed_in", "login")
+    assert [await namespace.end_expired() for namespace in house.rooms.namespaces] == [2, 2]
+    async with asyncio.timeout(10):
+        while tab.client.connected or other.client.connected:
+            await asyncio.sleep(0)
+
+
+async def test_redis_that_hangs_holds_up_no_order(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def never(*_args: Any, **_kwargs: Any) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr("rooms.fanout.EMIT_TIMEOUT_S", 0.01)
+    monkeypatch.setattr(house.sio, "emit", never)
+    async with asyncio.timeout(10):
+        await house.fanout.presence("ses_x", 1)

@@ -31,6 +31,7 @@ async def test_ctrl_c_leaves_nothing_running_and_nothing_lost(town: Town) -> Non
     assert len(processes) >= 3
 
     assert await asyncio.to_thread(town.server.stop) == 0
+    assert "was killed" not in town.server.log, "a process had to be forced, though nobody but an open socket kept it"
     await camera.vanish()
     await _gone(processes)
 

@@ -27,7 +27,7 @@ export function termKey(product) {
  * @param {(order: Order) => void} [options.onPlaced]
  * @param {() => void} [options.onClose]
  * @param {Record<string, () => void>} [options.doors] doors answered within the page
- * @returns {{close: () => void, sale: (sale: Sale, sentence: string) => void, update: (product: Product) => void, moved: (order: Order) => void}} `sale` greys the button with the reason; `update` takes the product in another language; `moved` an order's next state for its receipt
+ * @returns {{close: () => void, sale: (sale: Sale, sentence: string) => void, update: (product: Product) => void, moved: (order: Order) => void, shows: (order: Order) => boolean}} `sale` greys the button with the reason; `update` takes the product in another language; `moved` an order's next state for its receipt; `shows` whether its receipt is on screen, or about to be
  */
 export function orderSheet(options) {
   const sheetOfOrder = new OrderSheet(options);
@@ -36,6 +36,7 @@ export function orderSheet(options) {
     sale: (sale, sentence) => sheetOfOrder.sale(sale, sentence),
     update: (product) => sheetOfOrder.update(product),
     moved: (order) => sheetOfOrder.moved(order),
+    shows: (order) => sheetOfOrder.busy || sheetOfOrder.order?.id === order.id,
   };
 }
 
@@ -200,13 +201,14 @@ class OrderSheet {
     const bad = fault && fault.code !== "empty";
     this.input.setAttribute("aria-invalid", String(Boolean(bad)));
     this.amountHint.className = bad ? "field-error figures" : "field-hint figures";
+    const wrong = bad ? t(`amount.${fault.code}`, { limit: money(fault.limit, product.currency) }) : "";
     this.amountHint.textContent = bad
-      ? t(`amount.${fault.code}`, { limit: money(fault.limit, product.currency) })
+      ? wrong
       : t("amount.rule", { minimum: money(product.minimum, product.currency), step: money(product.step, product.currency) });
     this.less.disabled = amount !== null && amount <= product.minimum;
     const missing =
       this.blocked ||
-      (!this.seen ? t("buy.missing.read") : !this.confirmed ? t("buy.missing.confirm") : fault ? t("buy.missing.amount") : "");
+      (!this.seen ? t("buy.missing.read") : !this.confirmed ? t("buy.missing.confirm") : fault ? wrong || t("buy.missing.amount") : "");
     this.reason.textContent = missing;
     this.reason.hidden = !missing;
     this.button.setAttribute("aria-disabled", String(Boolean(missing) || this.busy));

@@ -1,7 +1,7 @@
 // A session over Socket.IO: joins, keeps the snapshot, and after a break joins again with the last sequence number, so
 // that nothing but comments is missed.
 import { asProblem, Problem } from "./api.js";
-import { onLang } from "./i18n.js";
+import { lang, onLang } from "./i18n.js";
 import { connect } from "./socket.js";
 import { changed, emptySnapshot, joined } from "./session_model.js";
 
@@ -52,7 +52,8 @@ export class SessionClient extends EventTarget {
     clearTimeout(this.again);
     try {
       const after = this.snapshot.seq || undefined;
-      const ack = await this.connection.emit("join", after ? { session: this.id, after } : { session: this.id }, 8000);
+      const ask = { session: this.id, lang: lang(), ...(after ? { after } : {}) };
+      const ack = await this.connection.emit("join", ask, 8000);
       if (this.closed) return;
       this.authorTag = ack.author_tag ?? this.authorTag;
       const boot = this.snapshot.mediaBoot;

@@ -57,7 +57,9 @@ export function connect(namespace) {
 
   const online = () => {
     failures = 0;
-    retry();
+    // A short break may leave the connection standing.
+    if (socket.connected) tell("connected");
+    else retry();
   };
   socket.on("connect", () => {
     failures = 0;

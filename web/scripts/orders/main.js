@@ -64,11 +64,7 @@ async function load() {
 
 /** @param {Order} order @param {number} now */
 function cancellable(order, now) {
-  return (
-    (order.state === "placed" || order.state === "sent") &&
-    Boolean(order.cancellable_until) &&
-    Date.parse(order.cancellable_until ?? "") > now
-  );
+  return order.state !== "cancelled" && order.state !== "rejected" && Date.parse(order.cancellable_until ?? "") > now;
 }
 
 /** @param {Order} order @param {boolean} open */
@@ -88,6 +84,12 @@ function row(order, open) {
       { class: "order-state" },
       h("span", { class: `tag ${TONES[order.state]}`, t: `order.${order.state}` }),
       order.reason && h("span", { class: "small muted" }, order.reason),
+      open &&
+        h("span", {
+          class: "small muted figures",
+          t: "orders.until",
+          tp: { time: { dateTime: order.cancellable_until } },
+        }),
     ),
     h(
       "div",
@@ -98,8 +100,6 @@ function row(order, open) {
           type: "button",
           t: "orders.cancel",
           testid: "order-cancel",
-          tTitle: "orders.until",
-          tp: { time: { time: order.cancellable_until } },
           onclick: () => void cancel(order),
         }),
       h("a", { class: "button button-small", href: order.receipt_url || `/receipt/${order.id}`, t: "orders.receipt" }),

@@ -15,6 +15,8 @@ import { createShelf } from "./shelf.js";
 
 /** @typedef {import("./model.js").Show} Show */
 
+const GOOD_NEWS = new Set(["publisher_back", "recording_recovered", "adviser_back"]);
+
 /**
  * @param {HTMLElement} root @param {Show} first @param {import("./camera.js").Camera} camera @param {{ onEnded: (show: Show) => void }} does
  * @returns {import("./show.js").Part}
@@ -113,10 +115,11 @@ export function openLive(root, first, camera, { onEnded }) {
 
   /** @param {{ kind: string, text_en: string, text_zh: string }} detail */
   function notice(detail) {
+    const good = GOOD_NEWS.has(detail.kind);
     const line = h(
       "p",
-      { class: "notice notice-warn" },
-      icon("info"),
+      { class: `notice ${good ? "notice-good" : "notice-warn"}` },
+      icon(good ? "check" : "info"),
       h("span", null, lang() === "zh" ? detail.text_zh : detail.text_en),
     );
     notices.prepend(line);

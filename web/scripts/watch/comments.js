@@ -59,6 +59,7 @@ export class Comments {
   );
   stuck = true;
   quiet = true;
+  cutOff = false;
 
   /** @param {SessionClient} client @param {(comment: {text: string, own: boolean, host: boolean}) => void} fly */
   constructor(client, fly) {
@@ -133,12 +134,19 @@ export class Comments {
       const problem = asProblem(error);
       this.model.refused(line.key, problem);
       if (line.state === "failed") {
+        this.cutOff = problem.code === "offline";
         fill(this.answer, refusal(problem, { compact: true }), this.#closeAnswer());
         // What was typed comes back to its line, unless something else is being typed: then its row offers it.
         if (!this.input.value) this.#again(line);
       }
     }
     this.#draw(line);
+  }
+
+  /** The connection is back: what was written stands ready to be sent, and the reason it wasn't is gone. */
+  online() {
+    if (this.cutOff) fill(this.answer);
+    this.cutOff = false;
   }
 
   #closeAnswer() {

@@ -39,12 +39,13 @@ const recorded = h(
   h("span", { class: "dot" }),
   h("span", { class: "recorded-word", t: "watch.recorded" }),
 );
+const facts = h("div", { class: "watch-facts" }, stateTag, viewers, recorded);
 const head = h(
   "div",
   { class: "watch-head" },
   h("a", { class: "button-icon watch-back", href: "/", tLabel: "watch.back" }, icon("back")),
   h("div", { class: "watch-names" }, title, host),
-  h("div", { class: "watch-facts" }, stateTag, viewers, recorded),
+  facts,
   h("div", { class: "watch-tools" }, picture.mute, picture.full),
 );
 const connection = h("p", { class: "connection", role: "status", testid: "connection", hidden: true });
@@ -123,7 +124,8 @@ function draw(snapshot) {
     h("span", null, count(snapshot.viewers)),
     h("span", { class: "visually-hidden", t: "watch.viewers", tp: { n: snapshot.viewers } }),
   );
-  viewers.hidden = session.state === "scheduled" || session.state === "cancelled";
+  viewers.hidden = session.state !== "live" && session.state !== "paused";
+  dock.hidden = session.state === "ended" || session.state === "cancelled";
   recorded.hidden = !live && session.state !== "paused";
   drawRecorded(snapshot.recording);
   bagCount.textContent = session.shelf.length ? String(session.shelf.length) : "";
@@ -200,7 +202,8 @@ function openShelf() {
 /** @param {import("../lib/session_model.js").Order | undefined} order */
 function orderMoved(order) {
   if (order) buying?.sheet.moved(order);
-  if (order?.state === "confirmed") toast(t("watch.order.confirmed", { product: order.product.name }), { tone: "good" });
+  // An open receipt says so itself.
+  if (order?.state === "confirmed" && !buying?.sheet.shows(order)) toast(t("watch.order.confirmed", { product: order.product.name }), { tone: "good" });
   if (order?.state === "rejected")
     toast(t("watch.order.rejected", { product: order.product.name }), { tone: "warn", ms: 10_000 });
 }
@@ -216,5 +219,8 @@ function refused(problem) {
 /** @param {import("../lib/socket.js").Status} status */
 function drawConnection(status) {
   connection.hidden = status === "connected" || status === "connecting";
+  // What was last heard is not what is: the facts fade until they are known again.
+  facts.classList.toggle("is-stale", !connection.hidden);
+  if (status === "connected") comments.online();
   if (!connection.hidden) setText(connection, `connection.${status}`);
 }

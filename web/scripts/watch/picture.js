@@ -147,7 +147,7 @@ export class Picture {
     return [
       h("p", { class: "state-text", t: "lobby.with", tp: { name: show.host.name } }),
       h("h2", { class: "state-title" }, show.title),
-      h("p", { class: "countdown figures", role: "timer", "aria-live": "off" }),
+      this.clock(),
       h("p", { class: "state-text", t: "watch.scheduled", tp: { when: when(show.starts_at) } }),
       h(
         "div",
@@ -163,8 +163,14 @@ export class Picture {
     ];
   }
 
-  #tick() {
-    const clock = this.card.querySelector(".countdown");
+  /** The countdown, telling from the first moment. */
+  clock() {
+    const clock = h("p", { class: "countdown figures", role: "timer", "aria-live": "off" });
+    this.#tick(clock);
+    return clock;
+  }
+
+  #tick(clock = this.card.querySelector(".countdown")) {
     if (!clock || !this.show) return;
     const left = countdown(this.show.starts_at, Date.now());
     if (!left) setText(clock, "watch.scheduled.soon");

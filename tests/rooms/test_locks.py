@@ -1,0 +1,49 @@
+"""Several web processes on one PostgreSQL: nobody waits for somebody who waits for him."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from sqlalchemy import text
+
+from commerce.wire import DisclosureVersion, PlaceOrder
+from core.identity import Person, Role
+from recording.trail import lock_head
+from rooms.call_wire import Confirm
+from tests.rooms.house import AMOUNT, BOND, House
+from tests.rooms.test_calls import begin
+
+
+@pytest.fixture
+def database_url(postgresql_url: str) -> str:
+    return postgresql_url
+
+
+async def waiting(house: House, count: int) -> None:
+    """Until so many transactions wait for a lock."""
+    query = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()")
+    async with asyncio.timeout(10), house.db.engine.connect() as tx:
+        while (await tx.execute(query)).scalar_one() < count:
+            await tx.rollback()
+            await asyncio.sleep(0)
+
+
+async def test_confirming_and_hanging_up_at_once_end_well(house: House) -> None:
+    customer, adviser = await house.tab("customer-c5"), await house.tab("adviser-1")
+    call = await begin(house, customer, adviser)
+    proposal = (await adviser.desk("propose", {"call": call["id"], "product": BOND, "amount": AMOUNT}))["proposal"]["id"]
+    await house.confirm_disclosure("customer-c5", call["session"])
+    person, version = Person("customer-c5", Role.CUSTOMER, "赵敏"), DisclosureVersion(1)
+    wish = PlaceOrder(session=call["session"], product=BOND, amount=AMOUNT, key=proposal, disclosure=version, proposal=proposal)
+    # The order is there and its confirmation not yet noted, as after a crash in between.
+    await house.orders.place(person, wish, channel="call")
+    yes = Confirm(call["id"], proposal, "key-00000001", version, AMOUNT)
+    async with house.db.write() as tx:
+        await lock_head(tx, call["session"])
+        ending = asyncio.create_task(house.rooms.calls.hang_up(person, call["id"]))
+        await waiting(house, 1)
+        confirming = asyncio.create_task(house.rooms.proposals.confirm(person, yes, "en"))
+        await waiting(house, 2)
+    assert await ending == call["id"]
+    assert not (await confirming).created
