@@ -152,6 +152,7 @@ def _page(request: web.Request, refusal: Refused) -> web.Response:
     others = "切换身份" if chinese else "Sign in as someone else"
     home = "返回首页" if chinese else "Back to the lobby"
     who = f"{html.escape(person.name)} · " if isinstance(person, Person) else ""
+    ways = f'<a class="button button-primary" href="/">{home}</a> <a href="/login">{others}</a>'
     body = f"""<!doctype html>
 <html lang="{"zh-CN" if chinese else "en"}"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>{html.escape(said["title"])} · Tellercast</title>
@@ -159,5 +160,5 @@ def _page(request: web.Request, refusal: Refused) -> web.Response:
 <link rel="stylesheet" href="/static/styles/components.css"></head>
 <body><main class="page-message"><p class="page-message-code">{who}{said["status"]}</p><h1>{html.escape(said["title"])}</h1>
 <p>{html.escape(said["next"])}</p>
-<p><a class="button" href="/">{home}</a> <a href="/login">{others}</a></p></main></body></html>"""
+<p class="page-message-ways">{ways}</p></main></body></html>"""
     return web.Response(text=body, status=refusal.problem.status, content_type="text/html")

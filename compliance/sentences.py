@@ -64,6 +64,27 @@ _SENTENCES: Final[dict[str, tuple[str, str]]] = {
 }
 
 
+# Why, where an entry has a code for it.
+_REASONS: Final[dict[str, tuple[str, str]]] = {
+    "recording_not_started": ("the recording had not begun", "录制尚未开始"),
+    "recording_stale": ("the recording had fallen behind", "录制滞后"),
+    "recording_failed": ("the recording failed", "录制失败"),
+    "publisher_lost": ("the picture was lost", "画面中断"),
+    "not_started": ("not yet begun", "尚未开始"),
+    "no_media": ("no picture or sound came", "无音视频"),
+    "media_silent": ("no picture or sound came", "无音视频"),
+    "media_restarted": ("the video service was restarted", "视频服务重启"),
+    "failed": ("failed", "失败"),
+    "session_not_started": ("not yet begun", "尚未开始"),
+    "session_ended": ("the session ended", "场次已结束"),
+    "lost": ("connection lost", "连接中断"),
+    "hung_up": ("hung up", "挂断"),
+    "customer_away": ("the customer was away", "客户离开"),
+    "no_consent": ("no agreement to be recorded", "未同意录制"),
+    "declined": ("declined", "未接听"),
+}
+
+
 class _Words(dict[str, str]):
     def __missing__(self, name: str) -> str:
         return "–"
@@ -76,6 +97,9 @@ def sentence(kind: str, actor: str, data: Mapping[str, Any], erased: frozenset[s
     for name, value in data.items():
         if isinstance(value, str | int) and not isinstance(value, bool):
             words[name] = str(value)
+    reason = _REASONS.get(words.get("reason", ""))
+    if reason is not None:
+        words["reason"] = reason[zh]
     for name in erased:
         words[name] = ERASED[zh]
     if kind == kinds.GAP and data.get("track"):

@@ -1,7 +1,7 @@
 """Every touch of what aiortc keeps private, in one place. Written against aiortc 1.16; its contract test fails when that moves.
 
 Used of `RTCDtlsTransport`: it asks its ICE transport only for `_recv`, `_send` and `role`; `_set_role`, `_srtp_profiles`,
-`_setup_srtp`, `_ssl`, `_role`, `_state`. RTP never goes through it: only DTLS records are put into `_recv`.
+`_setup_srtp`, `_do_handshake`, `_ssl`, `_role`, `_state`. RTP never goes through it: only DTLS records are put into `_recv`.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from aiortc.rtcdtlstransport import (
     State,
 )
 from aiortc.rtcicetransport import RTCIceTransport
+from OpenSSL import SSL
 
 from stream.errors import ConnectFailed
 from stream.ice import IceSession
@@ -53,13 +54,14 @@ class MediaDtls(RTCDtlsTransport):
         self._set_role(role)
         self._srtp_profiles = _PREFERRED
         self._keys: SrtpKeys | None = None
+        self._why = "the peer gave up or is not who the offer said"
 
     async def handshake(self, fingerprints: tuple[tuple[str, str], ...]) -> SrtpKeys:
         """Until connected. Raises ConnectFailed when the peer is not who the offer said, or speaks no SRTP we know."""
         remote = RTCDtlsParameters(fingerprints=[RTCDtlsFingerprint(algorithm=a, value=v) for a, v in fingerprints])
         await self.start(remote)
         if self._state != State.CONNECTED or self._keys is None:
-            raise ConnectFailed("the DTLS handshake failed")
+            raise ConnectFailed(f"the DTLS handshake failed: {self._why}")
         return self._keys
 
     def on_closed(self, callback: Callable[[], None]) -> None:
@@ -77,6 +79,27 @@ class MediaDtls(RTCDtlsTransport):
         self.remove_all_listeners("statechange")
         async with asyncio.timeout(timeout_s):
             await self.stop()
+
+    async def _do_handshake(self) -> None:
+        """aiortc passes over what `recv` raises and finds later that the handshake is over: the reason is taken down here."""
+        connection = self._ssl
+        assert connection is not None  # noqa: S101 - for the type checker
+        recv = connection.recv
+
+        def listening(size: int) -> bytes:
+            try:
+                return recv(size)
+            except SSL.WantReadError:
+                raise
+            except SSL.Error as error:
+                self._why = _reason(error)
+                raise
+
+        connection.recv = listening  # type: ignore[method-assign,assignment]  # for the length of the handshake
+        try:
+            await super()._do_handshake()
+        finally:
+            del connection.recv
 
     def _setup_srtp(self) -> None:
         super()._setup_srtp()
@@ -97,3 +120,9 @@ class MediaDtls(RTCDtlsTransport):
         assert self._ssl is not None  # noqa: S101 - for the type checker
         chosen = self._ssl.get_selected_srtp_profile()
         return next(p for p in self._srtp_profiles if p.openssl_profile == chosen)
+
+
+def _reason(error: SSL.Error) -> str:
+    """OpenSSL's words, such as "wrong curve": FFmpeg on GnuTLS makes P-224 keys, which OpenSSL 4 takes from nobody."""
+    told = error.args[0] if error.args and isinstance(error.args[0], list) else []
+    return ", ".join(str(entry[-1]) for entry in told) or "OpenSSL gives no reason"

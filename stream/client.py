@@ -61,16 +61,15 @@ class MediaClient:
         if session is not None:
             await session.close()
 
-    async def publish(self, session: str, stream: str, started_at: datetime, sdp: str) -> OpenedOut:
+    async def publish(self, session: str, stream: str, started_at: datetime, sdp: str, owner: str = "") -> OpenedOut:
         """Opens a publisher. Refused: bad_offer, unsupported_media, session_closed; Unavailable: media_full."""
-        body = PublishIn(session=session, stream=stream, started_at=to_text(started_at), sdp=sdp)
+        body = PublishIn(session=session, stream=stream, started_at=to_text(started_at), sdp=sdp, owner=owner)
         return _decode(await self._call("POST", "/v1/publish", body), OpenedOut)
 
-    async def subscribe(self, session: str, stream: str, sdp: str) -> OpenedOut:
+    async def subscribe(self, session: str, stream: str, sdp: str, owner: str = "") -> OpenedOut:
         """Opens a subscriber. As publish; Unavailable(STREAM_NOT_FOUND) when nobody publishes."""
-        return _decode(
-            await self._call("POST", "/v1/subscribe", SubscribeIn(session=session, stream=stream, sdp=sdp)), OpenedOut
-        )
+        body = SubscribeIn(session=session, stream=stream, sdp=sdp, owner=owner)
+        return _decode(await self._call("POST", "/v1/subscribe", body), OpenedOut)
 
     async def patch(self, resource: str, if_match: str | None, fragment: str) -> RestartedOut | None:
         """Trickles (None) or restarts ICE. Refused: not_found, tag_missing, tag_stale, bad_offer."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,6 +21,7 @@ from core.ids import new_id
 from stream import events
 from stream.aiortc_private import fingerprint, new_certificate
 from stream.channel import Channel
+from stream.closing import SessionClosing
 from stream.errors import (
     MEDIA_FULL,
     MEDIA_UNAVAILABLE,
@@ -47,8 +47,9 @@ _TICK_S = 0.02
 _COUNT_S = 1.0
 # A subscriber's turn comes every tenth tick: its reports and its end can wait 200 ms, thousands of them should not cost more.
 _TURNS = 10
-# Closed sessions remembered, so that a late offer can't reopen one.
-_CLOSED_KEPT = 10_000
+# What one person may have open at a time (several tabs, several streams, and those that a bad network left behind): with more,
+# the oldest goes, so that nobody fills the house alone.
+_PEERS_A_PERSON = 16
 _LOST = ("lost", "failed", "media_stopped")
 
 
@@ -83,6 +84,7 @@ class _Resource:
     id: str
     role: Publisher | Subscriber
     peer: Peer
+    owner: str = ""
     task: asyncio.Task[None] | None = None
     etag: str = ""
     connected: bool = False
@@ -110,14 +112,12 @@ class Hub:
         self._feed = feed
         self._clock = clock
         self._sink_factory = sink_factory
-        self._flush = flush
+        self._closing = SessionClosing(feed, self._end_session, flush, settings.flush_timeout_s)
         self._port = MediaPort(clock)
         self._certificate = new_certificate()
         self._addresses: tuple[str, ...] = ()
         self._resources: dict[str, _Resource] = {}
         self._channels: dict[StreamKey, Channel] = {}
-        self._closed: OrderedDict[str, bool] = OrderedDict()  # whether `session_closed` is on the feed
-        self._closing: dict[str, asyncio.Task[None]] = {}
         self._last_epoch = 0
         self._last_run = 0
         self._ticker: asyncio.Task[None] | None = None
@@ -140,28 +140,32 @@ class Hub:
     async def stop(self) -> None:
         """Ends every peer with "media_stopped", so that sinks can write what they hold."""
         self._stopping = True
+        await self._closing.stop()
         await self._end_all(list(self._resources.values()), "media_stopped")
         if self._ticker is not None:
             self._ticker.cancel()
             await asyncio.gather(self._ticker, return_exceptions=True)
         self._port.close()
 
-    async def publish(self, key: StreamKey, started_at: datetime, sdp: str) -> Opened:
-        """Answers a publisher's offer. Refused: BAD_OFFER, UNSUPPORTED_MEDIA, SESSION_CLOSED; Unavailable: MEDIA_FULL."""
-        self._admit(key)
+    async def publish(self, key: StreamKey, started_at: datetime, sdp: str, owner: str = "") -> Opened:
+        """Answers a publisher's offer. Refused: BAD_OFFER, UNSUPPORTED_MEDIA, SESSION_CLOSED; Unavailable: MEDIA_FULL.
+
+        `owner` tells whose it is, opaquely: nobody holds more than a few places at a time. "" is not counted.
+        """
+        self._admit(key, self._settings.max_peers + self._settings.kept_for_publishers)
         negotiated = negotiate_publish(sdp, key.stream)
         publisher = Publisher(key, started_at, self._clock, self._settings, self.metrics, self._next_run)
         publisher.on_sink_failure = self._sink_failed
-        return self._open(publisher, negotiated)
+        return self._open(publisher, negotiated, owner)
 
-    async def subscribe(self, key: StreamKey, sdp: str) -> Opened:
+    async def subscribe(self, key: StreamKey, sdp: str, owner: str = "") -> Opened:
         """Answers a subscriber's offer. Besides publish's refusals: Unavailable(STREAM_NOT_FOUND) while nobody publishes."""
-        self._admit(key)
+        self._admit(key, self._settings.max_peers)
         channel = self._channels.get(key)
         if channel is None or channel.publisher is None:
             raise Unavailable(STREAM_NOT_FOUND, retry_after=1)
         negotiated = negotiate_subscribe(sdp, key.stream, lambda _kind: secrets.randbits(32) or 1, channel.publisher.profile)
-        return self._open(Subscriber(key, self._clock, self.metrics), negotiated)
+        return self._open(Subscriber(key, self._clock, self.metrics), negotiated, owner)
 
     async def patch(self, resource_id: str, if_match: str | None, fragment: str) -> Restarted | None:
         """Trickled candidates (nothing to do: we are ICE-lite) give None; an ICE restart gives its answer.
@@ -189,11 +193,7 @@ class Hub:
 
         Doing it again is harmless. Raises Unavailable(MEDIA_UNAVAILABLE) when the recorder does not finish in time: ask again.
         """
-        if session not in self._closing:
-            task = asyncio.create_task(self._close_session(session))
-            self._closing[session] = task
-            task.add_done_callback(lambda _: self._closing.pop(session, None))
-        await asyncio.shield(self._closing[session])
+        await self._closing.close(session)
 
     def streams(self) -> list[StreamView]:
         """What is going on now."""
@@ -201,41 +201,33 @@ class Hub:
             StreamView(c.key, c.publisher.epoch if c.publisher else None, len(c.subscribers)) for c in self._channels.values()
         ]
 
-    async def _close_session(self, session: str) -> None:
-        done = self._closed.setdefault(session, False)
-        while len(self._closed) > _CLOSED_KEPT:
-            self._closed.popitem(last=False)
+    async def _end_session(self, session: str) -> None:
         await self._end_all([r for r in self._resources.values() if r.role.key.session == session], "session_closed")
-        if done:
-            return
-        try:
-            if self._flush is not None:
-                async with asyncio.timeout(self._settings.flush_timeout_s):
-                    await self._flush(session)
-            event = events.SessionClosed(session)
-            await self._feed.append_async(event.kind, event.data())
-            self._closed[session] = True
-        except Exception as error:
-            _log.exception("session_not_closed", session=session)
-            raise Unavailable(MEDIA_UNAVAILABLE, retry_after=2) from error
 
-    def _admit(self, key: StreamKey) -> None:
-        if key.session in self._closed:
+    def _admit(self, key: StreamKey, room: int) -> None:
+        if key.session in self._closing:
             raise Refused(SESSION_CLOSED)
         if self._stopping:
             raise Unavailable(MEDIA_UNAVAILABLE)
-        if len(self._resources) >= self._settings.max_peers:
+        if len(self._resources) >= room:
             raise Unavailable(MEDIA_FULL, retry_after=5)
 
-    def _open(self, role: Publisher | Subscriber, negotiated: Negotiated) -> Opened:
+    def _open(self, role: Publisher | Subscriber, negotiated: Negotiated, owner: str) -> Opened:
+        self._make_room(owner)
         ice = self._port.session(negotiated.offer.ufrag)
         peer = Peer(ice, self._certificate, negotiated, on_rtp=role.on_rtp, on_rtcp=role.on_rtcp)
         role.attach(peer)
-        resource = _Resource(new_id("rsc"), role, peer, etag=f'"{ice.local.ufrag}"')
+        resource = _Resource(new_id("rsc"), role, peer, owner, etag=f'"{ice.local.ufrag}"')
         self._resources[resource.id] = resource
         resource.task = asyncio.create_task(self._live(resource))
         answer = negotiated.answer(self._local(ice.local), secrets.randbits(62))
         return Opened(resource.id, answer, resource.etag)
+
+    def _make_room(self, owner: str) -> None:
+        """Ends the oldest of a person's peers when there are too many. The first to go are those that never connected."""
+        mine = [r for r in self._resources.values() if owner and r.owner == owner and not r.peer.ending]
+        for resource in sorted(mine, key=lambda r: r.connected)[: max(0, len(mine) - _PEERS_A_PERSON + 1)]:
+            resource.peer.end("replaced")
 
     def _local(self, credentials: Credentials) -> LocalTransport:
         return LocalTransport(credentials, fingerprint(self._certificate), self._addresses, self._port.number)

@@ -55,7 +55,7 @@ class Peer:
         try:
             either: set[asyncio.Future[Any]] = {handshake, self._ended}
             await asyncio.wait(either, timeout=handshake_timeout_s, return_when=asyncio.FIRST_COMPLETED)
-            if not handshake.done():
+            if self._ended.done() or not handshake.done():  # who is ended already must not take anything over
                 raise ConnectFailed(self._ended.result() if self._ended.done() else "timeout")
             handshake.result()
             on_connected()
@@ -63,9 +63,11 @@ class Peer:
             return await self._ended
         finally:
             handshake.cancel()
-            await asyncio.gather(handshake, return_exceptions=True)
-            await self._goodbye()
-            self.ice.close()
+            try:
+                await asyncio.gather(handshake, return_exceptions=True)
+                await self._goodbye()
+            finally:
+                self.ice.close()
 
     async def _handshake(self) -> None:
         await self.ice.connected.wait()

@@ -109,13 +109,13 @@ async def publish(request: web.Request) -> web.Response:
         started_at = from_text(body.started_at)
     except ValueError as error:
         raise Refused(BAD_REQUEST, detail=f"started_at: {error}") from error
-    opened = await request.app[HUB].publish(StreamKey(body.session, body.stream), started_at, body.sdp)
+    opened = await request.app[HUB].publish(StreamKey(body.session, body.stream), started_at, body.sdp, body.owner)
     return _json(OpenedOut(opened.resource, opened.sdp, opened.etag), 201)
 
 
 async def subscribe(request: web.Request) -> web.Response:
     body: SubscribeIn = await read_body(request, SubscribeIn)
-    opened = await request.app[HUB].subscribe(StreamKey(body.session, body.stream), body.sdp)
+    opened = await request.app[HUB].subscribe(StreamKey(body.session, body.stream), body.sdp, body.owner)
     return _json(OpenedOut(opened.resource, opened.sdp, opened.etag), 201)
 
 

@@ -22,6 +22,8 @@ class MediaSettings:
     handshake_timeout_s: float = 15.0
     flush_timeout_s: float = 30.0
     max_peers: int = 2000
+    # Places beyond those, for publishers alone: a full house must not keep its host out.
+    kept_for_publishers: int = 200
     start_bitrate: int = 2_500_000
     min_bitrate: int = 200_000
     max_bitrate: int = 4_000_000

@@ -104,7 +104,7 @@ async def post_whip(request: web.Request) -> web.Response:
     owner = person(request).id
     grant = await request.app[MEDIA_DOOR].publish_grant(request, session)
     offer = await _read(request, SDP)
-    opened = await request.app[MEDIA_CLIENT].publish(session, grant.stream, grant.started_at, offer)
+    opened = await request.app[MEDIA_CLIENT].publish(session, grant.stream, grant.started_at, offer, _opaque(request, owner))
     return _created(request, "whip", session, owner, opened)
 
 
@@ -113,7 +113,7 @@ async def post_whep(request: web.Request) -> web.Response:
     owner = person(request).id
     grant = await request.app[MEDIA_DOOR].subscribe_grant(request, session, request.query.get("stream"))
     offer = await _read(request, SDP)
-    opened = await request.app[MEDIA_CLIENT].subscribe(session, grant.stream, offer)
+    opened = await request.app[MEDIA_CLIENT].subscribe(session, grant.stream, offer, _opaque(request, owner))
     return _created(request, "whep", session, owner, opened)
 
 
@@ -186,6 +186,11 @@ def _mac(secret: bytes, way: Way, session: str, owner: str, resource: str) -> st
     return hmac.new(secret, message, hashlib.sha256).hexdigest()[:_MAC_HEX]
 
 
+def _opaque(request: web.Request, owner: str) -> str:
+    """Tells the media process which peers are one person's, and not whose."""
+    return hmac.new(request.app[WHIP_SETTINGS].secret, f"owner\0{owner}".encode(), hashlib.sha256).hexdigest()[:_MAC_HEX]
+
+
 def _link(server: IceServer) -> str:
     """RFC 9725 section 4.6."""
     parts = [f"<{server.url}>", 'rel="ice-server"']
@@ -206,12 +211,14 @@ async def _read(request: web.Request, expected: str) -> str:
     if expected == SDP and not any(a in accepts for a in ("*/*", "application/*", SDP)):
         raise Refused(NOT_ACCEPTABLE, offered=SDP)
     raw = bytearray()
-    async with asyncio.timeout(_READ_TIMEOUT_S):
-        async for chunk in request.content.iter_chunked(8192):
-            raw += chunk
-            if len(raw) > MAX_OFFER_BYTES:
-                raise bad("too long")
     try:
+        async with asyncio.timeout(_READ_TIMEOUT_S):
+            async for chunk in request.content.iter_chunked(8192):
+                raw += chunk
+                if len(raw) > MAX_OFFER_BYTES:
+                    raise bad("too long")
         return raw.decode()
+    except TimeoutError as error:
+        raise bad("it did not come in time") from error
     except UnicodeDecodeError as error:
         raise bad("it is no UTF-8") from error

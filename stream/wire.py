@@ -11,6 +11,8 @@ from stream.offer import MAX_OFFER_BYTES
 # Session and stream names become parts of archive paths, so they are held to what is harmless there.
 Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 Sdp = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_OFFER_BYTES)]
+# Whose the peer is, without telling who: see `Hub.publish`.
+Owner = Annotated[str, msgspec.Meta(max_length=128)]
 Instant = Annotated[str, msgspec.Meta(min_length=20, max_length=40)]
 
 
@@ -21,6 +23,7 @@ class PublishIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     stream: Name
     started_at: Instant
     sdp: Sdp
+    owner: Owner = ""
 
 
 class SubscribeIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -29,6 +32,7 @@ class SubscribeIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     session: Name
     stream: Name
     sdp: Sdp
+    owner: Owner = ""
 
 
 class OpenedOut(msgspec.Struct, frozen=True):

@@ -20,7 +20,7 @@ def test_the_versions_are_those_it_was_written_against() -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["_setup_srtp", "_set_role", "start", "stop", "_recv_next"])
+@pytest.mark.parametrize("name", ["_setup_srtp", "_set_role", "_do_handshake", "start", "stop", "_recv_next"])
 def test_the_methods_are_there(name: str) -> None:
     assert callable(getattr(RTCDtlsTransport, name))
 

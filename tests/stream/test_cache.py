@@ -78,3 +78,13 @@ def test_it_stays_within_its_bounds_whatever_comes(arrivals: list[tuple[int, boo
         assert len(cache.group) <= 20
         assert not cache.group or cache.group[0].keyframe
         assert all(p.sequence in accepted for p in cache.group)
+
+
+def test_what_was_forgotten_can_not_come_again_as_something_else() -> None:
+    cache = PacketCache(max_packets=5)
+    assert cache.add(packet(104, 1))  # far ahead of its like, so the first to be forgotten
+    for sequence in range(100, 104):
+        assert cache.add(packet(sequence, 1))
+    assert cache.add(packet(105, 1))
+    assert cache.get(1, 104) is None
+    assert not cache.add(packet(104, 2))

@@ -159,3 +159,27 @@ def test_cursors_beyond_the_end_are_refused(reopen: Opener) -> None:
 def test_data_may_not_pretend_to_be_the_head(reopen: Opener) -> None:
     with pytest.raises(ValueError, match="kind"):
         reopen().append("joined", {"kind": "x"})
+
+
+def test_a_compaction_that_fails_after_the_renaming_loses_nothing(
+    reopen: Opener, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed_module, "_COMPACT_BYTES", 500)
+    monkeypatch.setattr(feed_module, "_RETRY_S", 0.01)
+    feed = reopen()
+    opened: list[int] = []
+    real = feed_module._sync_folder
+
+    def refuse(of: Path) -> None:
+        opened.append(1)
+        if len(opened) <= 3:
+            raise OSError(24, "Too many open files")
+        real(of)
+
+    monkeypatch.setattr(feed_module, "_sync_folder", refuse)
+    for i in range(30):
+        feed.ack(feed.append("joined", {"i": i}) - 1)
+    assert len(opened) > 3
+    assert path.read_bytes().count(b'"i":29') == 1  # what was told to be durable is in the file that has the name
+    feed = reopen()
+    assert [r["n"] for r in records(feed)] == [30]

@@ -169,3 +169,25 @@ def test_advertised_addresses_end_with_loopback(clock: ManualClock) -> None:
     assert port.addresses(("203.0.113.5",)) == ["203.0.113.5"]
     port._host = "0.0.0.0"
     assert port.addresses(())[-1] == "127.0.0.1"
+
+
+async def test_a_peer_can_not_draw_away_the_packets_of_another(port: MediaPort, wires: list[Wire], clock: ManualClock) -> None:
+    session, thief = port.session("them"), port.session("others")
+    await wires[0].check(session)
+    # From the same address, as if forged: no answer, and nothing changes hands.
+    wires[0].socket.send(request(thief.local.ufrag, "others", thief.local.password, {"USE-CANDIDATE": None}))
+    wires[0].socket.send(b"\x16for the first")
+    assert await session._recv() == b"\x16for the first"
+    assert not thief.connected.is_set()
+    clock.advance(6)  # the holder is silent: the address is free, as after a reload that said no goodbye
+    await wires[0].check(thief)
+    wires[0].socket.send(b"\x16for the other")
+    assert await thief._recv() == b"\x16for the other"
+
+
+async def test_a_datagram_that_no_network_carries_is_not_kept(port: MediaPort, wires: list[Wire]) -> None:
+    session = port.session("them")
+    await wires[0].check(session)
+    wires[0].socket.send(b"\x16" + bytes(5000))
+    wires[0].socket.send(b"\x16small")
+    assert await session._recv() == b"\x16small"

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import threading
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from prometheus_client import CollectorRegistry
 
+from core.clock import ManualClock
 from core.errors import Refused
-from stream.errors import SESSION_CLOSED, STREAM_NOT_FOUND
+from stream import closing, rtcp, rtp
+from stream import feed as feed_module
+from stream.errors import MEDIA_FULL, MEDIA_UNAVAILABLE, SESSION_CLOSED, STREAM_NOT_FOUND, ConnectFailed
+from stream.metrics import MediaMetrics
+from stream.publisher import Publisher
+from stream.settings import MediaSettings
 from stream.sink import StreamKey
+from stream.srtp import SrtpKeys
 from tests.stream.clients import PublisherClient, SubscriberClient, until
 from tests.stream.conftest import Clients, House
 
@@ -119,3 +130,107 @@ async def test_closing_a_session_ends_all_and_says_so_last(house: House, clients
     with pytest.raises(Refused) as refused:
         await house.hub.publish(KEY, datetime.now(UTC), "v=0")
     assert refused.value.problem is SESSION_CLOSED
+
+
+async def test_a_full_house_still_lets_its_host_in(house: House, clients: Clients) -> None:
+    house.hub._settings = replace(house.hub._settings, max_peers=1, kept_for_publishers=1)
+    publisher, viewer = clients.publisher(), clients.subscriber()
+    await publish(house, publisher)
+    await until(lambda: bool(house.records("publisher_joined")))
+    with pytest.raises(Refused) as refused:
+        await subscribe(house, viewer)
+    assert refused.value.problem is MEDIA_FULL
+    await publish(house, clients.publisher())
+    with pytest.raises(Refused):
+        await publish(house, clients.publisher())
+
+
+async def test_a_close_that_the_disk_delays_is_told_once(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    allowed = threading.Event()
+    real = os.fsync
+    monkeypatch.setattr(feed_module.os, "fsync", lambda file: (allowed.wait(10), real(file)))
+    monkeypatch.setattr(closing, "_DURABLE_S", 0.05)
+    for _ in range(2):
+        with pytest.raises(Refused) as refused:
+            await house.hub.close_session("ses_1")
+        assert refused.value.problem is MEDIA_UNAVAILABLE
+    allowed.set()
+    monkeypatch.setattr(closing, "_DURABLE_S", 10.0)
+    await house.hub.close_session("ses_1")
+    assert len(house.records("session_closed")) == 1
+    assert house.flushed == ["ses_1"]
+
+
+async def test_who_ends_while_connecting_takes_nothing_over(house: House, clients: Clients) -> None:
+    first, second = clients.publisher(), clients.publisher()
+    await publish(house, first)
+    await until(lambda: bool(house.records("publisher_joined")))
+    opened = await house.hub.publish(KEY, datetime.now(UTC), await second.offer())
+    peer = house.hub._resources[opened.resource].peer
+    real = peer._handshake
+
+    async def ended_in_the_same_turn() -> None:
+        await real()
+        peer.end("left")
+
+    peer._handshake = ended_in_the_same_turn  # type: ignore[method-assign]
+    await second.answer(opened.sdp)
+    await until(lambda: opened.resource not in house.hub._resources)
+    assert len(house.records("publisher_joined")) == 1
+    assert house.records("publisher_left") == []
+
+
+async def test_a_flood_of_repeats_asked_for_is_not_read(house: House, clients: Clients) -> None:
+    publisher, viewer = clients.publisher(brightness=100), clients.subscriber()
+    await publish(house, publisher)
+    await until(lambda: bool(house.records("publisher_joined")))
+    resource = await subscribe(house, viewer)
+    await viewer.sees(100)
+    asked: list[int] = []
+    peer = house.hub._resources[resource].peer
+    peer._on_rtcp = lambda data: asked.append(len(data))
+    sender = viewer.pc.getReceivers()[0].transport
+    flood = rtcp.nack(1, 2, list(range(0, 1000, 17))) * 4
+    for _ in range(200):
+        await sender._send_rtp(flood)
+    await viewer.sees(100)
+    assert 0 < sum(asked) < 40_000 < 200 * len(flood)
+
+
+async def test_more_than_a_publisher_may_send_is_dropped(clock: ManualClock) -> None:
+    metrics = MediaMetrics(CollectorRegistry())
+    publisher = Publisher(KEY, clock.now(), clock, MediaSettings(publisher_limit=80_000), metrics, lambda: 1)
+    packet = rtp.header(96, False, 1, 0, 7) + bytes(1000)
+    for _ in range(100):
+        publisher.on_rtp(packet)
+    dropped = metrics.registry.get_sample_value
+    assert dropped("tellercast_media_packets_dropped_total", {"why": "flood"}) == 91
+    clock.advance(1)
+    publisher.on_rtp(packet)
+    assert dropped("tellercast_media_packets_dropped_total", {"why": "flood"}) == 91
+
+
+async def test_a_handshake_that_fails_tells_why_and_leaves_nothing(house: House, clients: Clients) -> None:
+    offer = await clients.publisher().offer()
+    opened = await house.hub.publish(KEY, datetime.now(UTC), offer)
+    peer = house.hub._resources[opened.resource].peer
+    peer.ice.connected.set()
+    why: list[str] = []
+    real = peer._dtls.handshake
+
+    async def noted(fingerprints: tuple[tuple[str, str], ...]) -> SrtpKeys:
+        try:
+            return await real(fingerprints)
+        except ConnectFailed as error:
+            why.append(str(error))
+            raise
+
+    peer._dtls.handshake = noted  # type: ignore[method-assign]
+    # A server hello where a client hello belongs.
+    hello = (
+        bytes.fromhex("16feff0000000000000000002e0200002200000000000000 22feff".replace(" ", "")) + bytes(32) + b"\0\xc0\x2b\0"
+    )
+    peer.ice.take(hello)
+    await until(lambda: opened.resource not in house.hub._resources)
+    assert why == ["the DTLS handshake failed: unexpected message"]
+    assert house.hub._port._by_ufrag == {}

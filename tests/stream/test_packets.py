@@ -117,3 +117,25 @@ def test_a_forged_packet_is_refused() -> None:
         link.open_rtcp(rtcp.pli(1, 2) + bytes(30))
     with pytest.raises(SrtpError):
         link.open_rtp(bytes(4000))
+
+
+def test_a_peer_has_a_handful_of_sources_and_no_more() -> None:
+    profile, key, salt, gcm = PROFILES[0]
+    secret = bytes(range(key + salt))
+    link = SrtpLink(SrtpKeys(profile, key, gcm, secret, secret))
+    sender = Session(Policy(key=secret, ssrc_type=Policy.SSRC_ANY_OUTBOUND, srtp_profile=profile))
+    packets = [sender.protect(rtp.header(96, False, 1, 0, ssrc) + b"x") for ssrc in range(1, 40)]
+    for data in packets[:32]:
+        link.open_rtp(data)
+    with pytest.raises(SrtpError, match="sources"):
+        link.open_rtp(packets[32])
+    with pytest.raises(SrtpError, match="sources"):
+        link.open_rtcp(sender.protect_rtcp(rtcp.pli(1000, 1)))
+    link.open_rtp(sender.protect(rtp.header(96, False, 2, 0, 5) + b"x"))
+
+
+@pytest.mark.parametrize(("profile", "key", "salt", "gcm"), PROFILES)
+def test_the_longest_packet_a_peer_can_send_can_be_sent_on(profile: int, key: int, salt: int, gcm: bool) -> None:
+    link = SrtpLink(SrtpKeys(profile, key, gcm, bytes(range(key + salt)), bytes(key + salt)))
+    sealed = link.seal_rtp(rtp.header(96, False, 1, 0, 7), bytes(1472), 7, 1)
+    assert len(sealed) <= 1500

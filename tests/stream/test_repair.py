@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.repair import MAX_GAP, MAX_TRIES, RETRY_S, BitrateAdvice, KeyframeGate, NackTracker, Reception, SenderClock
+from stream.repair import MAX_GAP, MAX_TRIES, RETRY_S, BitrateAdvice, Budget, KeyframeGate, NackTracker, Reception, SenderClock
 
 
 def test_a_missing_packet_is_asked_for_a_bounded_number_of_times() -> None:
@@ -95,3 +95,11 @@ def test_one_clock_for_both_tracks() -> None:
     assert clock.at("audio", 1002.0) == 20 + 48_000
     clock.forget("video")
     assert clock.at("video", 1001.0) is None
+
+
+def test_a_budget_allows_a_burst_and_then_its_rate() -> None:
+    budget = Budget(10)
+    assert [budget.take(1, 5.0) for _ in range(11)] == [True] * 10 + [False]
+    assert not budget.take(3, 5.25)
+    assert budget.take(2, 5.25)
+    assert [budget.take(5, 60.0) for _ in range(3)] == [True, True, False]

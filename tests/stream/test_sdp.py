@@ -144,3 +144,19 @@ def test_fragments() -> None:
     assert read_fragment("a=candidate:1 1 udp 1 192.0.2.1 5 typ host\r\n") == ("", "")
     with pytest.raises(Refused):
         read_fragment("hello there")
+
+
+@pytest.mark.parametrize("line", ["m=audio 9 UDP/TLS/RTP/SAVPF 11²", "m=audio ١ UDP/TLS/RTP/SAVPF 111"])
+def test_digits_of_other_scripts_are_no_numbers(line: str) -> None:
+    with pytest.raises(Refused) as refused:
+        parse_offer("\r\n".join([*HEAD, line, *AUDIO[1:]]))
+    assert refused.value.problem is BAD_OFFER
+    parse_offer("\r\n".join([*HEAD, *AUDIO, "a=rtcp-fb:² nack", "a=rtpmap:١ x/1"]))  # unknown lines are passed over
+
+
+def test_an_offer_costs_no_more_than_its_size() -> None:
+    every = " ".join(str(n) for n in range(128))
+    settings = ";".join(f"{n:x}" for n in range(6000))
+    lines = [*HEAD, f"m=audio 9 UDP/TLS/RTP/SAVPF {every}", *AUDIO[1:], f"a=fmtp:* {settings}", f"a=fmtp:111 {settings}"]
+    media = parse_offer("\r\n".join(lines)[:32_000]).media[0]
+    assert sum(len(f.fmtp) for f in media.formats.values()) <= 16

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,6 +13,9 @@ from pathlib import Path
 import aiohttp
 import pytest
 from aiohttp import web
+from aiortc.rtcdtlstransport import generate_certificate
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from core.errors import FORBIDDEN, NOT_FOUND, Refused, Unavailable
 from core.http import PERSON
@@ -21,6 +25,7 @@ from stream.client import MEDIA_CLIENT, MediaClient
 from stream.errors import BAD_OFFER, FEED_AHEAD, MEDIA_UNAVAILABLE, STREAM_NOT_FOUND
 from stream.routes import internal_app
 from stream.whip import FRAGMENT, MEDIA_DOOR, SDP, WHIP_SETTINGS, Grant, IceServer, WhipSettings
+from tests.stream.clients import until
 from tests.stream.conftest import Clients, House
 
 SECRET = "shared"
@@ -189,3 +194,42 @@ async def test_figures_are_told_without_the_secret(site: Site) -> None:
             assert "tellercast_media_publishers" in await response.text()
         async with http.get("http://media/v1/feed") as response:
             assert response.status == 401
+
+
+@pytest.fixture
+def own_certificate(tmp_path: Path) -> list[str]:
+    """FFmpeg on GnuTLS makes itself a P-224 key, which OpenSSL 4 knows no more ("wrong curve"); it can be given another."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    cert_file, key_file = tmp_path / "cert.pem", tmp_path / "key.pem"
+    cert_file.write_bytes(generate_certificate(key).public_bytes(Encoding.PEM))
+    key_file.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()))
+    return [f"cert_file={cert_file}", f"key_file={key_file}"]
+
+
+@pytest.mark.parametrize("options", [[], ["whip_flags=dtls_active"]], ids=["we_begin_the_handshake", "ffmpeg_begins_it"])
+async def test_ffmpeg_publishes(site: Site, house: House, own_certificate: list[str], options: list[str]) -> None:
+    command = ["-m", "tests.stream.whip_muxer", f"{site.base}/api/sessions/ses_1/whip", *own_certificate, *options]
+    muxer = await asyncio.create_subprocess_exec(sys.executable, *command)
+    try:
+        left = await first(site.client, 0, "publisher_left")
+        async with asyncio.timeout(15):
+            assert await muxer.wait() == 0
+    finally:
+        if muxer.returncode is None:
+            muxer.kill()
+            await muxer.wait()
+    assert left["reason"] == "left"
+    sink = house.sinks[0]
+    assert sink.tracks == {"audio": ("opus", 48_000), "video": ("H264", 90_000)}
+    kinds = [kind for kind, *_ in sink.packets]
+    assert kinds.count("video") >= 25
+    assert kinds.count("audio") >= 40
+
+
+async def test_one_person_can_not_fill_the_house(site: Site, house: House, clients: Clients) -> None:
+    offer, path = await clients.publisher().offer(), "/api/sessions/ses_1/whip"
+    for _ in range(20):
+        assert (await site.ask("POST", path, offer, Content_Type=SDP))[0] == 201
+    await until(lambda: len(house.hub._resources) == 16)
+    assert (await site.ask("POST", path, offer, Content_Type=SDP, X_Person="adviser-2"))[0] == 201
+    assert len(house.hub._resources) == 17

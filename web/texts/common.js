@@ -69,11 +69,11 @@ register({
     "devices.both": "camera and microphone",
     "devices.level": "Microphone level",
     "devices.denied": "The browser may not use your {device}.",
-    "devices.denied.chrome": "Click the icon left of the address, set Camera and Microphone to “Allow”，then try again.",
+    "devices.denied.chrome": "Click the icon left of the address, set Camera and Microphone to “Allow”, then try again.",
     "devices.denied.edge":
       "Click the lock left of the address, Permissions for this site, allow Camera and Microphone, then try again.",
     "devices.denied.firefox": "Click the crossed-out camera left of the address, remove the block, then try again.",
-    "devices.denied.safari": "Menu Safari › Settings for This Website, set Camera and Microphone to “Allow”，then try again.",
+    "devices.denied.safari": "Menu Safari › Settings for This Website, set Camera and Microphone to “Allow”, then try again.",
     "devices.denied.ios":
       "Tap “aA” in the address bar › Website Settings, allow Camera and Microphone, then try again. Also check Settings › Safari.",
     "devices.denied.wechat": "Tap ··· at the top right, open this page in the browser, and allow the camera there.",
@@ -158,7 +158,7 @@ register({
     "devices.denied.firefox": "请点击地址栏左侧带斜线的摄像头图标，解除阻止，然后重试。",
     "devices.denied.safari": "请打开菜单“Safari › 此网站的设置”，将摄像头和麦克风设为“允许”，然后重试。",
     "devices.denied.ios": "请点击地址栏“大小” › 网站设置，允许摄像头和麦克风，然后重试；并检查“设置 › Safari 浏览器”。",
-    "devices.denied.wechat": "请点击右上角 ···,选择“在浏览器打开”，并在浏览器中允许使用摄像头。",
+    "devices.denied.wechat": "请点击右上角 ···，选择“在浏览器打开”，并在浏览器中允许使用摄像头。",
     "devices.none": "未找到{device}。",
     "devices.none.next": "请接入设备或换一台设备，然后重试。",
     "devices.busy": "{device}正被其他程序占用。",

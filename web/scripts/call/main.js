@@ -35,7 +35,7 @@ document.body.prepend(header({ current: "call" }), main);
 let offered = "";
 let returning = false;
 
-const desk = connect("/desk");
+const desk = connect("/desk", { relang: true });
 void start();
 
 async function start() {

@@ -174,9 +174,7 @@ export class Talk {
           "p",
           { class: "notice notice-good" },
           icon("check"),
-          h("span", { t: "call.proposal.done" }),
-          " ",
-          call.proposal.product_name,
+          h("span", null, h("strong", { t: "call.proposal.done" }), " ", call.proposal.product_name),
         ),
       );
     else fill(this.proposals, h("p", { class: "talk-empty small muted", t: "call.proposal.none" }));

@@ -2,6 +2,7 @@
 import { api, asProblem } from "../lib/api.js";
 import { fill, h } from "../lib/dom.js";
 import { dateTime } from "../lib/format.js";
+import { has } from "../lib/i18n.js";
 import { refusal } from "../lib/ui.js";
 import { caseActions } from "./case_model.js";
 
@@ -109,7 +110,11 @@ export function createCase(session, known, person, onChange) {
       { class: "case-facts" },
       h("span", { class: `tag tag-case tag-case-${one.state}`, testid: "case-state", t: `case.${one.state}` }),
       one.verdict ? h("span", { class: `tag tag-${one.verdict}`, t: `case.verdict_${one.verdict}` }) : null,
-      reason ? h("p", { class: "case-reason" }, reason) : null,
+      reason
+        ? has(`case.because_${reason}`)
+          ? h("p", { class: "case-reason", t: `case.because_${reason}` })
+          : h("p", { class: "case-reason" }, reason)
+        : null,
       one.decided_at ? h("p", { class: "case-reason" }, dateTime(one.decided_at)) : null,
     );
   }

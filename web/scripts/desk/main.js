@@ -20,7 +20,7 @@ const supervisor = person.role === "supervisor";
 const main = qs("#main");
 const middle = h("section", { class: "desk-middle", tLabel: "desk.conversation" });
 const right = h("aside", { class: "desk-right", tLabel: "desk.picture" });
-const connection = connect("/desk");
+const connection = connect("/desk", { relang: true });
 /** @type {Open | null} */
 let open = null;
 /** @type {string | null} */

@@ -7,6 +7,8 @@ import { isInCall, waited, waitingLine } from "./model.js";
 
 /** @typedef {import("./model.js").Call} Call */
 
+const AVAILABLE = "tellercast.available";
+
 /**
  * @param {{ supervisor: boolean, onAvailable: (on: boolean) => Promise<void>, onAccept: (call: Call) => Promise<void>, onDecline: (call: Call) => Promise<void>,
  *   onListen: (call: Call) => void }} does
@@ -48,7 +50,12 @@ export function createQueue({ supervisor, onAvailable, onAccept, onDecline, onLi
     said();
   });
 
+  // Whoever took calls before the page was loaded again takes them still.
+  toggle.checked = sessionStorage.getItem(AVAILABLE) === "1";
+  said();
+
   function said() {
+    sessionStorage.setItem(AVAILABLE, toggle.checked ? "1" : "0");
     setText(word, toggle.checked ? "desk.available" : "desk.not_available");
   }
 

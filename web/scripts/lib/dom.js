@@ -112,13 +112,27 @@ export function qsa(selector, root = document) {
 
 const SVG = "http://www.w3.org/2000/svg";
 
+const SPRITE = "/static/icons.svg";
+
+// The drawings stand in the page itself: one that is first needed when the network is gone is there.
+async function inlineSprite() {
+  const answer = await fetch(SPRITE);
+  if (!answer.ok) return;
+  const sprite = new DOMParser().parseFromString(await answer.text(), "image/svg+xml").documentElement;
+  for (const symbol of sprite.querySelectorAll("symbol")) symbol.id = `icon-${symbol.id}`;
+  sprite.setAttribute("class", "sprite");
+  sprite.setAttribute("aria-hidden", "true");
+  document.body.append(document.adoptNode(sprite));
+}
+if (typeof DOMParser !== "undefined") inlineSprite().catch(() => undefined);
+
 /** An icon of `/static/icons.svg`, decorative: the button around it carries the name. @param {string} name @param {string} [extra] class @returns {SVGSVGElement} */
 export function icon(name, extra = "") {
   const svg = document.createElementNS(SVG, "svg");
   svg.setAttribute("class", `icon ${extra}`.trim());
   svg.setAttribute("aria-hidden", "true");
   const use = document.createElementNS(SVG, "use");
-  use.setAttribute("href", `/static/icons.svg#${name}`);
+  use.setAttribute("href", `#icon-${name}`);
   svg.append(use);
   return svg;
 }

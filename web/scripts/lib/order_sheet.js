@@ -208,7 +208,13 @@ class OrderSheet {
     this.less.disabled = amount !== null && amount <= product.minimum;
     const missing =
       this.blocked ||
-      (!this.seen ? t("buy.missing.read") : !this.confirmed ? t("buy.missing.confirm") : fault ? wrong || t("buy.missing.amount") : "");
+      (!this.seen
+        ? t("buy.missing.read")
+        : !this.confirmed
+          ? t("buy.missing.confirm")
+          : fault
+            ? wrong || t("buy.missing.amount")
+            : "");
     this.reason.textContent = missing;
     this.reason.hidden = !missing;
     this.button.setAttribute("aria-disabled", String(Boolean(missing) || this.busy));

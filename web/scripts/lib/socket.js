@@ -1,6 +1,7 @@
 // One Socket.IO namespace, with acknowledgements as promises and the connection's state in four words.
 import { io } from "/static/vendor/socket.io-client/socket.io.esm.min.js";
 import { Problem, offline } from "./api.js";
+import { lang, onLang } from "./i18n.js";
 
 /** @typedef {"connecting"|"connected"|"reconnecting"|"offline"} Status */
 /**
@@ -14,15 +15,15 @@ import { Problem, offline } from "./api.js";
 
 const FAILURES_UNTIL_OFFLINE = 3;
 
-/** @param {string} namespace "/room" or "/desk" @returns {Connection} */
-export function connect(namespace) {
-  const socket = io(namespace, {
-    transports: ["websocket", "polling"],
-    tryAllTransports: true,
-    reconnectionDelay: 400,
-    reconnectionDelayMax: 5000,
-    timeout: 8000,
-  });
+/**
+ * @param {string} namespace "/room" or "/desk"
+ * @param {{relang?: boolean}} [options] `relang`: a change of language makes a new connection, which is told to `onStatus` as
+ *   "connected" again; the old one goes only when the new one stands
+ * @returns {Connection}
+ */
+export function connect(namespace, { relang = false } = {}) {
+  /** @type {[string, (payload: any) => void][]} */
+  let heard = [];
   /** @type {Set<(status: Status) => void>} */
   const listeners = new Set();
   /** @type {Status} */
@@ -55,22 +56,56 @@ export function connect(namespace) {
     if (!closed && !socket.connected) socket.connect();
   }
 
+  /** A connection that says in which language events shall come. */
+  function open() {
+    const made = io(namespace, {
+      transports: ["websocket", "polling"],
+      tryAllTransports: true,
+      reconnectionDelay: 400,
+      reconnectionDelayMax: 5000,
+      timeout: 8000,
+      auth: (/** @type {(data: object) => void} */ give) => give({ lang: lang() }),
+    });
+    made.on("connect", () => made === socket && connected());
+    made.on("connect_error", () => {
+      if (made !== socket) return;
+      failures += 1;
+      dropped();
+    });
+    made.on("disconnect", () => made === socket && dropped());
+    return made;
+  }
+
+  function connected() {
+    failures = 0;
+    before = true;
+    tell("connected");
+  }
+
+  // While it is away, its next handshake says the language.
+  function speakAnew() {
+    if (!socket.connected) return;
+    const next = open();
+    next.on("connect", () => {
+      if (next === socket) return;
+      if (closed) return void next.disconnect();
+      const old = socket;
+      socket = next;
+      for (const [event, fn] of heard) next.on(event, fn);
+      for (const fn of listeners) fn(status);
+      old.disconnect();
+    });
+    next.on("connect_error", () => next !== socket && next.disconnect());
+  }
+
   const online = () => {
     failures = 0;
     // A short break may leave the connection standing.
     if (socket.connected) tell("connected");
     else retry();
   };
-  socket.on("connect", () => {
-    failures = 0;
-    before = true;
-    tell("connected");
-  });
-  socket.on("connect_error", () => {
-    failures += 1;
-    dropped();
-  });
-  socket.on("disconnect", dropped);
+  let socket = open();
+  const stopLang = relang ? onLang(speakAnew) : () => {};
   window.addEventListener("offline", dropped);
   window.addEventListener("online", online);
 
@@ -86,8 +121,10 @@ export function connect(namespace) {
       return answer;
     },
     on(event, fn) {
+      heard.push([event, fn]);
       socket.on(event, fn);
       return () => {
+        heard = heard.filter((one) => one[0] !== event || one[1] !== fn);
         socket.off(event, fn);
       };
     },
@@ -102,6 +139,7 @@ export function connect(namespace) {
     close() {
       closed = true;
       clearTimeout(again);
+      stopLang();
       window.removeEventListener("offline", dropped);
       window.removeEventListener("online", online);
       listeners.clear();

@@ -19,7 +19,12 @@ export function openBefore(root, show, camera, { onStarted, onBack }) {
     icon("camera"),
     h("span", { t: "studio.go_live" }),
   );
-  const cancel = h("button", { class: "button-quiet before-cancel", type: "button", testid: "cancel-show", t: "studio.cancel_show" });
+  const cancel = h("button", {
+    class: "button-quiet before-cancel",
+    type: "button",
+    testid: "cancel-show",
+    t: "studio.cancel_show",
+  });
   const trouble = h("div");
   const shelf = createShelfPicker(show);
   const ready = h("p", { class: "before-ready", role: "status", t: camera.media() ? "studio.ready" : "studio.waiting_camera" });

@@ -3,7 +3,7 @@ import { api, asProblem } from "../lib/api.js";
 import { fill, h, icon, on } from "../lib/dom.js";
 import { lang } from "../lib/i18n.js";
 import { joinSession } from "../lib/session_client.js";
-import { dialog, refusal, toast } from "../lib/ui.js";
+import { dialog, refusal, sheet, toast } from "../lib/ui.js";
 import { publish } from "../lib/whip.js";
 import { createBar } from "./bar.js";
 import { calmly } from "./calmly.js";
@@ -11,6 +11,7 @@ import { createComments } from "./comments.js";
 import { createHealth } from "./health_view.js";
 import { stageOf } from "./model.js";
 import { createOrders } from "./orders.js";
+import { createShelfPicker } from "./picker.js";
 import { createShelf } from "./shelf.js";
 
 /** @typedef {import("./model.js").Show} Show */
@@ -45,7 +46,18 @@ export function openLive(root, first, camera, { onEnded }) {
     const shelfPane = h(
       "section",
       { class: "pane pane-shelf", tLabel: "studio.shelf" },
-      h("h2", { class: "pane-title", t: "studio.shelf" }),
+      h(
+        "div",
+        { class: "pane-head" },
+        h("h2", { class: "pane-title", t: "studio.shelf" }),
+        h("button", {
+          class: "button-quiet",
+          type: "button",
+          testid: "shelf-edit",
+          t: "studio.shelf_edit",
+          onclick: editShelf,
+        }),
+      ),
       shelf.element,
     );
     const talkPane = h(
@@ -159,6 +171,17 @@ export function openLive(root, first, camera, { onEnded }) {
     } catch (error) {
       toast(asProblem(error).title, { tone: "warn" });
     }
+  }
+
+  /** What is on the shelf may change on air; everybody in the room hears of it. */
+  function editShelf() {
+    const picker = createShelfPicker(show);
+    sheet({
+      title: "studio.shelf_edit",
+      testid: "shelf-picker",
+      content: picker.element,
+      onClose: () => void picker.saved().then(picker.close),
+    });
   }
 
   function askEnd() {

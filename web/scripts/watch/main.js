@@ -203,7 +203,8 @@ function openShelf() {
 function orderMoved(order) {
   if (order) buying?.sheet.moved(order);
   // An open receipt says so itself.
-  if (order?.state === "confirmed" && !buying?.sheet.shows(order)) toast(t("watch.order.confirmed", { product: order.product.name }), { tone: "good" });
+  if (order?.state === "confirmed" && !buying?.sheet.shows(order))
+    toast(t("watch.order.confirmed", { product: order.product.name }), { tone: "good" });
   if (order?.state === "rejected")
     toast(t("watch.order.rejected", { product: order.product.name }), { tone: "warn", ms: 10_000 });
 }
