@@ -53,6 +53,9 @@ class Settings:
     metrics_token: str = _setting("", "Bearer token for /metrics; without it only this machine may read them", secret=True)
     sample_percent: int = _setting(10, "Of every hundred sessions, how many compliance reviews though no rule asked")
     seal_wait_s: int = _setting(30, "Seconds an ended session waits for its last fragments before it is sealed")
+    abandoned_after_s: int = _setting(
+        900, "Seconds without a sender after which a running session is ended; paused, 4 times that"
+    )
     demo: bool = _setting(False, "Seeds shows, products and people, and lets anybody sign in as any of them")
     log_json: bool = _setting(False, "Logs as JSON lines")
     sources: Mapping[str, str] = field(default_factory=dict, compare=False)

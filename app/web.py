@@ -160,6 +160,7 @@ def _assemble(
     rooms = open_rooms(
         sio, fanout, db=db, trail=trail, clock=clock, attendance=attendance, media=media, sale=sale, orders=orders,
         identify=identity.from_socket, may=may_emit, secret=_derived(settings, "author-tags"),
+        abandoned_after_s=settings.abandoned_after_s,
     )  # fmt: skip
     review = open_review(settings, db, trail, clock)
     closer = Closer(

@@ -3,7 +3,7 @@
 Life of an order:
 1. The wish arrives with an idempotency key. `claim`: the order's row is inserted under (customer, key), unique; who comes
    second with the same key waits here for the first, then is given the first's order, or a conflict if the body differs.
-2. Locks, always in this order: order, the session's trail, customer, product. So no two can wait for each other, and while
+2. Locks, always in this order: order, the call (of a proposal, `stands`), the session's trail, customer, product. So no two can wait for each other, and while
    they are held neither the session's sale, the stock nor the customer's own orders can change.
 3. The facts are read and the gate decides (`gate.py`). A refusal rolls everything back, the claimed key included: it may be
    used again. One entry `order_refused`, in a transaction of its own and at most one for each customer, session and code in
@@ -59,6 +59,8 @@ from recording.tables import sessions
 from recording.trail import Draft, Trail
 
 T = TypeVar("T")
+# Raises Refused when what is ordered no longer stands; the floor above knows proposals.
+Stands = Callable[[AsyncConnection], Awaitable[None]]
 
 REFUSAL_EVERY_S: Final = 10
 # 私募投资基金募集行为管理办法, art. 29: a cooling-off time of at least 24 hours. We give it to every product.
@@ -89,6 +91,7 @@ class _Request:
     wish: PlaceOrder
     channel: str
     hash: str
+    stands: Stands | None = None
 
 
 class OrderDesk:
@@ -117,16 +120,19 @@ class OrderDesk:
         self._limits = limits or RiskLimits()
         self._cooling_off = cooling_off
 
-    async def place(self, person: Person, wish: PlaceOrder, *, channel: str = "show", lang: str = "en") -> Placed:
+    async def place(
+        self, person: Person, wish: PlaceOrder, *, channel: str = "show", lang: str = "en", stands: Stands | None = None
+    ) -> Placed:
         """Take the order or refuse it. `channel` is "call" only where the caller has checked the call and its proposal.
 
+        `stands` is asked inside the transaction before a new order is taken, not for one the key has been used for already.
         Raises Refused with one of `commerce.errors`, FORBIDDEN for anyone but a customer, NOT_FOUND for no such session,
         Unavailable(DESK_BUSY) when the database could not take it; then the same key may simply be sent again.
         """
         if person.role is not Role.CUSTOMER:
             raise Refused(FORBIDDEN)
         body = {**msgspec.to_builtins(wish), "channel": channel}
-        request = _Request(new_id("ord"), person.id, wish, channel, sha256_hex(canonical(body)))
+        request = _Request(new_id("ord"), person.id, wish, channel, sha256_hex(canonical(body)), stands)
         try:
             record, created = await self._again(lambda: self._commit(request))
         except Refused as refusal:
@@ -154,6 +160,8 @@ class OrderDesk:
     async def _place_in(self, tx: AsyncConnection, request: _Request) -> tuple[OrderRecord, bool]:
         if not await self._claim(tx, request):
             return await self._earlier(tx, request), False
+        if request.stands is not None:
+            await request.stands(tx)
         given, product = await gate_facts.load(
             tx,
             self._clock,

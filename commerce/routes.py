@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import msgspec
+import structlog
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -13,15 +15,28 @@ from commerce import assessments, catalogue, disclosing, errors, order_book, wir
 from commerce.orders import OrderDesk
 from core.clock import Clock
 from core.database import Database
-from core.errors import FORBIDDEN, NOT_FOUND, Problem
+from core.errors import FORBIDDEN, NOT_FOUND, Problem, Refused
 from core.http import Route, lang, person
 from core.identity import Person
 from recording.trail import Trail
 
+log = structlog.get_logger()
+
 # Told of the session in which a disclosure was confirmed.
 Confirmed = Callable[[str], Awaitable[None]]
+
+
+class Place(Protocol):
+    """A session as this person may use it; `rooms.access.Access` is it."""
+
+    @property
+    def customer_id(self) -> str | None:
+        """The customer of this call; None in a show."""
+        ...
+
+
 # Raises Refused when this person has no place in this session; rooms knows who is in a call.
-Enter = Callable[[AsyncConnection, Person, str], Awaitable[object]]
+Enter = Callable[[AsyncConnection, Person, str], Awaitable[Place]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,15 +148,20 @@ async def confirm_disclosure(request: web.Request, body: wire.ConfirmDisclosure)
     shop, customer, session = request.app[SHOP], person(request), request.match_info["session"]
     async with shop.db.write() as tx:
         await shop.enter(tx, customer, session)
-        await disclosing.confirm(tx, shop.trail, shop.clock, customer, session, body.product, body.version)
-    if shop.on_confirmed is not None:
-        await shop.on_confirmed(session)
+        seq = await disclosing.confirm(tx, shop.trail, shop.clock, customer, session, body.product, body.version)
+    if shop.on_confirmed is not None and seq is not None:
+        try:
+            await shop.on_confirmed(session)
+        except Exception:  # it is confirmed: a host who isn't told doesn't make it otherwise
+            log.exception("disclosure_not_announced", session=session)
 
 
 async def explain_risk(request: web.Request, body: wire.ExplainRisk) -> None:
     shop, adviser, session = request.app[SHOP], person(request), request.match_info["session"]
     async with shop.db.write() as tx:
-        await shop.enter(tx, adviser, session)
+        place = await shop.enter(tx, adviser, session)
+        if place.customer_id != body.customer:  # nobody is explained a risk in a call he is not in
+            raise Refused(FORBIDDEN)
         await disclosing.explain(tx, shop.trail, shop.clock, adviser, session, body.customer, body.product)
 
 

@@ -128,9 +128,13 @@ class Bundler:
         self._archive = archive_root
         self._disclosed = disclosed
 
-    async def make(self, evidence_id: str, session: Session, out: Path, alive: Callable[[], Awaitable[None]]) -> Made:
+    async def make(
+        self, evidence_id: str, session: Session, out: Path, alive: Callable[[], Awaitable[None]], attempt: int
+    ) -> Made:
         """The bundle of `session` at `out`. `alive` is called now and then, so that nobody else takes the work over.
 
+        Each `attempt` (from 1) has a temporary file of its own, and takes away the earlier ones': one that was taken over but
+        still runs can rename neither this one's half-made file nor, later, its own over the finished bundle.
         Raises NoSpace, OSError, LookupError when the session has no seal.
         """
         async with self._db.read() as tx:
@@ -149,8 +153,9 @@ class Bundler:
             exported_at=to_text(self._clock.now()),
         )
         await asyncio.to_thread(out.parent.mkdir, parents=True, exist_ok=True)
-        part = out.with_suffix(".part")
-        await asyncio.to_thread(part.unlink, missing_ok=True)
+        for earlier in range(1, attempt):
+            await asyncio.to_thread(_part(out, earlier).unlink, missing_ok=True)
+        part = _part(out, attempt)
         writer = await asyncio.to_thread(_Writer, part)
         try:
             await asyncio.to_thread(writer.put, bundle.SEAL, seal.checkpoint.encode())
@@ -277,6 +282,10 @@ class Bundler:
         finally:
             os.close(folder)
         return Made(size, digest.hexdigest())
+
+
+def _part(out: Path, attempt: int) -> Path:
+    return out.with_suffix(f".{attempt}.part")
 
 
 def _when(moment: Any) -> str:

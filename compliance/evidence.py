@@ -127,7 +127,7 @@ class EvidenceDesk:
             async with self._db.read() as tx:
                 session = await sessions.get(tx, job.session)
             async with asyncio.timeout(JOB_TIMEOUT_S):
-                made = await self._bundler.make(job.id, session, self.path(job.id), alive)
+                made = await self._bundler.make(job.id, session, self.path(job.id), alive, attempt)
         except Exception as error:
             log.exception("bundle_failed", evidence=job.id, session=job.session, attempt=attempt)
             EXPORTS.labels("failed").inc()

@@ -82,6 +82,9 @@ _REASONS: Final[dict[str, tuple[str, str]]] = {
     "customer_away": ("the customer was away", "客户离开"),
     "no_consent": ("no agreement to be recorded", "未同意录制"),
     "declined": ("declined", "未接听"),
+    "abandoned": ("nobody was there any more", "双方均已离开"),
+    "packets_lost": ("packets were lost on the way", "传输丢包"),
+    "nothing_sent": ("nothing was sent", "未发送音视频"),
 }
 
 

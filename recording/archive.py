@@ -2,7 +2,8 @@
 
 Life of a fragment's file:
 1. `incoming/NAME.part` is written and synced.
-2. `incoming/NAME.pending` is made: from here on the fragment exists but may not have been announced.
+2. `incoming/NAME.pending` is made: from here on the fragment exists but may not have been announced. It holds, as JSON, what
+   the announcement says beyond the file itself (its holes); it is empty when that is nothing.
 3. The file is renamed to `SESSION/STREAM/EPOCH-INDEX.mp4`, and its folder is synced. It is never written to again.
 4. It is hashed, and whoever wrote it announces it in the feed.
 5. `announced` removes the pending mark.
@@ -15,9 +16,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import json
 import os
 import re
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,8 +78,8 @@ class FolderArchive:
         self.root = root
         self._floor = free_floor_bytes
 
-    def write(self, place: Place, data: bytes) -> Stored:
-        """Steps 1 to 4 of a fragment's life. Raises OSError and leaves nothing behind when it can't be done.
+    def write(self, place: Place, data: bytes, extra: Mapping[str, Any] | None = None) -> Stored:
+        """Steps 1 to 4 of a fragment's life; `extra` is what its event says that its file doesn't. Raises OSError and leaves nothing behind when it can't be done.
 
         ENOSPC also when it would leave less than the free-space floor; EEXIST rather than replace what is recorded.
         """
@@ -91,7 +93,7 @@ class FolderArchive:
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
         try:
             _write_synced(part, data)
-            pending.touch()
+            _write_synced(pending, json.dumps(extra).encode() if extra else b"")
             _sync(part.parent)
             part.rename(target)
             _sync(target.parent)
@@ -144,7 +146,15 @@ class FolderArchive:
 
     def _event(self, path: str) -> dict[str, Any]:
         stored = Stored(path, (self.root / path).stat().st_size, self.sha256(path))
-        return sealed_event(Place.parse(path), stored, describe(self.root / path))
+        return self._extra(path) | sealed_event(Place.parse(path), stored, describe(self.root / path))
+
+    def _extra(self, path: str) -> dict[str, Any]:
+        """What the pending mark keeps for the event; a damaged one keeps nothing, and the fragment is announced all the same."""
+        try:
+            extra = json.loads(self._incoming(path, "pending").read_bytes() or b"{}")
+        except (OSError, ValueError):
+            return {}
+        return extra if isinstance(extra, dict) else {}
 
     def _incoming(self, path: str, suffix: str) -> Path:
         return self.root / _INCOMING / f"{path.replace('/', '~')}.{suffix}"

@@ -142,6 +142,12 @@ class Trail:
                 return
             after = page[-1].seq
 
+    async def latest(self, tx: AsyncConnection, session_id: str, kinds: Collection[str]) -> Entry | None:
+        """The last entry of these kinds; None when there is none."""
+        mine = (trail_entries.c.session_id == session_id) & trail_entries.c.kind.in_(sorted(kinds))
+        row = (await tx.execute(select(trail_entries).where(mine).order_by(trail_entries.c.seq.desc()).limit(1))).one_or_none()
+        return None if row is None else read_entry(row.body, row.hash)
+
     async def last(self, tx: AsyncConnection, session_id: str) -> int:
         """The number of the last entry, 0 when there is none: the `seq` that events to pages carry."""
         query = select(trail_heads.c.seq).where(trail_heads.c.session_id == session_id)

@@ -144,7 +144,9 @@ class Writer:
         place = Place(recording.session, recording.stream, recording.epoch, index)
         try:
             data, contents = self._muxer.mux(media)
-            stored = self._archive.write(place, data)
+            holes = [{"track": h.track, "from_ms": h.from_ms, "to_ms": h.to_ms, "reason": h.reason} for h in media.holes]
+            extra = {"holes": holes} if holes else {}
+            stored = self._archive.write(place, data, extra)
         except Exception as error:
             self._failed(recording, first_ms(media), _reason(error))
             return
@@ -152,8 +154,7 @@ class Writer:
         if recording.failing:
             recording.failing = False
             self._announce("recording_recovered", recording.data(media_ms=contents.start_ms))
-        holes = [{"track": h.track, "from_ms": h.from_ms, "to_ms": h.to_ms, "reason": h.reason} for h in media.holes]
-        event = sealed_event(place, stored, contents) | ({"holes": holes} if holes else {})
+        event = sealed_event(place, stored, contents) | extra
         self._announce("fragment_sealed", event, lambda: self._archive.announced(stored.path))
 
     def _report_dropped(self, recording: Recording) -> None:

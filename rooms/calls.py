@@ -6,7 +6,8 @@ The life of a call:
 3. the customer agrees to be recorded; only now a session is made and started, so nothing is ever sent unrecorded;
 4. proposals are made and confirmed (`proposals.py`); a transfer ends this session and puts the call back into the line, and the
    next adviser gets a session of his own, so that no former party can go on listening;
-5. either hangs up: session and call end in one transaction, then the media is closed.
+5. either hangs up: session and call end in one transaction, then the media is closed; `abandoned.py` ends it so when both are
+   gone and neither has.
 A customer who disconnects while waiting keeps his place for 60 s. `seen_at` in the database says since when, so that the death
 of this process loses nobody's place.
 """
@@ -28,6 +29,7 @@ from core.ids import new_id
 from recording import kinds, lifecycle, sessions
 from recording.trail import Draft, Trail
 from rooms import consent as consent_texts
+from rooms.abandoned import ABANDONED_BY, Left
 from rooms.attendance import Attendance
 from rooms.closing import Media, SaleChecks, announce, close_media
 from rooms.errors import ADVISER_BUSY, CALL_GONE, CALL_NOT_YOURS, CALL_OPEN, CONSENT_OUTDATED
@@ -163,6 +165,20 @@ class CallDesk:
             reason = "no_consent" if row.state == CallState.ACCEPTED and person.id == row.customer_id else "hung_up"
             await _set(tx, call_id, state=state, ended_at=self._clock.now(), ended_by=person.id, reason=reason)
         return await self._told(call_id, row.session_id, ended=True)
+
+    async def end_abandoned(self, session_id: str, left: Left) -> bool:
+        """End a call whose two are gone, if that is still so; whether it was ended here."""
+        async with self._db.write() as tx:
+            query = select(calls).where(calls.c.session_id == session_id).with_for_update()
+            row = (await tx.execute(query)).one_or_none()
+            if row is None or not await left(tx, await sessions.lock(tx, session_id)):
+                return False
+            state = after(row.state, CallEvent.ABANDON)
+            data = {"call": row.id, "reason": "abandoned"}
+            await self._end(tx, row, ABANDONED_BY, Draft(kinds.CALL_ENDED, ABANDONED_BY, data))
+            await _set(tx, row.id, state=state, ended_at=self._clock.now(), reason="abandoned")
+        await self._told(row.id, session_id, ended=True)
+        return True
 
     async def sweep(self) -> list[str]:
         """Keep the places of those who are connected, cancel those who stayed away too long, free offers to absent advisers.

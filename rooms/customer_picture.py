@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Final, cast
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -17,6 +17,14 @@ from core.money import Money
 from rooms.call_wire import CustomerPicture, HistoryLine, Holding
 from rooms.errors import CALL_NOT_YOURS
 from rooms.tables import calls
+
+_STATES: Final[dict[str, tuple[str, str]]] = {
+    "placed": ("placed", "已下单"),
+    "sent": ("sent to the bank", "已提交银行"),
+    "confirmed": ("confirmed", "已确认"),
+    "rejected": ("rejected by the bank", "银行未受理"),
+    "cancelled": ("cancelled", "已撤销"),
+}
 
 
 async def of_call(tx: AsyncConnection, clock: Clock, person: Person, call_id: str, lang: str) -> CustomerPicture:
@@ -42,5 +50,6 @@ async def of_call(tx: AsyncConnection, clock: Clock, person: Person, call_id: st
 
 
 def _said(past: customers.PastOrder, lang: str) -> str:
-    amount = Money(past.amount, past.currency)
-    return f"{past.product_zh} · {amount} · {past.state}" if lang == "zh" else f"{past.product_en} · {amount} · {past.state}"
+    zh = lang == "zh"
+    state = _STATES.get(past.state, (past.state, past.state))[zh]
+    return f"{past.product_zh if zh else past.product_en} · {Money(past.amount, past.currency)} · {state}"

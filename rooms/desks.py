@@ -13,6 +13,7 @@ from commerce.orders import OrderDesk
 from core.clock import Clock
 from core.database import Database
 from recording.trail import Trail
+from rooms.abandoned import AFTER_S, AbandonedSweep
 from rooms.attendance import Attendance
 from rooms.calls import CallDesk
 from rooms.closing import Media, SaleChecks
@@ -30,6 +31,7 @@ log = structlog.get_logger()
 SWEEP_EVERY_S = 5.0
 SLOW_EVERY_S = 1.0
 EXPIRED_EVERY_S = 60.0
+ABANDONED_EVERY_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +49,17 @@ class Rooms:
     shows: ShowDesk
     calls: CallDesk
     proposals: ProposalDesk
+    abandoned: AbandonedSweep
     namespaces: tuple[Namespace, ...]
 
     async def run(self) -> None:
-        """Ticks of comments, presence and shelves, sweeps of the waiting line and of slow clients, until cancelled."""
+        """Ticks of comments, presence and shelves, sweeps of the waiting line, of what was abandoned and of slow clients, until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self.comments.run())
             group.create_task(self.presence.run())
             group.create_task(self.fanout.run())
             group.create_task(self._sweep())
+            group.create_task(self._sweep_abandoned())
             group.create_task(self._mind_slow_clients())
             group.create_task(self._mind_expired())
 
@@ -66,6 +70,14 @@ class Rooms:
             except Exception:  # places are kept in the database; the next sweep is another chance
                 log.exception("the waiting line could not be swept")
             await asyncio.sleep(SWEEP_EVERY_S)
+
+    async def _sweep_abandoned(self) -> None:
+        while True:
+            await asyncio.sleep(ABANDONED_EVERY_S)  # first: what the feed kept while no web process ran has to be taken in
+            try:
+                await self.abandoned.sweep()
+            except Exception:  # what is abandoned stays so; the next sweep is another chance
+                log.exception("abandoned sessions could not be looked for")
 
     async def _mind_slow_clients(self) -> None:
         while True:
@@ -102,6 +114,7 @@ def open_rooms(
     identify: Identify,
     may: May,
     secret: bytes,
+    abandoned_after_s: float = AFTER_S,
 ) -> Rooms:
     """Build the desks and register both namespaces with `sio`.
 
@@ -114,6 +127,7 @@ def open_rooms(
     calls = CallDesk(db, trail, clock, media, sale, attendance, fanout)
     proposals = ProposalDesk(db, trail, clock, orders, fanout)
     shows = ShowDesk(db, trail, clock, media, sale, presence, fanout)
+    abandoned = AbandonedSweep(db, trail, clock, abandoned_after_s, show=shows.end_abandoned, call=calls.end_abandoned)
     room = RoomNamespace(
         identify,
         may,
@@ -131,4 +145,6 @@ def open_rooms(
     )
     sio.register_namespace(room)
     sio.register_namespace(desk)
-    return Rooms(sio, db, trail, clock, attendance, fanout, presence, comments, shows, calls, proposals, (room, desk))
+    return Rooms(
+        sio, db, trail, clock, attendance, fanout, presence, comments, shows, calls, proposals, abandoned, (room, desk)
+    )

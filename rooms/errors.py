@@ -64,6 +64,12 @@ PROPOSAL_GONE = Problem(
     "This proposal no longer stands.", "该方案已失效。",
     "Ask your adviser for a new one.", "请让顾问重新提供方案。", "call",
 )  # fmt: skip
+PROPOSAL_DIFFERS = Problem(
+    "proposal_differs", 409,
+    "The amount you confirmed is not the one proposed.", "您确认的金额与方案金额不一致。",
+    "Look at the proposal again and confirm its amount, or ask your adviser for a new one.",
+    "请核对方案金额后重新确认，或让顾问重新提供方案。", "call",
+)  # fmt: skip
 STARTS_IN_PAST = Problem(
     "starts_in_past", 400,
     "A show can't start in the past.", "直播开始时间不能早于当前时间。",
@@ -96,6 +102,7 @@ PROBLEMS = (
     CONSENT_MISSING,
     CONSENT_OUTDATED,
     PROPOSAL_GONE,
+    PROPOSAL_DIFFERS,
     STARTS_IN_PAST,
     TOO_MANY_HERE,
     NOT_RECORDED,

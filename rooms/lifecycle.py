@@ -33,6 +33,7 @@ class CallEvent(StrEnum):
     TRANSFER = "transfer"
     HANG_UP = "hang_up"
     EXPIRE = "expire"  # the customer stayed away
+    ABANDON = "abandon"  # both are gone, and neither has hung up
 
 
 S, E = CallState, CallEvent
@@ -52,6 +53,7 @@ TRANSITIONS: dict[tuple[CallState, CallEvent], CallState] = {
     (S.ACCEPTED, E.HANG_UP): S.ENDED,
     (S.LIVE, E.TRANSFER): S.WAITING,
     (S.LIVE, E.HANG_UP): S.ENDED,
+    (S.LIVE, E.ABANDON): S.ENDED,
 }
 
 OPEN = frozenset({S.WAITING, S.ACCEPTED, S.LIVE})

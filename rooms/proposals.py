@@ -21,7 +21,7 @@ from recording.errors import WRONG_STATE
 from recording.trail import Draft, Trail
 from rooms.call_wire import Confirm, Propose
 from rooms.closing import announce
-from rooms.errors import CALL_NOT_YOURS, PROPOSAL_GONE
+from rooms.errors import CALL_NOT_YOURS, PROPOSAL_DIFFERS, PROPOSAL_GONE
 from rooms.fanout import Fanout
 from rooms.lifecycle import CallState
 from rooms.tables import calls, proposals
@@ -58,7 +58,7 @@ class ProposalDesk:
         """The customer's yes becomes an order, through the gate like any other.
 
         The proposal's own id is the order's key, so that one proposal can't become two orders, whatever keys the client sends.
-        Raises Refused: NOT_FOUND, CALL_NOT_YOURS, PROPOSAL_GONE, and whatever the gate refuses (the proposal then stands).
+        Raises Refused: NOT_FOUND, CALL_NOT_YOURS, PROPOSAL_GONE, PROPOSAL_DIFFERS, and whatever the gate refuses (the proposal then stands).
         """
         async with self._db.read() as tx:
             call, proposal = await _proposed(tx, body)
@@ -74,7 +74,11 @@ class ProposalDesk:
             disclosure=body.disclosure,
             proposal=proposal.id,
         )
-        placed = await self._orders.place(person, wish, channel="call", lang=lang)
+
+        async def stands(tx: AsyncConnection) -> None:
+            await _stands(tx, proposal, body.amount)
+
+        placed = await self._orders.place(person, wish, channel="call", lang=lang, stands=stands)
         if await self._confirmed(proposal, placed, person):
             await announce(self._fanout.proposal_changed(call.id))
         return placed
@@ -103,6 +107,19 @@ async def _live(tx: AsyncConnection, call_id: str, event: str) -> Row[Any]:
     if call.state != CallState.LIVE:
         raise Refused(WRONG_STATE, state=call.state, event=event)
     return call
+
+
+async def _stands(tx: AsyncConnection, proposal: Row[Any], amount: int) -> None:
+    """In the order's transaction: holds the call, so that nobody replaces or withdraws the proposal before the order is there.
+
+    Raises Refused: PROPOSAL_GONE, PROPOSAL_DIFFERS.
+    """
+    await tx.execute(select(calls.c.id).where(calls.c.id == proposal.call_id).with_for_update())
+    now = (await tx.execute(select(proposals.c.state, proposals.c.amount).where(proposals.c.id == proposal.id))).one()
+    if now.state != "open":
+        raise Refused(PROPOSAL_GONE)
+    if now.amount != amount:
+        raise Refused(PROPOSAL_DIFFERS)
 
 
 async def _proposed(tx: AsyncConnection, body: Confirm) -> tuple[Row[Any], Row[Any]]:

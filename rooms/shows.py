@@ -19,6 +19,7 @@ from recording.errors import WRONG_STATE
 from recording.lifecycle import FINAL, Event
 from recording.tables import sessions as session_rows
 from recording.trail import Trail
+from rooms.abandoned import ABANDONED_BY, Left
 from rooms.closing import Media, SaleChecks, announce, close_media
 from rooms.errors import STARTS_IN_PAST
 from rooms.fanout import Fanout
@@ -77,12 +78,25 @@ class ShowDesk:
         async with self._db.write() as tx:
             row = await hosted(tx, person, show_id)
             session, _entry = await sessions.move(tx, self._clock, self._trail, row.session_id, event.value, person.id)
+        await self._told(session)
+        return await self.get(person, show_id)
+
+    async def end_abandoned(self, session_id: str, left: Left) -> bool:
+        """End a show whose host is gone, if that is still so; whether it was ended here."""
+        async with self._db.write() as tx:
+            if not await left(tx, await sessions.lock(tx, session_id)):
+                return False
+            session, _entry = await sessions.move(tx, self._clock, self._trail, session_id, Event.END, ABANDONED_BY)
+        await self._told(session)
+        return True
+
+    async def _told(self, session: sessions.Session) -> None:
+        """After the commit: the sale, everybody in the session, and the media when it is over."""
         ended = session.state in FINAL
         change = self._fanout.session_changed(session.id, "session_ended" if ended else "session_moved")
         await announce(self._checks.check(session.id), change)
         if ended and session.started_at is not None:  # of one that was cancelled the media process has never heard
             await announce(close_media(self._media, session.id))
-        return await self.get(person, show_id)
 
     async def _list(self, tx: AsyncConnection, person: Person, query: Select[Any]) -> list[Show]:
         return [self._view(row, person) for row in await tx.execute(query.limit(LISTED_MAX))]

@@ -45,7 +45,7 @@ calls = Table(
     Column("consent_at", Moment),
     Column("ended_at", Moment),
     Column("ended_by", String(64)),
-    Column("reason", String(40)),  # hung_up | customer_away | no_consent | declined
+    Column("reason", String(40)),  # hung_up | customer_away | no_consent | declined | abandoned
     CheckConstraint("state IN ('waiting', 'accepted', 'live', 'ended', 'cancelled', 'declined')", name="state"),
     Index("ix_calls_state_waiting_since", "state", "waiting_since"),
     # One open call a customer, kept by the database: two tabs asking at once make one call.

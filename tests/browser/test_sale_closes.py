@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,32 +14,26 @@ from tests.browser.media_files import Devices
 from tests.browser.people import People
 from tests.browser.server import Server
 from tests.browser.steps import end_show, go_live, sale_open, sees_picture, timecode, until
+from tests.disks import small_disk
 
 DISK_MB = 48
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 48 MB of our own; mounting one takes root, as CI and the usual container have."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    assert os.geteuid() == 0, "this test mounts a small tmpfs and has to run as root"
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK_MB}m", "tmpfs", str(folder)], check=True, timeout=10)
-    try:
+def disk(tmp_path: Path) -> Iterator[Path]:
+    with small_disk(tmp_path / "disk", DISK_MB) as folder:
         yield folder
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True, timeout=10)
 
 
 @pytest.mark.timeout(240)
-async def test_a_full_disk_closes_the_sale_and_room_opens_it(tmp_path: Path, small_disk: Path, host_devices: Devices) -> None:
-    environ = {"TELLERCAST_ARCHIVE_URL": f"file:{small_disk}/archive", "TELLERCAST_ARCHIVE_FREE_FLOOR_MB": "4"}
+async def test_a_full_disk_closes_the_sale_and_room_opens_it(tmp_path: Path, disk: Path, host_devices: Devices) -> None:
+    environ = {"TELLERCAST_ARCHIVE_URL": f"file:{disk}/archive", "TELLERCAST_ARCHIVE_FREE_FLOOR_MB": "4"}
     server = Server(tmp_path / "tellercast", environ=environ).start()
     try:
         async with async_playwright() as playwright:
             people = People(playwright, server.url)
             try:
-                await _scenario(people, small_disk, host_devices)
+                await _scenario(people, disk, host_devices)
             finally:
                 await people.close(server)
     finally:

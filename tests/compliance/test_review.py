@@ -124,7 +124,7 @@ async def test_the_timeline_reads_in_both_languages(client: Client, compliance: 
     zh = await get(client, f"/api/recordings/{session}/timeline", lang="zh")
     assert [entry["seq"] for entry in zh["entries"]] == list(range(1, 13))
     by_kind = {entry["kind"]: entry for entry in zh["entries"]}
-    assert by_kind["gap"]["text"] == "host：0:00:04.000–0:00:07.000 未录制（publisher_lost）"
+    assert by_kind["gap"]["text"] == "host：0:00:04.000–0:00:07.000 未录制（画面中断）"
     assert (by_kind["gap"]["lane"], by_kind["comment"]["lane"]) == ("gaps", "comments")
     en = await get(client, f"/api/recordings/{session}/timeline")
     by_kind = {entry["kind"]: entry for entry in en["entries"]}

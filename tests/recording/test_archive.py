@@ -8,9 +8,7 @@ import errno
 import hashlib
 import itertools
 import json
-import os
 import signal
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +21,7 @@ from recording.archive import FolderArchive, Place
 from recording.fragment import Contents, Media, Muxer, Sample, describe
 from recording.recorder import Recorder
 from stream.sink import SinkOrder, StreamKey
+from tests.disks import small_disk
 from tests.recording.synthetic import MemoryFeed, Publisher
 
 EPOCH = 1_795_334_400_123
@@ -100,15 +99,9 @@ def test_recovery_announces_what_was_written_and_removes_what_was_not(tmp_path: 
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 2 MB."""
-    if os.geteuid() != 0:
-        pytest.skip("mounting a small disk takes root")
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)], check=True, timeout=10)
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True, timeout=10)
+def disk(tmp_path: Path) -> Iterator[Path]:
+    with small_disk(tmp_path / "disk", megabytes=2) as folder:
+        yield folder
 
 
 def _fill(file: Path) -> None:
@@ -117,16 +110,16 @@ def _fill(file: Path) -> None:
             pass
 
 
-async def test_a_full_disk_is_told_once_and_recovered_from(small_disk: Path, clock: ManualClock) -> None:
+async def test_a_full_disk_is_told_once_and_recovered_from(disk: Path, clock: ManualClock) -> None:
     feed, session, start = MemoryFeed(), new_id("ses"), clock.now().timestamp()
-    recorder = Recorder(FolderArchive(small_disk, 0), feed, clock)
+    recorder = Recorder(FolderArchive(disk, 0), feed, clock)
     recorder.start()
     publisher = Publisher(start)
     publisher.attach(recorder.sink_factory(SinkOrder(StreamKey(session, "host"), EPOCH, start, publisher.request_keyframe)))
 
     publisher.run(start + 5)
     await recorder.flush()
-    ballast = small_disk / "ballast"
+    ballast = disk / "ballast"
     _fill(ballast)
     publisher.run(start + 13)
     await recorder.flush()
@@ -145,9 +138,9 @@ async def test_a_full_disk_is_told_once_and_recovered_from(small_disk: Path, clo
     assert feed.of("stream_closed")[0]["fragments"] == len(sealed)
     assert any(after["start_ms"] - before["end_ms"] > 2_000 for before, after in itertools.pairwise(sealed))
     for data in sealed:
-        assert hashlib.sha256((small_disk / data["path"]).read_bytes()).hexdigest() == data["sha256"]
-        assert describe(small_disk / data["path"]).start_ms == data["start_ms"]
-    assert list((small_disk / "incoming").iterdir()) == []
+        assert hashlib.sha256((disk / data["path"]).read_bytes()).hexdigest() == data["sha256"]
+        assert describe(disk / data["path"]).start_ms == data["start_ms"]
+    assert list((disk / "incoming").iterdir()) == []
 
 
 async def test_a_feed_that_refuses_loses_nothing(tmp_path: Path, clock: ManualClock) -> None:

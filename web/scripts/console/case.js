@@ -115,7 +115,18 @@ export function createCase(session, known, person, onChange) {
           ? h("p", { class: "case-reason", t: `case.because_${reason}` })
           : h("p", { class: "case-reason" }, reason)
         : null,
-      one.decided_at ? h("p", { class: "case-reason" }, dateTime(one.decided_at)) : null,
+      // Who confirms must read what the first person found.
+      one.decided_at
+        ? h("p", { class: "case-reason" }, [one.decided_by, dateTime(one.decided_at)].filter(Boolean).join(" · "))
+        : null,
+      one.note ? h("p", { class: "case-note", testid: "case-verdict-note" }, one.note) : null,
+      one.confirmed_at
+        ? h("p", {
+            class: "case-reason",
+            t: "console.case_confirmed_by",
+            tp: { name: one.confirmed_by ?? "–", at: { dateTime: one.confirmed_at } },
+          })
+        : null,
     );
   }
 

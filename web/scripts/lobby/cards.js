@@ -79,6 +79,7 @@ export function listCard(show, testid) {
       h("span", { t: "lobby.with", tp: { name: show.host.name } }),
       classTag(show),
       running && h("span", { class: "tag tag-live", t: `state.${show.state}` }),
+      !running && !upcoming && h("span", { class: "tag", t: `state.${show.state}` }),
     ),
   );
   const remind =

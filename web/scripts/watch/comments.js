@@ -60,6 +60,8 @@ export class Comments {
   stuck = true;
   quiet = true;
   cutOff = false;
+  /** what was being sent when the connection broke */
+  kept = "";
 
   /** @param {SessionClient} client @param {(comment: {text: string, own: boolean, host: boolean}) => void} fly */
   constructor(client, fly) {
@@ -77,6 +79,8 @@ export class Comments {
   /** @param {import("../lib/session_model.js").Comment[]} batch */
   received(batch) {
     const fresh = this.model.received(batch);
+    // It had come through after all, and only its answer was lost.
+    if (this.kept && fresh.some((line) => line.own && line.text === this.kept)) this.#cameThrough();
     this.#add(fresh);
     for (const line of this.model.lines) this.#draw(line);
     for (const line of fresh) this.fly({ text: line.text, own: line.own, host: line.host });
@@ -109,6 +113,7 @@ export class Comments {
     event.preventDefault();
     const { text, ok } = draft(this.input.value);
     if (!ok) return;
+    this.kept = "";
     this.input.value = "";
     this.#drawDraft();
     fill(this.answer);
@@ -135,6 +140,7 @@ export class Comments {
       this.model.refused(line.key, problem);
       if (line.state === "failed") {
         this.cutOff = problem.code === "offline";
+        this.kept = this.cutOff ? line.text : "";
         fill(this.answer, refusal(problem, { compact: true }), this.#closeAnswer());
         // What was typed comes back to its line, unless something else is being typed: then its row offers it.
         if (!this.input.value) this.#again(line);
@@ -147,6 +153,13 @@ export class Comments {
   online() {
     if (this.cutOff) fill(this.answer);
     this.cutOff = false;
+  }
+
+  #cameThrough() {
+    if (draft(this.input.value).text === this.kept) this.input.value = "";
+    this.kept = "";
+    fill(this.answer);
+    this.#drawDraft();
   }
 
   #closeAnswer() {
