@@ -3,8 +3,9 @@
 Life of an order:
 1. The wish arrives with an idempotency key. `claim`: the order's row is inserted under (customer, key), unique; who comes
    second with the same key waits here for the first, then is given the first's order, or a conflict if the body differs.
-2. Locks, always in this order: order, the call (of a proposal, `stands`), the session's trail, customer, product. So no two can wait for each other, and while
-   they are held neither the session's sale, the stock nor the customer's own orders can change.
+2. Locks, always in this order: order, the proposal's call (`stands`), the session's trail, customer, product. So no two can
+   wait for each other, and while they are held neither the proposal, the session's sale, the stock nor the customer's own
+   orders can change.
 3. The facts are read and the gate decides (`gate.py`). A refusal rolls everything back, the claimed key included: it may be
    used again. One entry `order_refused`, in a transaction of its own and at most one for each customer, session and code in
    ten seconds, says that it happened.

@@ -79,9 +79,10 @@ class FolderArchive:
         self._floor = free_floor_bytes
 
     def write(self, place: Place, data: bytes, extra: Mapping[str, Any] | None = None) -> Stored:
-        """Steps 1 to 4 of a fragment's life; `extra` is what its event says that its file doesn't. Raises OSError and leaves nothing behind when it can't be done.
+        """Steps 1 to 4 of a fragment's life; `extra` is what its event says and its file doesn't.
 
-        ENOSPC also when it would leave less than the free-space floor; EEXIST rather than replace what is recorded.
+        Raises OSError and leaves nothing behind when it can't be done: ENOSPC also when it would leave less than the free-space
+        floor; EEXIST rather than replace what is recorded.
         """
         target = self.root / place.path
         part = self._incoming(place.path, "part")
@@ -149,7 +150,7 @@ class FolderArchive:
         return self._extra(path) | sealed_event(Place.parse(path), stored, describe(self.root / path))
 
     def _extra(self, path: str) -> dict[str, Any]:
-        """What the pending mark keeps for the event; a damaged one keeps nothing, and the fragment is announced all the same."""
+        """What the pending mark keeps for the event. A damaged one keeps nothing; the fragment is announced all the same."""
         try:
             extra = json.loads(self._incoming(path, "pending").read_bytes() or b"{}")
         except (OSError, ValueError):

@@ -1,7 +1,7 @@
 """Sessions whose people are gone without an end: found and ended, so that they are sealed and the adviser is free again.
 
 A session is abandoned when none of its required streams has a publisher and the last sign of one is longer ago than the limit;
-in a pause a sender may well stop, so a paused one is given four times as long. A publisher whose recording fails is still there.
+in a pause a sender may well stop, so a paused one is given four times as long. Whose recording fails is still there.
 Any number of web processes may sweep: who ends a session holds its row and looks once more.
 """
 

@@ -53,7 +53,7 @@ class Rooms:
     namespaces: tuple[Namespace, ...]
 
     async def run(self) -> None:
-        """Ticks of comments, presence and shelves, sweeps of the waiting line, of what was abandoned and of slow clients, until cancelled."""
+        """Ticks of comments, presence, shelves; sweeps of the line, of abandoned sessions, of slow clients. Until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self.comments.run())
             group.create_task(self.presence.run())

@@ -58,7 +58,8 @@ class ProposalDesk:
         """The customer's yes becomes an order, through the gate like any other.
 
         The proposal's own id is the order's key, so that one proposal can't become two orders, whatever keys the client sends.
-        Raises Refused: NOT_FOUND, CALL_NOT_YOURS, PROPOSAL_GONE, PROPOSAL_DIFFERS, and whatever the gate refuses (the proposal then stands).
+        Raises Refused: NOT_FOUND, CALL_NOT_YOURS, PROPOSAL_GONE, PROPOSAL_DIFFERS, and whatever the gate refuses (the proposal
+        then stands).
         """
         async with self._db.read() as tx:
             call, proposal = await _proposed(tx, body)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -50,9 +51,17 @@ def _adapt(route: Route) -> Handler:
     return handle
 
 
-async def _enter(_tx: AsyncConnection, person: Person, session: str) -> None:
+@dataclass(frozen=True)
+class Place:
+    """As if the elder were the customer of every call."""
+
+    customer_id: str | None = ELDER.id
+
+
+async def _enter(_tx: AsyncConnection, person: Person, session: str) -> Place:
     if session == "ses_private":
         raise Refused(FORBIDDEN, person=person.id)
+    return Place()
 
 
 @pytest.fixture
@@ -107,6 +116,20 @@ async def test_from_the_product_to_the_receipt(market: Market, client: Client) -
     assert (status, cancelled["state"]) == (200, "cancelled")
 
 
+async def test_a_confirmation_stands_though_nobody_could_be_told(market: Market) -> None:
+    async def fail(_session: str) -> None:
+        raise RuntimeError("nobody listens")
+
+    app = web.Application(middlewares=[_identify])
+    app[SHOP] = Shop(market.db, market.trail, market.clock, market.desk, _enter, fail)
+    for route in commerce_routes.routes():
+        app.router.add_route(route.method, route.path, _adapt(route))
+    async with TestClient(TestServer(app)) as client:
+        body = {"product": BOND, "version": 1}
+        assert await call(client, "POST", f"/api/sessions/{market.session}/disclosures", C5, body) == (204, None)
+    assert len(await market.entries(kinds.DISCLOSURE_CONFIRMED)) == 1
+
+
 async def test_the_questionnaire(client: Client) -> None:
     status, asked = await call(client, "GET", "/api/assessments?lang=zh", C3)
     assert (status, asked["current"]["grade"], asked["left_today"], asked["left_year"]) == (200, "C3", 2, 7)
@@ -123,6 +146,7 @@ async def test_the_extra_explanation_is_the_calls_advisers_alone(market: Market,
     path, body = f"/api/sessions/{session}/explanations", {"customer": ELDER.id, "product": MIXED}
     assert (await call(client, "POST", path, ELDER, body))[0] == 403
     assert (await call(client, "POST", f"/api/sessions/{market.session}/explanations", HOST, body))[0] == 403
+    assert (await call(client, "POST", path, HOST, body | {"customer": C3.id}))[0] == 403  # who is not in this call
     assert (await call(client, "POST", path, HOST, body))[0] == 204
     assert len(await market.entries(kinds.RISK_EXPLAINED, session=session)) == 1
 

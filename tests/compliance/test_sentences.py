@@ -16,6 +16,12 @@ def test_every_kind_has_its_sentence(kind: str, lang: str) -> None:
     assert said != kind
 
 
+@pytest.mark.parametrize("reason", ["packets_lost", "nothing_sent", "abandoned"])
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_reasons_are_said_in_words(reason: str, lang: str) -> None:
+    assert reason not in sentence(kinds.GAP, "media", {"stream": "host", "reason": reason}, frozenset(), lang)
+
+
 def test_what_was_erased_is_said_to_be() -> None:
     data = {"author": None, "text": None}
     assert sentence(kinds.COMMENT, "customer", data, frozenset({"author", "text"}), "zh") == "[已删除]:[已删除]"

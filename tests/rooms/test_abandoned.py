@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 
 import pytest
 from sqlalchemy import select
@@ -106,7 +107,7 @@ async def test_several_web_processes_end_it_once(house: House) -> None:
         await house.record(session, *names, status="lost")
     house.clock.advance(AFTER_S)
     swept = await asyncio.gather(*(house.rooms.abandoned.sweep() for _ in range(4)))
-    assert sorted(sum(swept, [])) == sorted([call["session"], show["session"]])
+    assert sorted(itertools.chain(*swept)) == sorted([call["session"], show["session"]])
     assert len(await house.entries(call["session"], kinds.CALL_ENDED)) == 1
     assert len(await house.entries(show["session"], kinds.SESSION_ENDED)) == 1
 

@@ -56,6 +56,9 @@ async def test_a_call_from_request_to_hanging_up(house: House) -> None:
     heard = (await customer.hears("proposal", namespace="/desk"))["proposal"]
     assert (heard["product"], heard["amount"], heard["state"]) == (BOND, AMOUNT, "open")
     await house.confirm_disclosure("customer-c5", session)
+    await house.fanout.disclosure_confirmed(session)
+    await adviser.hears("notice", lambda told: told["kind"] == "disclosure_confirmed")
+    assert not customer.all("notice", "/room")
     yes = {"call": live["id"], "proposal": heard["id"], "key": "key-00000001", "disclosure": {"version": 1}, "amount": AMOUNT}
     confirmed = await customer.desk("confirm", yes)
     assert confirmed["ok"], confirmed
@@ -235,6 +238,20 @@ async def test_the_adviser_sees_the_customer_s_picture_and_nobody_else_does(hous
     assert BOND in {one["id"] for one in picture["suitable"]}
     status, problem = await house.api("adviser-2", "GET", path)
     assert (status, problem["code"]) == (403, "call_not_yours")
+
+
+async def test_only_the_amount_proposed_can_be_confirmed(house: House) -> None:
+    customer, adviser = await house.tab("customer-c5"), await house.tab("adviser-1")
+    live = await begin(house, customer, adviser)
+    made = (await adviser.desk("propose", {"call": live["id"], "product": BOND, "amount": AMOUNT}))["proposal"]
+    await house.confirm_disclosure("customer-c5", live["session"])
+    yes = {"call": live["id"], "proposal": made["id"], "key": "key-00000001", "disclosure": {"version": 1}, "amount": AMOUNT}
+    assert (await customer.desk("confirm", yes | {"amount": 2 * AMOUNT}))["error"]["code"] == "proposal_differs"
+    assert await house.entries(live["session"], kinds.ORDER_PLACED) == []
+    confirmed = await customer.desk("confirm", yes)
+    assert confirmed["order"]["amount"] == AMOUNT
+    again = await customer.desk("confirm", yes)  # confirmed by now, and still the same order
+    assert again["order"]["id"] == confirmed["order"]["id"]
 
 
 async def test_a_refused_confirmation_leaves_the_proposal_standing(house: House) -> None:

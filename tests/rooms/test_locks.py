@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text, update
 
 from commerce.wire import DisclosureVersion, PlaceOrder
+from core.errors import Refused
 from core.identity import Person, Role
+from recording import kinds
 from recording.trail import lock_head
 from rooms.call_wire import Confirm
+from rooms.tables import calls, proposals
 from tests.rooms.house import AMOUNT, BOND, House
 from tests.rooms.test_calls import begin
 
@@ -47,3 +50,20 @@ async def test_confirming_and_hanging_up_at_once_end_well(house: House) -> None:
         await waiting(house, 2)
     assert await ending == call["id"]
     assert not (await confirming).created
+
+
+async def test_a_proposal_replaced_while_it_is_confirmed_becomes_no_order(house: House) -> None:
+    customer, adviser = await house.tab("customer-c5"), await house.tab("adviser-1")
+    call = await begin(house, customer, adviser)
+    proposal = (await adviser.desk("propose", {"call": call["id"], "product": BOND, "amount": AMOUNT}))["proposal"]["id"]
+    await house.confirm_disclosure("customer-c5", call["session"])
+    yes = Confirm(call["id"], proposal, "key-00000001", DisclosureVersion(1), AMOUNT)
+    async with house.db.write() as tx:
+        await tx.execute(select(calls.c.id).where(calls.c.id == call["id"]).with_for_update())
+        confirming = asyncio.create_task(house.rooms.proposals.confirm(Person("customer-c5", Role.CUSTOMER, "赵敏"), yes, "en"))
+        await waiting(house, 1)
+        await tx.execute(update(proposals).where(proposals.c.id == proposal).values(state="replaced"))
+    with pytest.raises(Refused) as caught:
+        await confirming
+    assert caught.value.problem.code == "proposal_gone"
+    assert await house.entries(call["session"], kinds.ORDER_PLACED) == []

@@ -13,6 +13,9 @@ from tests.scenarios.town import Refusal, Town, until
 CLOSED_WITHIN_S = 7.0
 
 
+STAMPED_LATER_MS = 1_000
+
+
 @pytest.fixture
 def database_url(tmp_path: object) -> str:
     """One kind is enough: what is tested here is the way from the media process to the gate."""
@@ -84,4 +87,5 @@ async def _on_the_record(town: Town) -> None:
         if entry.kind == "order_placed":
             [recorded] = entry.data["streams"].values()
             assert entry.media_ms is not None
-            assert entry.media_ms - recorded["media_ms"] <= 5_000
+            # The gate judged a moment before the entry was stamped; how long a moment is the machine's affair.
+            assert entry.media_ms - recorded["media_ms"] <= 5_000 + STAMPED_LATER_MS

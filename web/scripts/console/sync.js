@@ -2,10 +2,10 @@
 
 /** @typedef {{ offset_ms: number, duration_ms: number }} Span a playable copy's place on the session's axis */
 
-/** Nobody sees 40 ms; up to 140 ms a slightly other pace mends it unheard; more would be seen, so a jump. */
+/** Nobody sees 40 ms; up to 120 ms a slightly other pace mends it unheard; more would be seen, so a jump. */
 const UNSEEN_MS = 40;
-const JUMP_MS = 140;
-const BEND = 0.06;
+const JUMP_MS = 120;
+const BEND = 0.1;
 
 /** @param {Span} span @param {number} media_ms @returns {number} seconds into the copy */
 export function positionOf(span, media_ms) {
