@@ -72,11 +72,10 @@ async def _scenario(people: People, disk: Path, devices: Devices) -> None:
 def _fill(disk: Path) -> Path:
     """Takes all the room that is left."""
     ballast = disk / "ballast"
-    with ballast.open("wb") as file:
+    with ballast.open("wb", buffering=0) as file:
         try:
             while True:
                 file.write(b"\0" * 65536)
-                file.flush()
         except OSError:
             return ballast
 
