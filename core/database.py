@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -89,12 +91,27 @@ class Database:
             await self._reader.dispose()
 
 
+class _Rollback(sqlite3.Connection):
+    """Gives its lock back when it is closed, whatever was under way.
+
+    SQLite keeps a closed connection, and its write lock, until its last statement is finalised: for a task that was cancelled
+    in the middle of one, not before Python's garbage collector comes by. Nobody could write meanwhile.
+    """
+
+    def close(self) -> None:
+        with contextlib.suppress(sqlite3.Error):  # closed already, or no transaction
+            if self.in_transaction:
+                self.execute("ROLLBACK")
+        super().close()
+
+
 def _sqlite_engines(url: URL) -> tuple[AsyncEngine, AsyncEngine]:
     if not url.database or url.database == ":memory:":
         raise ValueError("SQLite needs a file: an in-memory database is shared by one connection only")
     Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-    writer = create_async_engine(url, pool_size=1, max_overflow=0, pool_timeout=30)
-    reader = create_async_engine(url, pool_size=4, max_overflow=4, pool_timeout=30)
+    given = {"factory": _Rollback}
+    writer = create_async_engine(url, pool_size=1, max_overflow=0, pool_timeout=30, connect_args=given)
+    reader = create_async_engine(url, pool_size=4, max_overflow=4, pool_timeout=30, connect_args=given)
     _prepare_sqlite(writer, begin="BEGIN IMMEDIATE", pragmas=("synchronous=FULL",))
     _prepare_sqlite(reader, begin="BEGIN", pragmas=("query_only=ON",))
     return writer, reader
