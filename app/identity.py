@@ -38,11 +38,12 @@ class Identity:
             return None
 
     def from_request(self, request: web.Request) -> tuple[Person | None, bool]:
-        """Who asks, and whether the cookie said so (then the origin has to be checked too)."""
+        """Who asks, and whether a cookie came along to say so (then the origin has to be checked too)."""
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() == "bearer":
             return self.person(token.strip()), False
-        return self.person(request.cookies.get(COOKIE)), True
+        cookie = request.cookies.get(COOKIE)
+        return self.person(cookie), cookie is not None
 
     def from_socket(self, environ: Mapping[str, Any], auth: object) -> Person | None:
         """Who opens a Socket.IO connection: `auth: {token}` first, then the cookie."""

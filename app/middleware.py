@@ -6,17 +6,19 @@ import html
 import secrets
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import msgspec
 import structlog
 from aiohttp import web
 
 from app.identity import Identity
+from app.origin import OWN_SITE
 from app.permissions import FROM_ANYWHERE, PAGES, may_call, may_open
 from core.errors import BAD_REQUEST, FORBIDDEN, INTERNAL, NOT_FOUND, NOT_SIGNED_IN, Problem, Refused, Unavailable
 from core.http import FORM, LANG, PERSON
 from core.identity import Person
+from stream import whip
 
 log = structlog.get_logger()
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -50,10 +52,15 @@ ORIGIN_REFUSED = Problem(
 PROBLEMS = (METHOD_NOT_ALLOWED, ORIGIN_REFUSED)
 
 
-async def add_headers(_request: web.Request, response: web.StreamResponse) -> None:
-    """on_response_prepare: also what streams and files send carries the headers."""
+async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
+    """on_response_prepare: also what streams and files send, and what is refused, carries the headers."""
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
+    if request.path.startswith("/api/"):  # somebody's own; what may be kept says so itself
+        response.headers.setdefault("Cache-Control", "no-store")
+    if whip.is_media(request.path):
+        for name, value in whip.cors().items():
+            response.headers.setdefault(name, value)
 
 
 @web.middleware
@@ -108,7 +115,7 @@ def _check_origin(request: web.Request) -> None:
         if request.headers.get("Sec-Fetch-Site", "same-origin") not in {"same-origin", "none"}:
             raise Refused(ORIGIN_REFUSED)
         return
-    if urlsplit(origin).netloc != request.host:
+    if not request.app[OWN_SITE].owns(origin, request.host):
         raise Refused(ORIGIN_REFUSED)
 
 

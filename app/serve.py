@@ -100,8 +100,7 @@ def _free_port(settings: Settings) -> None:
 async def _watch(child: Child, stopping: asyncio.Event) -> None:
     while not stopping.is_set():
         began = time.monotonic()
-        process = await child.start()
-        code = await process.wait()
+        code = await _live(child, stopping)
         if stopping.is_set():
             return
         if code == CANNOT_START:  # it has said why
@@ -115,6 +114,18 @@ async def _watch(child: Child, stopping: asyncio.Event) -> None:
             await asyncio.wait_for(stopping.wait(), pause or 0.01)
         except TimeoutError:
             continue
+
+
+async def _live(child: Child, stopping: asyncio.Event) -> int:
+    """Starts it and answers the code it ended with; one that can't be started counts as dead at once."""
+    try:
+        process = await child.start()
+    except OSError as error:  # no memory, no more processes: there may be soon
+        log.error("process could not be started", process=child.name, error=str(error))
+        return 1
+    if stopping.is_set():  # while it was being started: nobody else knows of it yet
+        await child.stop()
+    return await process.wait()
 
 
 async def _announce(settings: Settings, stopping: asyncio.Event) -> bool:

@@ -39,7 +39,7 @@ class Settings:
     media_udp_host: str = _setting("0.0.0.0", "Address the media process receives on")  # noqa: S104 - media must be reachable
     media_udp_port: int = _setting(8081, "The one UDP port of the media process")
     public_address: str = _setting("", "Address browsers reach the media port at, behind NAT; default: the machine's own")
-    ice_servers: str = _setting("", "Comma-separated STUN/TURN URLs handed to browsers")
+    ice_servers: str = _setting("", "Comma-separated stun: URLs handed to browsers; none is needed where they reach us")
     media_url: str = _setting("", "http://host:port of a media process elsewhere; default: the Unix socket")
     media_secret: str = _setting("", "Shared by web and media when they meet over a port", secret=True)
     media_listen: str = _setting("", "host:port where a media process elsewhere listens for web; default: the Unix socket")
@@ -72,6 +72,15 @@ class Settings:
         if scheme != "file" or not path:
             raise SettingsError(f"{PREFIX}ARCHIVE_URL is {self.archive_url!r}: this version archives to file:/path")
         return Path(path.removeprefix("//")).resolve()
+
+    @property
+    def stun_urls(self) -> tuple[str, ...]:
+        """What `ice_servers` names. Raises SettingsError for a TURN server: browsers refuse one without credentials."""
+        urls = tuple(url.strip() for url in self.ice_servers.split(",") if url.strip())
+        for url in urls:
+            if not url.startswith(("stun:", "stuns:")):
+                raise SettingsError(f"{PREFIX}ICE_SERVERS names {url!r}: this version hands out stun: and stuns: servers only")
+        return urls
 
     @property
     def media_socket(self) -> Path:

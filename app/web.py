@@ -24,6 +24,7 @@ from app.demo import seed
 from app.identity import Identity
 from app.keys import signing_keys
 from app.middleware import IDENTITY, add_headers, outermost
+from app.origin import OWN_SITE, OwnSite
 from app.permissions import may_emit
 from app.problems import PROBLEMS
 from app.process import Works, attend, taking
@@ -150,7 +151,8 @@ def _assemble(
 ) -> Web:
     trail = Trail(clock)
     identity = Identity(_derived(settings, "identity"), secure_cookie=settings.base_url.startswith("https:"))
-    sio = socket_server(client_manager=_manager(settings))
+    own_site = OwnSite.at(settings.public_url)
+    sio = socket_server(own_site=own_site.owns_socket, client_manager=_manager(settings))
     attendance = Attendance()
     fanout = Fanout(sio, db, trail, clock, attendance)
     reactions = Reactions(fanout)
@@ -178,6 +180,7 @@ def _assemble(
     application = web.Application(middlewares=[outermost], client_max_size=1024 * 1024)
     application.on_response_prepare.append(add_headers)
     application[IDENTITY] = identity
+    application[OWN_SITE] = own_site
     application[ASSERTIONS] = Assertions(db, clock, issuer)
     application[CUSTOMERS] = Customers(db, clock)
     application[ORDERS] = orders
@@ -185,7 +188,9 @@ def _assemble(
     application[ROOMS] = rooms
     application[MEDIA_CLIENT] = media
     application[whip.MEDIA_DOOR] = RoomDoor(db, trail)
-    application[whip.WHIP_SETTINGS] = whip.WhipSettings(_derived(settings, "whip"), _ice_servers(settings))
+    application[whip.WHIP_SETTINGS] = whip.WhipSettings(
+        _derived(settings, "whip"), tuple(whip.IceServer(url) for url in settings.stun_urls)
+    )
     application[COMPLIANCE] = review
     sio.attach(application)
 
@@ -251,10 +256,6 @@ def _manager(settings: Settings) -> socketio.AsyncManager | None:
         return None
     # redis-py's own socket_timeout would end the listener after each quiet spell.
     return socketio.AsyncRedisManager(settings.redis_url, redis_options={"socket_timeout": None})
-
-
-def _ice_servers(settings: Settings) -> tuple[whip.IceServer, ...]:
-    return tuple(whip.IceServer(url.strip()) for url in settings.ice_servers.split(",") if url.strip())
 
 
 def _derived(settings: Settings, purpose: str) -> bytes:

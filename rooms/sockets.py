@@ -8,6 +8,7 @@ log with nothing else (invariant 10). Here it is disconnected, with one line. Pr
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import engineio
@@ -67,17 +68,24 @@ class _Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio sh
         await super()._handle_event(eio_sid, namespace, id_, data)
 
 
+# (Origin, WSGI environ) → whether the page that connects is one of ours.
+OwnSite = Callable[[str | None, Mapping[str, Any]], bool]
+
+
 def socket_server(
-    *, cors_allowed_origins: list[str] | None = None, client_manager: socketio.AsyncManager | None = None
+    *, own_site: OwnSite | None = None, client_manager: socketio.AsyncManager | None = None
 ) -> socketio.AsyncServer:
-    """A Socket.IO server with our bounds: 64 KiB a message. Attach it to an aiohttp application."""
+    """A Socket.IO server with our bounds: 64 KiB a message. Attach it to an aiohttp application.
+
+    Without `own_site` a browser's page has to come from the host it connects to.
+    """
     return _Server(
         async_mode="aiohttp",
         async_handlers=True,  # a waiting event must not hold up the answer to a ping; order is kept by each socket's lock
         client_manager=client_manager,
         json=_Json,
         max_http_buffer_size=MESSAGE_MAX,
-        cors_allowed_origins=cors_allowed_origins,
+        cors_allowed_origins=own_site,
         ping_interval=15,
         ping_timeout=10,
         engineio_logger=_silent,

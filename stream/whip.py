@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol
@@ -38,6 +39,7 @@ FRAGMENT = "application/trickle-ice-sdpfrag"
 _READ_TIMEOUT_S = 10.0
 _MAC_HEX = 32
 _EXPOSED = "Location, ETag, Link, Accept-Post, Accept-Patch, Retry-After"
+_DOOR = re.compile(r"/api/sessions/[^/]+/(whip|whep)(/|$)")
 
 Way = Literal["whip", "whep"]
 
@@ -139,7 +141,7 @@ async def options(request: web.Request) -> web.Response:
     headers = {
         "Access-Control-Allow-Methods": "PATCH, DELETE, OPTIONS" if on_resource else "POST, OPTIONS",
         "Access-Control-Allow-Headers": "Authorization, Content-Type, If-Match",
-        **_cors(),
+        **cors(),
     }
     headers["Accept-Patch" if on_resource else "Accept-Post"] = FRAGMENT if on_resource else SDP
     return web.Response(status=204, headers=headers)
@@ -150,19 +152,19 @@ async def _patch(request: web.Request, way: Way) -> web.Response:
     fragment = await _read(request, FRAGMENT)
     restarted = await request.app[MEDIA_CLIENT].patch(resource, request.headers.get(hdrs.IF_MATCH), fragment)
     if restarted is None:
-        return web.Response(status=204, headers=_cors())
-    return web.Response(text=restarted.sdpfrag, content_type=FRAGMENT, headers={"ETag": restarted.etag, **_cors()})
+        return web.Response(status=204, headers=cors())
+    return web.Response(text=restarted.sdpfrag, content_type=FRAGMENT, headers={"ETag": restarted.etag, **cors()})
 
 
 async def _delete(request: web.Request, way: Way) -> web.Response:
     await request.app[MEDIA_CLIENT].delete(_own(request, way))
-    return web.Response(status=200, headers=_cors())
+    return web.Response(status=200, headers=cors())
 
 
 def _created(request: web.Request, way: Way, session: str, owner: str, opened: OpenedOut) -> web.Response:
     settings = request.app[WHIP_SETTINGS]
     mac = _mac(settings.secret, way, session, owner, opened.resource)
-    response = web.Response(status=201, text=opened.sdp, content_type=SDP, headers=_cors())
+    response = web.Response(status=201, text=opened.sdp, content_type=SDP, headers=cors())
     response.headers["Location"] = f"/api/sessions/{session}/{way}/{opened.resource}.{mac}"
     response.headers["ETag"] = opened.etag
     for server in settings.ice_servers:
@@ -199,7 +201,13 @@ def _link(server: IceServer) -> str:
     return "; ".join(parts)
 
 
-def _cors() -> dict[str, str]:
+def is_media(path: str) -> bool:
+    """Whether an address is one of these doors, which clients of other sites may use too."""
+    return _DOOR.match(path) is not None
+
+
+def cors() -> dict[str, str]:
+    """What every answer of these doors carries, a refusal included."""
     # Any origin: who publishes from elsewhere uses a bearer token, and cookies are not sent to a wildcard.
     return {"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": _EXPOSED}
 

@@ -6,7 +6,7 @@ missing=
 ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || missing="$missing postgresql"
 command -v redis-server >/dev/null || missing="$missing redis-server"
 command -v ffprobe >/dev/null || missing="$missing ffmpeg"
-command -v node >/dev/null || missing="$missing nodejs npm"
+command -v npm >/dev/null || missing="$missing nodejs npm"
 [ -n "$(ls /usr/share/fonts/opentype/noto/NotoSansCJK* 2>/dev/null)" ] || missing="$missing fonts-noto-cjk"
 [ -z "$missing" ] && exit 0
 

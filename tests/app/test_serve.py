@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import signal
 import socket
 import subprocess
 import sys
 from pathlib import Path
 
 from app.process import CANNOT_START, only_one
+from app.serve import Child, _watch
 from tests.browser.server import ROOT
 from tests.ports import free_port
 
@@ -47,3 +50,27 @@ def test_two_do_not_share_a_data_directory(tmp_path: Path) -> None:
         ended = serve(tmp_path, free_port(), free_port(udp=True))
     assert ended.returncode == CANNOT_START
     assert "another Tellercast already runs" in ended.stderr
+
+
+async def test_what_was_being_started_when_the_end_came_is_ended_too() -> None:
+    stopping = asyncio.Event()
+    child = Child("media", ("sleep", "60"), dict(os.environ))
+    watcher = asyncio.create_task(_watch(child, stopping))
+    await asyncio.sleep(0)  # its start is under way
+    stopping.set()
+    await child.stop()
+    await asyncio.wait_for(watcher, 10)
+    assert child.process is not None
+    assert child.process.returncode == -signal.SIGTERM
+
+
+async def test_one_that_can_not_be_started_is_tried_again_until_the_end() -> None:
+    stopping = asyncio.Event()
+    child = Child("media", ("/nowhere/at/all",), {})
+    watcher = asyncio.create_task(_watch(child, stopping))
+    async with asyncio.timeout(10):
+        while child.deaths < 2:
+            await asyncio.sleep(0)
+    assert not watcher.done()
+    stopping.set()
+    await asyncio.wait_for(watcher, 10)

@@ -37,6 +37,15 @@ def test_an_archive_that_this_version_cannot_write_to_is_refused() -> None:
         _ = load({"TELLERCAST_ARCHIVE_URL": "ftp://example"}).archive_root
 
 
+def test_a_turn_server_is_refused_as_no_browser_would_take_it_without_credentials() -> None:
+    assert load({"TELLERCAST_ICE_SERVERS": "stun:a.example, stuns:b.example"}).stun_urls == (
+        "stun:a.example",
+        "stuns:b.example",
+    )
+    with pytest.raises(SettingsError, match="turn:c"):
+        _ = load({"TELLERCAST_ICE_SERVERS": "stun:a.example, turn:c.example"}).stun_urls
+
+
 def test_secrets_are_masked() -> None:
     shown = describe(load({"TELLERCAST_CORE_SECRET": "hunter2", "TELLERCAST_DATABASE_URL": "postgresql://u:p@h/d"}))
     assert "hunter2" not in shown
