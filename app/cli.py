@@ -7,15 +7,21 @@ import asyncio
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Final
 
 from app.settings import Settings, SettingsError, describe, load
 from app.telemetry import configure_logging
 
 Command = Callable[[argparse.Namespace, Settings], int]
 
+_NOBODY_VOUCHES: Final = 3
+
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one command; answers its exit code: 0 done, 1 it failed or found something, 2 it was called wrongly."""
+    """Runs one command; answers its exit code: 0 done, 1 it failed or found something, 2 it was called wrongly.
+
+    3 is `verify`'s alone: no fault, but without --key nobody vouches for who signed.
+    """
     arguments = _parser().parse_args(argv)
     try:
         settings = load(None, **({"demo": True} if getattr(arguments, "demo", False) else {}))
@@ -55,11 +61,16 @@ def _parser() -> argparse.ArgumentParser:
     verify = add(
         "verify", _verify, "Check an evidence bundle offline",
         "Checks signature, chain, media hashes, gaps, order coverage and register of an evidence bundle. Needs no database, no "
-        "network and no trust in who made it: give the public key you had from elsewhere. Exit code 1 when anything is found.",
+        "network and no trust in who made it: give the public key you had from elsewhere. Exit codes: 0 verified with that "
+        "key; 1 something is wrong, each fault is named; 2 the file or the key can't be read; 3 nothing is wrong, but without "
+        "--key nobody vouches for who signed, and a forged bundle looks the same.",
     )  # fmt: skip
     verify.add_argument("bundle", type=Path, help="the .zip")
     verify.add_argument(
-        "--key", type=Path, help="public key file (`tellercast keys list` shows it); without it the bundle's own"
+        "--key",
+        type=Path,
+        help="file with the signer's public key (`tellercast keys list` shows it), one a line where keys have changed; without "
+        "it the bundle's own keys are used, which prove nothing about who signed",
     )
     recover = add("recover", _recover, "Hash and announce fragments that a killed media process left unannounced")
     recover.add_argument("--dry-run", action="store_true", help="only say what would be done")
@@ -125,7 +136,9 @@ def _verify(arguments: argparse.Namespace, _settings: Settings) -> int:
         print(f"tellercast verify: {arguments.key} is no public key: {error}", file=sys.stderr)
         return 2
     print(report.to_text("en"))
-    return 0 if report.ok else 1
+    if not report.ok:
+        return 1
+    return 0 if report.is_verified else _NOBODY_VOUCHES
 
 
 def _recover(arguments: argparse.Namespace, settings: Settings) -> int:

@@ -54,6 +54,8 @@ ROUTES: dict[tuple[str, str], frozenset[Role | None]] = {
     ("POST", "/api/shows/{show}/pin"): _only(A),
     ("GET", "/api/sessions/{session}"): SIGNED_IN,
     ("GET", "/api/sessions/{session}/summary"): _only(A, S, R),
+    ("GET", "/api/sessions/{session}/replay.mp4"): SIGNED_IN,
+    ("GET", "/api/sessions/{session}/poster.jpg"): SIGNED_IN,
     ("POST", "/api/sessions/{session}/disclosures"): _only(C),
     ("POST", "/api/sessions/{session}/explanations"): _only(A),
     ("POST", "/api/sessions/{session}/whip"): _only(C, A),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -62,6 +63,17 @@ async def latest(tx: AsyncConnection, customer_id: str) -> Assessment | None:
     )
     row = (await tx.execute(query)).one_or_none()
     return None if row is None else Assessment(row.id, row.at, row.valid_until, row.score, row.grade)
+
+
+async def latest_of(tx: AsyncConnection, customer_ids: Iterable[str]) -> dict[str, Assessment]:
+    """The newest assessment of each of them who has one. There are at most 8 a year and customer."""
+    query = (
+        select(assessments)
+        .where(assessments.c.customer_id.in_(sorted(customer_ids)))
+        .order_by(assessments.c.at, assessments.c.id)
+    )
+    rows = await tx.execute(query)
+    return {row.customer_id: Assessment(row.id, row.at, row.valid_until, row.score, row.grade) for row in rows}
 
 
 async def overview(tx: AsyncConnection, clock: Clock, person: Person, lang: str) -> Questionnaire:

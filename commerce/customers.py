@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 
 from aiohttp import web
-from sqlalchemy import insert, select, update
+from sqlalchemy import Row, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from commerce import assessments
@@ -106,8 +108,16 @@ async def get(tx: AsyncConnection, person_id: str, *, lock: bool = False) -> Cus
     if lock:
         query = query.with_for_update(key_share=True)
     row = (await tx.execute(query)).one_or_none()
-    if row is None:
-        return None
+    return None if row is None else _customer(row)
+
+
+async def of(tx: AsyncConnection, person_ids: Iterable[str]) -> dict[str, Customer]:
+    """Those of them that the bank knows, by id."""
+    query = select(customers).where(customers.c.person_id.in_(sorted(person_ids)))
+    return {row.person_id: _customer(row) for row in await tx.execute(query)}
+
+
+def _customer(row: Row[Any]) -> Customer:
     return Customer(row.person_id, None if row.real_name is None else Pii(row.real_name), Pii(row.birth_date))
 
 

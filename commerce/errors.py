@@ -23,6 +23,12 @@ PROPOSAL_MISSING = Problem(
     "Ask the adviser in the call to propose the product and the amount.",
     "请让通话中的理财经理为您发起产品与金额的推荐。", "call",
 )  # fmt: skip
+PROPOSAL_OUTSIDE_CALL = Problem(
+    "proposal_outside_call", 409,
+    "Only an order in a call can answer an adviser's proposal.", "只有视频通话中的订单才能对应理财经理的推荐。",
+    "Order from the shelf without the proposal, or confirm the proposal in the call.",
+    "请直接从货架下单，或在通话中确认推荐。", "call",
+)  # fmt: skip
 IDENTITY_MISSING = Problem(
     "identity_missing", 403,
     "We do not have your verified real name on file yet.", "您尚未完成实名认证。",
@@ -144,6 +150,7 @@ PROBLEMS = (
     SESSION_NOT_LIVE,
     SALE_CLOSED,
     PROPOSAL_MISSING,
+    PROPOSAL_OUTSIDE_CALL,
     IDENTITY_MISSING,
     PRODUCT_NOT_ON_SHELF,
     PRODUCT_SALE_CLOSED,

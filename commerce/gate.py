@@ -184,7 +184,7 @@ def blocker(session: SessionFacts, now: datetime) -> str | None:
         return "session_not_started"
     if session.state not in _RUNNING:
         return "session_ended"
-    return sale_blocker(session.required, session.watermarks, now, session.state == "paused")
+    return sale_blocker(session.required, session.watermarks, now)
 
 
 # A pause excuses a picture that stands still (invariant 1); the shelf stays open in it.
@@ -209,11 +209,14 @@ def _sale_open(given: GateInput) -> Refused | None:
 
 
 def _proposed(given: GateInput) -> Refused | None:
-    """A call's orders answer a proposal of its adviser (build contract); so nobody slips into somebody's call over HTTP."""
+    """A call's orders answer a proposal of its adviser (build contract); so nobody slips into somebody's call over HTTP.
+
+    Elsewhere there is no proposal that could be answered, and a made-up one has no place on the record.
+    """
     in_call = given.session.kind == "call"
-    if in_call == (given.channel == "call") and (not in_call or given.has_proposal):
-        return None
-    return Refused(errors.PROPOSAL_MISSING)
+    if in_call != (given.channel == "call") or (in_call and not given.has_proposal):
+        return Refused(errors.PROPOSAL_MISSING)
+    return Refused(errors.PROPOSAL_OUTSIDE_CALL) if given.has_proposal and not in_call else None
 
 
 def _identified(given: GateInput) -> Refused | None:

@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import sqlite3
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -34,7 +35,7 @@ import msgspec
 import structlog
 from aiohttp import web
 from sqlalchemy import func, select, update
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -287,13 +288,19 @@ class OrderDesk:
             return change, True
 
     async def _after_refusal(self, request: _Request, refusal: Refused) -> None:
-        """Note the refusal; and when the recording has fallen back behind the sale's row, close it for all at once."""
+        """Note the refusal; and when the recording has fallen back behind the sale's row, close it for all at once.
+
+        The customer is told the refusal whatever becomes of this: a database that fails here is logged.
+        """
         code = refusal.problem.code
         if isinstance(refusal, Unavailable) or refusal.problem in (errors.IDEMPOTENCY_CONFLICT, NOT_FOUND):
             return
-        await self._again(lambda: self._note_refusal(request, code, refusal.params))
-        if refusal.problem is errors.SALE_CLOSED:
-            await self._sale.check(request.wish.session)
+        try:
+            await self._again(lambda: self._note_refusal(request, code, refusal.params))
+            if refusal.problem is errors.SALE_CLOSED:
+                await self._sale.check(request.wish.session)
+        except (Unavailable, SQLAlchemyError, OSError) as error:
+            _log.error("refusal_not_noted", session=request.wish.session, code=code, error=repr(error.__cause__ or error))
 
     async def _note_refusal(self, request: _Request, code: str, params: dict[str, Any]) -> None:
         now, wish = self._clock.now(), request.wish
@@ -331,7 +338,7 @@ class OrderDesk:
             except (PoolTimeout, TimeoutError) as error:
                 raise Unavailable(errors.DESK_BUSY) from error
             except DBAPIError as error:
-                if error.connection_invalidated:
+                if error.connection_invalidated or _sqlite_busy(error.orig):
                     raise Unavailable(errors.DESK_BUSY) from error
                 if getattr(error.orig, "sqlstate", None) not in _TRANSIENT:
                     raise
@@ -349,6 +356,11 @@ class OrderDesk:
             await self._on_change(change)
         except Exception:
             _log.exception("order_not_announced", order=change.order.id)
+
+
+def _sqlite_busy(error: object) -> bool:
+    """Somebody else holds SQLite's one write lock, and has for longer than we wait for it."""
+    return isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
 
 
 ORDERS = web.AppKey("orders", OrderDesk)

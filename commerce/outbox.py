@@ -3,7 +3,11 @@
 The protocol: POST of canonical JSON, signed (`signing.py`). The core answers 200 with {"state": "confirmed" | "rejected" |
 "cancelled", "reason"?}, or 202 when it has not decided yet and wants to be asked again with the same event. 408, 425, 429, 5xx,
 a timeout or no connection: again, later and later. Any other answer won't get better by repeating: the event becomes a dead
-letter, which an operator looks at and sends again (`requeue`). Nothing is ever dropped.
+letter. It is logged (`outbox_dead_letter`) and stays in the table with its error; no command sends it again, whoever mended the
+cause calls `requeue`. Nothing is ever dropped.
+
+An order's cancellation leaves only after the core has answered its `order_placed`; while that is a dead letter, it waits. So
+whenever a dead letter is sent again, the last that the core hears of a cancelled order is that it is cancelled.
 
 A worker leases a row by moving its `next_at` past the attempt's timeout. One that dies leaves the row to the others when the
 lease is over; the core, which dedupes by event id, sees the same event twice and answers the same.
@@ -130,7 +134,10 @@ class Outbox:
         return len(leased)
 
     async def requeue(self, event_id: str) -> None:
-        """Send a dead letter again, from the first attempt on. Raises Refused(NOT_FOUND) if it isn't one."""
+        """Send a dead letter again, from the first attempt on. Raises Refused(NOT_FOUND) if it isn't one.
+
+        Safe for an order that was cancelled meanwhile: its cancellation still waits, and follows.
+        """
         fresh = {"state": WAITING, "attempts": 0, "next_at": self._clock.now()}
         dead = (outbox.c.id == event_id) & (outbox.c.state == DEAD)
         async with self._db.write() as tx:
@@ -139,7 +146,7 @@ class Outbox:
         self.wake()
 
     async def counts(self) -> dict[str, int]:
-        """How many events are waiting, delivered, dead: for metrics and readiness."""
+        """How many events are waiting, delivered, dead."""
         async with self._db.read() as tx:
             found = await tx.execute(select(outbox.c.state, func.count()).group_by(outbox.c.state))
             return dict.fromkeys((WAITING, DELIVERED, DEAD), 0) | {row[0]: row[1] for row in found}
@@ -153,13 +160,13 @@ class Outbox:
     async def _lease(self) -> list[_Leased]:
         now = self._clock.now()
         earlier = outbox.alias("earlier")
-        # By kind, not by time: the two may have been written by processes whose clocks differ.
-        its_order_waits = (
+        # By kind, not by time: processes whose clocks differ may have written the two. And a dead one may be sent again.
+        unanswered = (
             select(earlier.c.id)
-            .where(earlier.c.order_id == outbox.c.order_id, earlier.c.state == WAITING, earlier.c.kind == PLACED)
+            .where(earlier.c.order_id == outbox.c.order_id, earlier.c.state != DELIVERED, earlier.c.kind == PLACED)
             .exists()
         )
-        in_turn = (outbox.c.kind == PLACED) | ~its_order_waits
+        in_turn = (outbox.c.kind == PLACED) | ~unanswered
         due = (
             select(outbox)
             .where(outbox.c.state == WAITING, outbox.c.next_at <= now, in_turn)

@@ -57,6 +57,7 @@ _GATE: tuple[Problem, ...] = (
     errors.SESSION_NOT_LIVE,
     errors.SALE_CLOSED,
     errors.PROPOSAL_MISSING,
+    errors.PROPOSAL_OUTSIDE_CALL,
     errors.IDENTITY_MISSING,
     errors.PRODUCT_NOT_ON_SHELF,
     errors.PRODUCT_SALE_CLOSED,

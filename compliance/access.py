@@ -2,7 +2,8 @@
 
 What concerns one session stands in that session's after-trail. A search concerns no session in particular: it stands in a
 trail of its own, `SEARCHES`, with the filters and the sessions it brought up; what was typed is personal text.
-Entries are written in the transaction that reads, before anything is shown: who can't be recorded can't look.
+Entries are committed before anything is shown: who can't be recorded can't look. What a list costs to read is read outside of
+that transaction, so that no order waits for it.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ class AccessLog:
         self._plays: OrderedDict[tuple[str, str, str], float] = OrderedDict()
 
     async def looked(self, tx: AsyncConnection, session_id: str, who: Person, what: str, **data: Any) -> Entry:
-        """`what` is "opened", "timeline", "case", or "played" with the stream."""
+        """`what` is "opened", "timeline", "case", "played" or (a show, by its viewers) "replayed" with the stream."""
         return await self.record(tx, session_id, kinds.VIEWED, who, {"what": what, **data})
 
     async def record(

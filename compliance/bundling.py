@@ -1,7 +1,8 @@
 """Writes an evidence bundle: streamed page by page, so that memory does not grow with the session.
 
 The life of a bundle: temporary file → seal, register, keys → entries and their hashes → texts → disclosures → after-trail
-→ fragments, copied as they are → index → manifest and its signature → fsync → rename → fsync of the folder.
+→ fragments, copied as they are → index → manifest and its signature → opened as the verifier does → fsync → rename → fsync of
+the folder. What the verifier would refuse for its size is refused here.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from typing import IO, Any, Final
 from compliance import bundle
 from compliance.findings import Findings
 from compliance.index_page import Summary, render
-from compliance.record import FragmentRef, Record
+from compliance.record import MOST_KEPT, FragmentRef, Record
 from compliance.verifier import manifest_claim
 from core.canonical import canonical, sha256_hex
 from core.clock import Clock, to_text
@@ -44,6 +45,10 @@ _SPARE_BYTES: Final = 256 << 20
 
 class NoSpace(OSError):  # noqa: N818 - it names the finding
     """The disk can't take the bundle: free some space and export again."""
+
+
+class TooLarge(ValueError):  # noqa: N818 - it names the finding
+    """The session has more of something than a bundle may hold (`bundle.Limits`): no verifier would accept it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +124,14 @@ class Bundler:
     """Makes bundles of sealed sessions."""
 
     def __init__(
-        self, db: Database, trail: Trail, clock: Clock, keys: SigningKeys, archive_root: Path, disclosed: Disclosed
+        self,
+        db: Database,
+        trail: Trail,
+        clock: Clock,
+        keys: SigningKeys,
+        archive_root: Path,
+        disclosed: Disclosed,
+        limits: bundle.Limits | None = None,
     ) -> None:
         self._db = db
         self._trail = trail
@@ -127,6 +139,7 @@ class Bundler:
         self._keys = keys
         self._archive = archive_root
         self._disclosed = disclosed
+        self._limits = limits or bundle.Limits()
 
     async def make(
         self, evidence_id: str, session: Session, out: Path, alive: Callable[[], Awaitable[None]], attempt: int
@@ -135,12 +148,14 @@ class Bundler:
 
         Each `attempt` (from 1) has a temporary file of its own, and takes away the earlier ones': one that was taken over but
         still runs can rename neither this one's half-made file nor, later, its own over the finished bundle.
-        Raises NoSpace, OSError, LookupError when the session has no seal.
+        Raises NoSpace, OSError, TooLarge, LookupError when the session has no seal.
         """
         async with self._db.read() as tx:
             seal = await register.seal_of(tx, session.id)
         if seal is None:
             raise LookupError(f"{session.id} is not sealed")
+        if seal.entries > self._limits.entries:  # hours of work before anybody noticed
+            raise TooLarge(f"{session.id} has {seal.entries:,} entries, a bundle holds at most {self._limits.entries:,}")
         summary = Summary(
             session=session.id,
             title=session.title,
@@ -173,22 +188,22 @@ class Bundler:
             raise
 
     async def _put_register(self, writer: _Writer, number: int) -> None:
-        notes: list[str] = []
-        async with self._db.read() as tx:
-            while len(notes) < number:
-                page = await register.read(tx, len(notes), min(register.PAGE, number - len(notes)))
-                if not page:
-                    break  # the verifier will say so
-                notes += [seal.checkpoint for seal in page]
-        await asyncio.to_thread(writer.put, bundle.REGISTER, canonical({"seals": notes}))
+        await self._put_lines(writer, bundle.REGISTER, self._seals(number))
         for key in await asyncio.to_thread(self._keys.public):
             await asyncio.to_thread(writer.put, f"{bundle.KEYS}{key.id.hex()}.pub", f"{key}\n".encode())
+
+    async def _seals(self, number: int) -> AsyncIterator[bytes]:
+        for after in range(0, number, register.PAGE):
+            async with self._db.read() as tx:
+                page = await register.read(tx, after, min(register.PAGE, number - after))
+            for seal in page:  # if one is missing, the verifier will say so
+                yield canonical({"seal": seal.checkpoint})
 
     async def _put_entries(
         self, writer: _Writer, session_id: str, summary: Summary, alive: Callable[[], Awaitable[None]]
     ) -> list[FragmentRef]:
         record = Record(Findings())
-        hashes: list[str] = []
+        hashes = await asyncio.to_thread(writer.side_file)
 
         async def lines() -> AsyncIterator[bytes]:
             after = 0
@@ -196,14 +211,19 @@ class Bundler:
                 for body, stored in page:
                     entry = read_entry(body, stored)
                     after = entry.seq
-                    hashes.append(stored)
                     summary.add(entry)
                     record.add(entry)
                     yield body.encode()
+                await asyncio.to_thread(hashes.write, "".join(f"{stored}\n" for _body, stored in page).encode())
                 await alive()
 
-        await self._put_lines(writer, bundle.ENTRIES, lines())
-        await asyncio.to_thread(writer.put, bundle.HASHES, "".join(f"{digest}\n" for digest in hashes).encode())
+        try:
+            await self._put_lines(writer, bundle.ENTRIES, lines())
+            await asyncio.to_thread(writer.spool, bundle.HASHES, hashes)
+        finally:
+            await asyncio.to_thread(hashes.close)
+        if record.is_full:
+            raise TooLarge(f"{session_id} has more than {MOST_KEPT:,} fragments, gaps and orders")
         return record.fragments
 
     async def _page(self, session_id: str, after: int) -> list[tuple[str, str]]:
@@ -231,9 +251,13 @@ class Bundler:
     async def _put_lines(self, writer: _Writer, name: str, lines: AsyncIterator[bytes]) -> None:
         """Through a side file: a zip takes one member at a time, and a thread none of the loop's iterators."""
         spool = await asyncio.to_thread(writer.side_file)
+        count, longest = 0, 0
         try:
             waiting: list[bytes] = []
             async for line in lines:
+                count, longest = count + 1, max(longest, len(line))
+                if count > self._limits.lines or longest > self._limits.line_bytes:
+                    raise TooLarge(f"{name} has {count:,} lines, the longest of {longest:,} bytes")
                 waiting.append(line + b"\n")
                 if len(waiting) >= PAGE:
                     await asyncio.to_thread(spool.write, b"".join(waiting))
@@ -270,6 +294,7 @@ class Bundler:
         note = sign_note(manifest_claim(sha256_hex(manifest)), self._keys.signer())
         writer.put(bundle.MANIFEST_NOTE, note.encode(), listed=False)
         writer.finish()
+        self._check(part)
         with part.open("rb") as file:
             digest, size = sha256(), 0
             while block := file.read(_BLOCK):
@@ -282,6 +307,13 @@ class Bundler:
         finally:
             os.close(folder)
         return Made(size, digest.hexdigest())
+
+    def _check(self, part: Path) -> None:
+        try:
+            with bundle.BundleFile(part, self._limits):
+                return
+        except bundle.UnsafeZip as error:
+            raise TooLarge(str(error)) from error
 
 
 def _part(out: Path, attempt: int) -> Path:

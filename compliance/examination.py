@@ -1,28 +1,29 @@
 """The examination of one session's record, wherever it comes from: a bundle's files or the database and the archive. Pure.
 
-Feed it in this order: `take_seal`, `take_sealed_hash` for each sealed hash at hand, `take_entry` for each body, `end_entries`,
-then texts, disclosures, fragments, register; `report` closes it. It holds one hash per entry and one reference per
-fragment, and nothing else grows with the session.
+Feed it in this order: `take_seal`; `take_sealed_hash` for each sealed hash at hand, `take_entry` for each body and `take_text`
+for its texts, hash before entry, text not long before or after its own; `end_entries`; then disclosures, fragments, register;
+`close`, and `report`. It holds a packed hash per entry (two where it differs from the sealed one), one reference per fragment,
+gap and order, and nothing else grows with the session.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Final
 
 import rfc8785
 
 from compliance.findings import Findings, Report
-from compliance.record import Disclosure, FragmentRef, Record
-from compliance.sequence import Found, differences
+from compliance.record import Disclosure, FragmentRef, Record, text_of, whole
+from compliance.seals import KeyRing, RegisterChain
+from compliance.sequence import EntryHashes
 from core.canonical import canonical, sha256_hex
 from core.clock import to_text
 from recording.chain import GENESIS, Entry, read_entry
-from recording.claim import Claim, check_register, claim_hash, read_claim
-from recording.merkle import tree_root
-from recording.note import BadNote, Unverified, VerifierKey, open_note, split_note
+from recording.claim import Claim, claim_hash, read_claim
+from recording.note import BadNote, Unverified, split_note
 
 # Several processes append to one trail, each by its own clock; further apart than this they prove nothing about each other.
 _CLOCKS_APART: Final = timedelta(seconds=5)
@@ -40,20 +41,17 @@ class Examination:
         self.claim: Claim | None = None
         self.trusted = False
         self._seal_hash: str | None = None
-        self._sealed: list[str] = []
-        self._found: list[Found] = []
-        self._prevs: dict[int, str] = {}
+        self._hashes = EntryHashes()
         self._chain = Findings()
         self._last: Entry | None = None
-        self._root = ""
         self._paths: set[str] = set()
         self._disclosed: set[Disclosure] = set()
 
     @property
     def entries(self) -> int:
-        return len(self._found)
+        return self._hashes.found
 
-    def take_seal(self, note: str, keys: Sequence[VerifierKey], *, trusted: bool) -> None:
+    def take_seal(self, note: str, keys: KeyRing, *, trusted: bool) -> None:
         """The session's signed seal, and the keys whose signature counts."""
         self.trusted = trusted
         if not trusted:
@@ -66,7 +64,7 @@ class Examination:
             self.findings.add("seal_unreadable", "seal.txt", detail=str(error))
             return
         try:
-            _text, signed_by = open_note(note, keys)
+            _text, signed_by = keys.open(note)
             name = text.partition("/")[0]
             if all(key.name != name for key in signed_by):
                 self.findings.add("seal_signature", "seal.txt", detail=f"{name} did not sign it")
@@ -75,11 +73,11 @@ class Examination:
 
     def take_sealed_hash(self, digest: str) -> None:
         """The next entry's hash as it was stored when the session was sealed."""
-        self._sealed.append(digest)
+        self._hashes.add_sealed(digest)
 
     def take_entry(self, body: bytes) -> None:
         """The next entry as it stands."""
-        place = len(self._found) + 1
+        place = self.entries + 1
         digest = sha256_hex(body)
         try:
             entry = read_entry(body, digest)
@@ -87,11 +85,10 @@ class Examination:
                 self.findings.add("entry_not_canonical", f"entry {place}")
         except _UNREADABLE as error:
             self.findings.add("entry_unreadable", f"entry {place}", detail=str(error))
-            self._found.append(Found(digest, None))
+            self._hashes.add(digest, None, "")
             self._last = None
             return
-        self._found.append(Found(digest, entry.seq))
-        self._prevs.setdefault(entry.seq, entry.prev)
+        self._hashes.add(digest, entry.seq, entry.prev)
         self._check_link(place, entry)
         self._last = entry
         self.record.add(entry)
@@ -111,52 +108,46 @@ class Examination:
 
     def end_entries(self) -> None:
         """All entries are in: compare them with the seal and with each other."""
-        found = [item.hash for item in self._found]
-        self._root = tree_root(bytes.fromhex(digest) for digest in found).hex()
-        claim = self.claim
-        whole = claim is not None and self._root == claim.root.hex()
+        claim, hashes, root = self.claim, self._hashes, self._hashes.root
+        whole = claim is not None and root == claim.root
         if claim is not None:
-            if claim.entries != len(found):
-                self.findings.add("seal_entries", "seal.txt", sealed=claim.entries, found=len(found))
+            if claim.entries != hashes.found:
+                self.findings.add("seal_entries", "seal.txt", sealed=claim.entries, found=hashes.found)
             if claim.fragments != len(self.record.fragments):
                 self.findings.add("seal_fragments", "seal.txt", sealed=claim.fragments, found=len(self.record.fragments))
             if not whole:
                 self.findings.add("seal_root", "seal.txt")
-        believed = claim is not None and _root_of(self._sealed) == claim.root.hex()
-        if self._sealed and claim is not None and not believed and self._sealed != found:
+        believed = claim is not None and hashes.sealed_root == claim.root
+        if hashes.sealed and claim is not None and not believed and hashes.sealed_root != root:
             self.findings.add("hashes_root", "hashes.txt")
         if whole:
             # Nothing but what was sealed; a fault of the chain was sealed with it.
             self.findings.extend(self._chain)
             return
-        expected = self._sealed if believed or (claim is None and self._sealed) else self._expected_by_chain()
-        faults = differences(expected, self._found)
+        by_the_seal = believed or (claim is None and hashes.sealed)
+        faults = hashes.against_the_seal() if by_the_seal else hashes.against_the_chain()
         for fault in faults:
             numbers = [str(number) for number in fault.numbers]
-            where = f"entry {numbers[0]}" if len(numbers) == 1 else f"entries {' and '.join(numbers)}"
+            between = " to " if fault.code == "entries_differ" else " and "
+            where = f"entry {numbers[0]}" if len(numbers) == 1 else f"entries {between.join(numbers)}"
             self.findings.add(fault.code, where, place=fault.place)
         if not faults:
             self.findings.extend(self._chain)
 
-    def _expected_by_chain(self) -> list[str]:
-        """The hashes as each entry's successor names them: the best to be had without the sealed ones."""
-        own = {item.claims: item.hash for item in self._found if item.claims is not None}
-        last = min(max(own, default=0), 2 * len(self._found))  # an absurd number must not make an absurd list
-        return [self._prevs.get(number + 1) or own.get(number) or f"unknown {number}" for number in range(1, last + 1)]
-
-    def take_text(self, seq: Any, field: Any, salt: bytes, text: Any) -> None:
+    def take_text(self, seq: int, field: str, salt: bytes, text: str) -> None:
         """A personal text with its salt."""
-        self.record.open_text(int(seq), str(field), salt, str(text))
+        self.record.open_text(seq, field, salt, text)
 
     def take_disclosure(self, item: Mapping[str, Any]) -> None:
         """The texts {"en", "zh"} behind a confirmed disclosure {product, version, sha256, text}."""
-        told = Disclosure(str(item["product"]), int(item["version"]), str(item["sha256"]))
+        told = Disclosure(text_of(item["product"]), whole(item["version"]), text_of(item["sha256"]))
         where = f"disclosure {told.product} version {told.version}"
         if sha256_hex(canonical(item["text"])) != told.sha256:
             self.findings.add("disclosure_text", where)
-        if told not in self.record.disclosures:
+        if told in self.record.disclosures:
+            self._disclosed.add(told)
+        else:
             self.findings.add("disclosure_unknown", where)
-        self._disclosed.add(told)
 
     def take_fragment(self, ref: FragmentRef, size: int | None, digest: str | None) -> None:
         """What stands at a fragment's path: its size in bytes and SHA-256, None when nothing does."""
@@ -171,22 +162,24 @@ class Examination:
         if digest != ref.sha256:
             self.findings.add("fragment_hash", ref.where)
 
-    def take_register(self, notes: Sequence[str], keys: Iterable[VerifierKey]) -> None:
-        """All seals of the register up to and including this session's, in order."""
-        for finding in check_register(notes, keys):
+    def take_register(self, register: RegisterChain) -> None:
+        """What became of the register's seals, from the first up to and including this session's."""
+        for finding in register.findings:
             self.findings.add("register_chain", "register", detail=finding)
         if self.claim is None:
             return
-        last = notes[-1].rpartition("\n\n")[0] + "\n" if notes else ""
-        if len(notes) != self.claim.number or claim_hash(last) != self._seal_hash:
+        if register.seals != self.claim.number or register.last_hash != self._seal_hash:
             self.findings.add("register_seal", f"register, seal {self.claim.number}")
 
-    def report(self, session: str = "", *, disclosures: bool = True) -> Report:
-        """The whole outcome. `session` names it when there is no seal to do so; `disclosures` is whether texts were due."""
+    def close(self, *, disclosures: bool = True) -> None:
+        """Everything is in: what can be said only now. `disclosures` is whether their texts were due."""
         for disclosure in self.record.disclosures:
             if disclosures and disclosure not in self._disclosed:
                 self.findings.add("note_disclosure", f"disclosure {disclosure.product} version {disclosure.version}")
         self.record.check()
+
+    def report(self, session: str = "") -> Report:
+        """The whole outcome. `session` names it when there is no seal to do so."""
         claim = self.claim
         return Report(
             session=claim.session if claim is not None else session,
@@ -194,7 +187,7 @@ class Examination:
             entries=self.entries,
             fragments=len(self.record.fragments),
             orders=len(self.record.orders),
-            root=self._root,
+            root=self._hashes.root.hex(),
             sealed_at=to_text(claim.at) if claim is not None else None,
             trusted=self.trusted,
         )
@@ -206,10 +199,3 @@ def read_object(raw: bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ValueError("not an object")
     return value
-
-
-def _root_of(digests: Sequence[str]) -> str:
-    try:
-        return tree_root(bytes.fromhex(digest) for digest in digests).hex()
-    except ValueError:
-        return ""

@@ -8,21 +8,26 @@ from typing import Any, Final
 
 # A record with more faults than this is not described better by a longer list.
 MOST_FINDINGS: Final = 1000
+# Nor is a place or a detail by more characters than this.
+_MOST_SHOWN: Final = 300
 
 # code: (English, Chinese). A code that starts with "note_" is told but is no fault.
 MESSAGES: Final[dict[str, tuple[str, str]]] = {
-    "zip_unreadable": ("the file is not a readable zip: {detail}", "文件不是可读的 zip:{detail}"),
     "zip_unsafe": ("the zip is not one this program writes: {detail}", "zip 结构不符合规范：{detail}"),
     "member_missing": ("it is missing", "文件缺失"),
     "member_unknown": ("it does not belong to the bundle", "不属于证据包的文件"),
     "member_changed": ("its bytes are not those the manifest names", "内容与清单所载摘要不符"),
     "member_unreadable": ("it can't be read: {detail}", "无法读取：{detail}"),
     "manifest_signature": ("its signature does not hold: {detail}", "清单签名无效：{detail}"),
+    "manifest_key": (
+        "no key you gave signed it, only {signers}, which came with the bundle: what is in it may have been replaced. If the "
+        "signer has changed keys since, get that key from them as well and add it to the key file as a line of its own",
+        "未由所给公钥签署，仅由包内自带的 {signers} 签署，内容可能已被替换。如签署方已更换密钥，请向其另行获取该公钥，"
+        "并作为新的一行加入公钥文件",
+    ),
     "manifest_other": ("it is not the manifest that was signed", "与签署的清单不符"),
-    "seal_missing": ("the session has no seal", "会话未封存"),
     "seal_unreadable": ("the seal can't be read: {detail}", "封印无法读取：{detail}"),
     "seal_signature": ("the seal's signature does not hold: {detail}", "封印签名无效：{detail}"),
-    "seal_session": ("the seal is of {other}", "封印属于 {other}"),
     "seal_entries": ("the seal counts {sealed} entries, there are {found}", "封印记载 {sealed} 条记录，实有 {found} 条"),
     "seal_fragments": (
         "the seal counts {sealed} fragments, the entries name {found}",
@@ -35,10 +40,15 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
     "entry_session": ("it belongs to {other}", "属于 {other}"),
     "entry_changed": ("hash differs", "哈希不符"),
     "entry_dropped": ("it is missing", "记录缺失"),
-    "entry_added": ("it was not in the sealed record", "封存时不存在此记录"),
+    "entry_added": ("the sealed record has no such entry here", "封存的记录中此处没有这条"),
     "entry_twice": ("it stands twice", "重复出现"),
     "entry_moved": ("it stands at place {place}", "位置变为第 {place} 条"),
     "entries_swapped": ("they are swapped", "顺序互换"),
+    "entries_differ": ("they are not what was sealed, and too many to name one by one", "与封存内容不符，数量过多，不逐条列出"),
+    "record_full": (
+        "the record names more than {most} fragments, gaps and orders: the rest was not checked",
+        "记录所载片段、空缺与订单超过 {most} 项，其余未校验",
+    ),
     "entry_seq": ("it is numbered {found}", "序号为 {found}"),
     "entry_prev": ("it does not follow the entry before it", "与前一条记录不衔接"),
     "entry_time": ("it is earlier than the entry before it", "时间早于前一条记录"),
@@ -55,14 +65,12 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
     "price_differs": ("sold at more than one price: {prices}", "存在多个价格：{prices}"),
     "disclosure_text": ("the text does not have the hash that was confirmed", "文本与确认时的摘要不符"),
     "disclosure_unknown": ("nobody confirmed this text in the session", "会话中无人确认过此文本"),
-    "register_unreadable": ("it can't be read: {detail}", "无法读取：{detail}"),
     "register_chain": ("{detail}", "登记链断裂：{detail}"),
     "register_seal": ("it does not carry this session's seal", "未载有本会话的封印"),
     "after_chain": ("{detail}", "封存后记录链断裂：{detail}"),
     "stored_differs": ("the database says {stored}, the entry says {said}", "数据库为 {stored}，记录为 {said}"),
     "note_more": ("{more} further findings are not listed", "另有 {more} 条未列出"),
     "note_key": ("checked with the key in the bundle: it proves nothing about who signed", "使用包内公钥，不能证明签署者身份"),
-    "note_manifest_key": ("signed by a key of the bundle, not by the one given", "由包内公钥签署，非所给公钥"),
     "note_gap": ("not recorded from {start} ms to {end} ms: {reason}", "{start}–{end} 毫秒未录制：{reason}"),
     "note_order_uncovered": ("its moment was not recorded, and the record says so", "下单时刻未录制，记录中已注明"),
     "note_erased": ("{count} personal texts were erased or left out", "{count} 条个人文本已删除或未附"),
@@ -72,13 +80,30 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
 }  # fmt: skip
 
 
+def printable(text: str) -> str:
+    """Foreign text for a terminal: escaped where it isn't printable, cut where it is too long.
+
+    What an examined record says of itself may have been written to hide the report, or to break its printing.
+    """
+    shown = text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}…"
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in shown)
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One finding: a stable `code`, `where` it is ("entry 17", "host/1/3", "seal.txt"), and what fills its sentence."""
+    """One finding: a stable `code`, `where` it is ("entry 17", "host/1/3", "seal.txt"), and what fills its sentence.
+
+    Both may come from the record under examination, and are made `printable`.
+    """
 
     code: str
     where: str
     params: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "where", printable(self.where))
+        params = {name: value if isinstance(value, int) else printable(str(value)) for name, value in self.params.items()}
+        object.__setattr__(self, "params", params)
 
     @property
     def is_fault(self) -> bool:
@@ -100,7 +125,8 @@ class Finding:
 class Report:
     """The outcome: `ok` when there is no fault. Counts are of what was found, not of what the seal claims.
 
-    `trusted` is whether the signature was checked with a key given from outside.
+    `trusted` is whether the signatures were checked with keys given from outside; without, a record without fault is only
+    consistent in itself, which anybody can make. `is_verified` is both.
     """
 
     session: str
@@ -117,23 +143,39 @@ class Report:
         return not any(finding.is_fault for finding in self.findings)
 
     @property
+    def is_verified(self) -> bool:
+        return self.ok and self.trusted
+
+    @property
     def faults(self) -> tuple[Finding, ...]:
         return tuple(finding for finding in self.findings if finding.is_fault)
 
     def to_text(self, lang: str = "en") -> str:
         """The report for a terminal, in "en" or "zh"."""
-        zh = lang == "zh"
-        faults = len(self.faults)
-        if zh:
-            head = "校验通过" if self.ok else f"校验未通过：{faults} 处问题"
-            counts = f"会话 {self.session}:{self.entries} 条记录，{self.fragments} 个片段，{self.orders} 笔订单"
+        session = printable(self.session)
+        if lang == "zh":
+            counts = f"会话 {session}:{self.entries} 条记录，{self.fragments} 个片段，{self.orders} 笔订单"
             root = f"哈希根 {self.root}，封存于 {self.sealed_at or '—'}"
         else:
-            head = "VERIFIED" if self.ok else f"NOT VERIFIED: {faults} fault{'s' if faults != 1 else ''}"
-            counts = f"session {self.session}: {self.entries} entries, {self.fragments} fragments, {self.orders} orders"
+            counts = f"session {session}: {self.entries} entries, {self.fragments} fragments, {self.orders} orders"
             root = f"root {self.root}, sealed {self.sealed_at or 'never'}"
         lines = [f"{'✗' if item.is_fault else '·'} {item.where}: {item.text(lang)}" for item in self.findings]
-        return "\n".join([head, counts, root, *lines]) + "\n"
+        return "\n".join([self._head(lang), counts, root, *lines]) + "\n"
+
+    def _head(self, lang: str) -> str:
+        zh, faults = lang == "zh", len(self.faults)
+        if not self.ok:
+            return f"校验未通过：{faults} 处问题" if zh else f"NOT VERIFIED: {faults} fault{'s' if faults != 1 else ''}"
+        if not self.trusted:
+            return _UNVOUCHED[zh]
+        return "校验通过" if zh else "VERIFIED"
+
+
+_UNVOUCHED: Final = (
+    "CONSISTENT, BUT NOBODY VOUCHES FOR THE SIGNER: it agrees with itself, as a forged one would. "
+    "Get the signer's public key by another way than this file and check again with --key",
+    "内容自洽，但签署者身份无从证明：伪造的证据包同样可以自洽。请通过其他途径获取签署方公钥，并以 --key 重新校验",
+)
 
 
 class Findings:

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import and_, func, not_, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from compliance.tables import cases, hits
@@ -23,6 +23,8 @@ MOST_LISTED: Final = 100
 # Names of hosts by id, from the floor above; an id without a name is shown as it is.
 Names = Callable[[AsyncConnection, Sequence[str]], Awaitable[dict[str, str]]]
 
+# Between going live and the first picture lies a moment in every session; canonical JSON says so in exactly these characters.
+_BEGINNING: Final = '"reason":"not_started"'
 _COUNTED: Final = {kinds.ORDER_PLACED: "orders", kinds.COMMENT: "comments", kinds.GAP: "gaps"}
 
 
@@ -38,7 +40,10 @@ class Filters:
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """One session as the list shows it. Counts are of the trail's entries; `hits` are known once it was screened."""
+    """One session as the list shows it. Counts are of the trail's entries; `hits` are known once it was screened.
+
+    `gaps` leaves out the moment before the first picture, which every session has.
+    """
 
     session: str
     kind: str
@@ -110,6 +115,7 @@ async def _with_counts(tx: AsyncConnection, clock: Clock, rows: Sequence[Any], n
     counts = (
         select(entries.session_id, entries.kind, func.count().label("n"))
         .where(entries.session_id.in_(ids), entries.kind.in_(sorted(_COUNTED)))
+        .where(not_(and_(entries.kind == kinds.GAP, entries.body.contains(_BEGINNING, autoescape=True))))
         .group_by(entries.session_id, entries.kind)
     )
     for row in await tx.execute(counts):

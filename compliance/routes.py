@@ -1,4 +1,4 @@
-"""The reviewers' HTTP: recordings, cases, evidence. Every answer that shows something has left an entry first."""
+"""The reviewers' HTTP: recordings, cases, evidence. What shows a record leaves an entry first; how an export stands, none."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from compliance.cases import Case
 from compliance.desk import COMPLIANCE, Compliance
 from compliance.errors import CASE_TAKEN, EVIDENCE_FAILED, EVIDENCE_NOT_READY, SECOND_PERSON_NEEDED, VERIFICATION_BUSY
 from compliance.lifecycle import State
+from compliance.playing import film
 from compliance.recordings import Filters
 from compliance.wire import (
     AskEvidence,
@@ -49,7 +50,10 @@ def routes() -> list[Route]:
         Route("GET", "/api/recordings", find, "Find recordings: ?kind=&q=&from=&to=", gives=RecordingList, problems=_WHO),
         Route("GET", "/api/recordings/{session}", show, "One recording", gives=RecordingView, problems=known),
         Route("GET", "/api/recordings/{session}/timeline", lines, "Its trail, drawn", gives=TimelineView, problems=known),
-        Route("GET", "/api/recordings/{session}/{stream}.mp4", play, "Play a stream; takes Range", problems=known),
+        Route(
+            "GET", "/api/recordings/{session}/{stream}.mp4", play, "Play a stream; takes Range",
+            problems=(*known, RECORDING_NOT_READY),
+        ),
         Route(
             "POST", "/api/recordings/{session}/verify", verify, "Verify record and media in place",
             gives=Verdict, problems=(*known, RECORDING_NOT_READY, VERIFICATION_BUSY),
@@ -97,8 +101,9 @@ async def find(request: web.Request) -> RecordingList:
         for name, value in (("kind", kind), ("from", since and to_text(since)), ("to", until and to_text(until)))
         if value
     }
-    async with desk.db.write() as tx:
+    async with desk.db.read() as tx:
         found = await recordings.find(tx, desk.clock, Filters(kind, text, since, until), desk.names)
+    async with desk.db.write() as tx:
         await desk.access.searched(tx, who, "recordings", filters, text, [item.session for item in found])
     return RecordingList([views.recording_row(item) for item in found])
 
@@ -107,10 +112,12 @@ async def show(request: web.Request) -> RecordingView:
     desk, who = request.app[COMPLIANCE], person(request)
     session_id = request.match_info["session"]
     async with desk.db.write() as tx:
+        await sessions.get(tx, session_id)
+        await desk.access.looked(tx, session_id, who, "opened")
+    async with desk.db.read() as tx:
         found = await recordings.one(tx, desk.clock, session_id, desk.names)
         if found is None:
             raise Refused(NOT_FOUND)
-        await desk.access.looked(tx, session_id, who, "opened")
         copies = await recordings.copies(tx, session_id)
         seal, checked = await recordings.seal_and_check(tx, desk.trail, session_id)
         looks = await timeline.looks(tx, desk.trail, session_id, lang(request))
@@ -138,14 +145,7 @@ async def play(request: web.Request) -> web.StreamResponse:
         copy = next((item for item in await recordings.copies(tx, session_id) if item.stream == stream), None)
     if copy is None:
         raise Refused(NOT_FOUND)
-    path = await asyncio.to_thread(recordings.file_of, copy, desk.copies_root)
-    if path is None:
-        raise Refused(RECORDING_NOT_READY)
-    if desk.access.fresh_play(who, session_id, stream):
-        async with desk.db.write() as tx:
-            await desk.access.looked(tx, session_id, who, "played", stream=stream)
-        desk.access.began_play(who, session_id, stream)
-    return web.FileResponse(path, headers={hdrs.CONTENT_TYPE: "video/mp4", hdrs.CACHE_CONTROL: "private, no-store"})
+    return await film(desk, who, session_id, copy, "played")
 
 
 async def verify(request: web.Request) -> Verdict:
@@ -167,10 +167,11 @@ async def cases(request: web.Request) -> CaseList:
     if state is not None and state not in {item.value for item in State}:
         raise Refused(BAD_REQUEST, detail="state is open, claimed, awaiting_confirmation or closed")
     filters = {name: value for name, value in (("state", state), ("session", session_id)) if value}
-    async with desk.db.write() as tx:
+    async with desk.db.read() as tx:
         found = await desk.cases.listed(tx, state, session_id)
-        await desk.access.searched(tx, who, "cases", filters, "", [item.session for item in found])
         notes = await cases_module.notes(tx, found)
+    async with desk.db.write() as tx:
+        await desk.access.searched(tx, who, "cases", filters, "", [item.session for item in found])
     return CaseList([views.case_view(item, notes.get(item.id)) for item in found])
 
 

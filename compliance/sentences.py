@@ -85,7 +85,18 @@ _REASONS: Final[dict[str, tuple[str, str]]] = {
     "abandoned": ("nobody was there any more", "双方均已离开"),
     "packets_lost": ("packets were lost on the way", "传输丢包"),
     "nothing_sent": ("nothing was sent", "未发送音视频"),
+    "undecodable": ("what was sent can't be played", "收到的音视频无法播放"),
+    "codec_unsupported": ("the browser sent a format that can't be recorded", "浏览器发送的格式无法录制"),
+    "cut_too_often": ("the sender began anew too often", "推流端频繁重启画面"),
+    "media_invalid": ("the picture or sound was damaged", "音视频数据损坏"),
+    "disk_full": ("the disk is full", "磁盘已满"),
+    "io_error": ("the disk can't be written to", "磁盘写入失败"),
+    "overloaded": ("more came than the disk can take", "磁盘写入跟不上"),
+    "internal_error": ("a fault of the recorder; see its log", "录制程序故障，请查看日志"),
 }
+
+
+_TRACKS: Final[dict[str, tuple[str, str]]] = {"audio": ("sound", "声音"), "video": ("picture", "画面")}
 
 
 class _Words(dict[str, str]):
@@ -106,7 +117,8 @@ def sentence(kind: str, actor: str, data: Mapping[str, Any], erased: frozenset[s
     for name in erased:
         words[name] = ERASED[zh]
     if kind == kinds.GAP and data.get("track"):
-        words["stream"] = f"{data.get('stream')} ({data['track']})"
+        track = _TRACKS.get(str(data["track"]))
+        words["stream"] = f"{data.get('stream')} ({track[zh] if track is not None else data['track']})"
     words["money"] = _money(data)
     start, end = data.get("from_ms", data.get("start_ms")), data.get("to_ms", data.get("end_ms"))
     words["span"] = f"{clock_text(start)}–{clock_text(end)}"

@@ -1,13 +1,26 @@
 """Which entry was changed, dropped, added or moved: compares the hashes that were sealed with those of the bodies at hand.
 
-Pure. A chain alone can say that something is wrong near a place; with the sealed hashes in hand the place is exact.
+Pure. A chain alone can say that something is wrong near a place; with the sealed hashes in hand the place is exact. A day's
+show has millions of entries: of each, one packed hash is kept, and a second from the first place on where the two differ.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
+
+from recording.chain import GENESIS
+from recording.merkle import Frontier
+
+# More entries than this that differ are no longer told apart one by one: that would take a hundred times the memory.
+MOST_COMPARED: Final = 100_000
+# As many places where the chain or the numbering is broken are remembered; without the sealed hashes they have to do.
+MOST_BREAKS: Final = 10_000
+_BYTES: Final = 32
+_UNKNOWN: Final = bytes(_BYTES)
+_HEX: Final = frozenset("0123456789abcdef")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +40,152 @@ class Fault:
     place: int | None = None
 
 
-def differences(sealed: Sequence[str], found: Sequence[Found]) -> list[Fault]:
-    """What happened to the entries, in order of number (places in `sealed`, from 1). Empty when nothing did."""
-    number_of = {digest: number for number, digest in enumerate(sealed, 1)}
+def is_hash(text: str) -> bool:
+    """Whether this is a SHA-256 as 64 lower-case hex digits."""
+    return len(text) == 2 * _BYTES and _HEX.issuperset(text)
+
+
+class EntryHashes:
+    """The hashes that were sealed, and those of the entries that stand here. A sealed one, if any, comes before its entry."""
+
+    def __init__(self) -> None:
+        self._sealed = bytearray()
+        self._sealed_tree = Frontier()
+        self._tree = Frontier()
+        self._same = 0  # so many entries, from the first on, are what was sealed
+        self._rest = bytearray()  # the hashes of those after them
+        self._last, self._last_number = bytes.fromhex(GENESIS), 0
+        self._runs = [(1, 1)]  # (place, number) from which on both go up by one
+        self._named: list[tuple[int, bytes]] = []  # (number, hash) where a successor names another than stands before it
+
+    @property
+    def found(self) -> int:
+        """How many entries stand here."""
+        return self._tree.size
+
+    @property
+    def sealed(self) -> int:
+        """How many sealed hashes were given."""
+        return self._sealed_tree.size
+
+    @property
+    def root(self) -> bytes:
+        """The Merkle root over the entries that stand here."""
+        return self._tree.root()
+
+    @property
+    def sealed_root(self) -> bytes:
+        """The Merkle root over the sealed hashes."""
+        return self._sealed_tree.root()
+
+    def add_sealed(self, digest: str) -> None:
+        """The next sealed hash, in hex. What is none takes its place all the same, and equals nothing."""
+        raw = bytes.fromhex(digest) if is_hash(digest) else _UNKNOWN
+        self._sealed += raw
+        self._sealed_tree.add(raw)
+
+    def add(self, digest: str, number: int | None, prev: str) -> None:
+        """The next entry that stands here: its hash in hex, and what it says of itself; `number` None when it is unreadable."""
+        raw, place = bytes.fromhex(digest), self.found + 1
+        self._tree.add(raw)
+        if not self._rest and self._sealed[self._same * _BYTES : place * _BYTES] == raw:
+            self._same = place
+        else:
+            self._rest += raw
+        number = -1 if number is None else number
+        if number != self._last_number + 1 or prev != self._last.hex():
+            self._break(place, number, prev)
+        self._last, self._last_number = raw, number
+
+    def _break(self, place: int, number: int, prev: str) -> None:
+        if len(self._runs) < MOST_BREAKS:
+            self._runs.append((place, number))
+            if is_hash(prev):
+                self._named.append((number - 1, bytes.fromhex(prev)))
+
+    def against_the_seal(self) -> list[Fault]:
+        """What happened to the entries, by the sealed hashes."""
+        start = self._same * _BYTES
+        return self._between(memoryview(self._sealed)[start:], memoryview(self._rest), self._same)
+
+    def against_the_chain(self) -> list[Fault]:
+        """What happened to the entries, by the hashes their successors name: the best to be had without the sealed ones."""
+        if len(self._runs) >= MOST_BREAKS:
+            return []  # what is left of the chain names no place; each break is told for itself
+        here = memoryview(self._sealed[: self._same * _BYTES] + self._rest)
+        return self._between(memoryview(self._expected(here)), here, 0)
+
+    def _expected(self, here: memoryview) -> bytearray:
+        """The hash of each number: as its successor names it, or else of the entry that claims the number."""
+        ends = [place for place, _number in self._runs[1:]] + [self.found + 1]
+        runs = [(number, place, end - place) for (place, number), end in zip(self._runs, ends, strict=True) if number > 0]
+        # An absurd number must not make an absurd list.
+        last = min(max((number + count - 1 for number, _place, count in runs), default=0), 2 * self.found)
+        expected = bytearray(last * _BYTES)
+        for number, place, count in runs:
+            fits = min(count, last - number + 1)
+            if fits > 0:
+                start = (place - 1) * _BYTES
+                expected[(number - 1) * _BYTES : (number - 1 + fits) * _BYTES] = here[start : start + fits * _BYTES]
+        for number, digest in self._named:
+            if 1 <= number <= last:
+                expected[(number - 1) * _BYTES : number * _BYTES] = digest
+        return expected
+
+    def _between(self, expected: memoryview, here: memoryview, before: int) -> list[Fault]:
+        """The differences, where both begin after entry `before`."""
+        front = _alike(expected, here)
+        expected, here = expected[front * _BYTES :], here[front * _BYTES :]
+        back = _alike_at_the_end(expected, here)
+        first = before + front + 1
+        due, stands = len(expected) // _BYTES - back, len(here) // _BYTES - back
+        if max(due, stands) > MOST_COMPARED:
+            return [Fault("entries_differ", (first, first + max(due, stands) - 1))]
+        sealed = [expected[i * _BYTES : (i + 1) * _BYTES].hex() for i in range(due)]
+        found = [Found(here[i * _BYTES : (i + 1) * _BYTES].hex(), self._claim(first + i)) for i in range(stands)]
+        return differences(sealed, found, first)
+
+    def _claim(self, place: int) -> int | None:
+        """The number that the entry at this place claims, None when it is not known."""
+        if len(self._runs) >= MOST_BREAKS:
+            return None
+        start, number = self._runs[bisect_right(self._runs, place, key=lambda each: each[0]) - 1]
+        return number + place - start if number > 0 else None
+
+
+def _alike(one: memoryview, other: memoryview) -> int:
+    """With how many equal hashes both begin. A binary search: what was found equal once is not compared again."""
+    low, high = 0, min(len(one), len(other)) // _BYTES
+    while low < high:
+        middle = (low + high + 1) // 2
+        part = slice(low * _BYTES, middle * _BYTES)
+        if one[part] == other[part]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def _alike_at_the_end(one: memoryview, other: memoryview) -> int:
+    """With how many equal hashes both end."""
+    low, high = 0, min(len(one), len(other)) // _BYTES
+    while low < high:
+        middle = (low + high + 1) // 2
+        ours = one[len(one) - middle * _BYTES : len(one) - low * _BYTES]
+        if ours == other[len(other) - middle * _BYTES : len(other) - low * _BYTES]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def differences(sealed: Sequence[str], found: Sequence[Found], first: int = 1) -> list[Fault]:
+    """What happened to the entries, in order of number. Empty when nothing did. Both begin with number `first`."""
+    number_of = {digest: number for number, digest in enumerate(sealed, first)}
     place_of: dict[int, int] = {}
     faults: list[Fault] = []
     strangers: list[tuple[int, Found]] = []
-    for place, item in enumerate(found, 1):
+    for place, item in enumerate(found, first):
         number = number_of.get(item.hash)
         if number is None:
             strangers.append((place, item))
@@ -41,7 +193,7 @@ def differences(sealed: Sequence[str], found: Sequence[Found]) -> list[Fault]:
             faults.append(Fault("entry_twice", (number,)))
         else:
             place_of[number] = place
-    missing = set(range(1, len(sealed) + 1)) - place_of.keys()
+    missing = set(range(first, first + len(sealed))) - place_of.keys()
     for place, item in strangers:
         number = next((n for n in (item.claims, place) if n in missing), None)
         if number is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
@@ -13,13 +13,13 @@ from sqlalchemy import select
 from compliance.examination import Examination
 from compliance.findings import Report
 from compliance.record import FragmentRef
+from compliance.seals import KeyRing, RegisterChain
 from core.clock import Clock
 from core.database import Database
 from core.errors import Refused
 from recording import register, sessions
 from recording.errors import RECORDING_NOT_READY
 from recording.keys import SigningKeys
-from recording.note import VerifierKey
 from recording.register import Seal
 from recording.tables import fragments, trail_entries
 from recording.trail import PAGE, Trail
@@ -47,15 +47,15 @@ class Verification:
                 seal = await register.seal_of(tx, session_id)
             if seal is None or session.sealed_at is None:
                 raise Refused(RECORDING_NOT_READY)
-            keys = await asyncio.to_thread(self._keys.public)
+            keys = KeyRing(await asyncio.to_thread(self._keys.public))
             exam = Examination()
             exam.take_seal(seal.checkpoint, keys, trusted=True)
             await self._entries(exam, session_id)
-            await self._texts(exam, session_id)
             await self._fragments(exam, session_id)
             await self._register(exam, seal, keys)
             # The texts of disclosures are no part of the recording's own tables; the bundle carries and proves them.
-            return await asyncio.to_thread(exam.report, session_id, disclosures=False)
+            await asyncio.to_thread(exam.close, disclosures=False)
+            return exam.report(session_id)
 
     async def _entries(self, exam: Examination, session_id: str) -> None:
         # Not through the trail: what stands there is not believed, not even that it can be read.
@@ -65,27 +65,24 @@ class Verification:
         while True:
             async with self._db.read() as tx:
                 page = (await tx.execute(query.where(trail_entries.c.seq > after))).all()
-            await asyncio.to_thread(_take, exam, [(row.body, row.hash) for row in page])
+                opened = await self._trail.openings(tx, session_id, after + 1, page[-1].seq) if page else {}
+            await asyncio.to_thread(_take, exam, [(row.body, row.hash) for row in page], opened)
             if len(page) < PAGE:
                 break
             after = page[-1].seq
         await asyncio.to_thread(exam.end_entries)
 
-    async def _texts(self, exam: Examination, session_id: str) -> None:
-        for first in range(1, exam.entries + 1, PAGE):
-            async with self._db.read() as tx:
-                opened = await self._trail.openings(tx, session_id, first, first + PAGE - 1)
-            for (seq, field), (salt, text) in sorted(opened.items()):
-                exam.take_text(seq, field, salt, text)
-
     async def _fragments(self, exam: Examination, session_id: str) -> None:
         query = select(fragments.c.path, fragments.c.sha256).where(fragments.c.session_id == session_id)
         async with self._db.read() as tx:
             stored = {row.path: row.sha256 for row in await tx.execute(query)}
+        digests: dict[str, tuple[int | None, str | None]] = {}  # a path that several entries name is read once
         for ref in exam.record.fragments:
             if (known := stored.get(ref.path)) != ref.sha256:
                 exam.findings.add("stored_differs", ref.where, stored=known, said=ref.sha256)
-            exam.take_fragment(ref, *await asyncio.to_thread(self._digest, ref))
+            if ref.path not in digests:
+                digests[ref.path] = await asyncio.to_thread(self._digest, ref)
+            exam.take_fragment(ref, *digests[ref.path])
 
     def _digest(self, ref: FragmentRef) -> tuple[int | None, str | None]:
         path = self._archive / ref.path
@@ -101,19 +98,27 @@ class Verification:
             return None, None
         return size, digest.hexdigest()
 
-    async def _register(self, exam: Examination, seal: Seal, keys: Sequence[VerifierKey]) -> None:
-        notes: list[str] = []
-        while len(notes) < seal.number:
+    async def _register(self, exam: Examination, seal: Seal, keys: KeyRing) -> None:
+        chain = RegisterChain(keys)
+        while chain.seals < seal.number and not chain.is_beyond_help:
             async with self._db.read() as tx:
-                page = await register.read(tx, len(notes), min(register.PAGE, seal.number - len(notes)))
+                page = await register.read(tx, chain.seals, min(register.PAGE, seal.number - chain.seals))
             if not page:
                 break
-            notes += [item.checkpoint for item in page]
-        await asyncio.to_thread(exam.take_register, notes, keys)
+            await asyncio.to_thread(_check, chain, page)
+        exam.take_register(chain)
 
 
-def _take(exam: Examination, page: Sequence[tuple[str, str]]) -> None:
-    """A page of entries: canonical JSON is slow enough to keep off the event loop."""
+def _take(exam: Examination, page: Sequence[tuple[str, str]], opened: Mapping[tuple[int, str], tuple[bytes, str]]) -> None:
+    """A page of entries with their texts: canonical JSON is slow enough to keep off the event loop."""
+    for (seq, field), (salt, text) in sorted(opened.items()):
+        exam.take_text(seq, field, salt, text)
     for body, stored in page:
         exam.take_sealed_hash(stored)
         exam.take_entry(body.encode())
+
+
+def _check(chain: RegisterChain, page: Sequence[Seal]) -> None:
+    """A page of the register: so are signatures."""
+    for seal in page:
+        chain.add(seal.checkpoint)

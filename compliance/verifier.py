@@ -6,7 +6,8 @@ One change in one place is named by its place: "entry 17: hash differs", "entrie
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,15 +31,22 @@ from compliance.bundle import (
     UnsafeZip,
 )
 from compliance.examination import Examination, read_object
-from compliance.findings import Finding, Report
+from compliance.findings import MOST_FINDINGS, Finding, Report
+from compliance.record import text_of, whole
+from compliance.seals import KeyRing, RegisterChain
+from compliance.sequence import is_hash
 from core.canonical import canonical, sha256_hex
 from recording.chain import Chain
-from recording.note import BadNote, Unverified, VerifierKey, open_note, read_key
+from recording.note import BadNote, Unverified, VerifierKey, read_key
 
 __all__ = ["Finding", "Report", "read_keys", "verify_bundle"]
 
 # ZIP_ERRORS covers ValueError, which json, msgspec and base64 errors are.
 _CONTENT_ERRORS: Final = (*ZIP_ERRORS, KeyError, TypeError, RecursionError, BadNote, Unverified)
+
+# What is more wrong than this is not described better by a longer list, and may have been made to take for ever.
+_MOST_AFTER: Final = 100
+_MOST_ADDED: Final = MOST_FINDINGS
 
 
 def read_keys(raw: bytes) -> list[VerifierKey]:
@@ -53,8 +61,11 @@ def read_keys(raw: bytes) -> list[VerifierKey]:
 
 
 def verify_bundle(path: Path | str, key: bytes | None = None, limits: Limits | None = None) -> Report:
-    """Verify an evidence bundle with a public key had from elsewhere; without one the bundle's own are used, and said so.
+    """Verify an evidence bundle with the public keys in `key`, had from elsewhere: one a line, several where keys have changed.
 
+    With a key, the seal and the manifest count only if one of the keys given signed them. The seal holds the register's earlier
+    seals by their hashes, so that for their signatures the bundle's own keys do. Without a key those do for all, which shows
+    that it is consistent and nothing about who made it: the report is not `trusted`.
     Raises OSError when the file can't be opened and BadNote (a ValueError) when `key` is no key; everything else, whatever the
     file holds, is in the report.
     """
@@ -73,7 +84,10 @@ class _Verification:
         self._bundle = bundle
         self._given = given
         self._own: list[VerifierKey] = []
+        self._counting = self._all = KeyRing()
         self._exam = Examination()
+        self._texts = self._objects(TEXTS)
+        self._text = next(self._texts, None)
 
     def run(self) -> Report:
         for name in REQUIRED:
@@ -82,26 +96,32 @@ class _Verification:
         for name in sorted(self._bundle.members):
             if name.startswith(KEYS):
                 self._step(name, self._key)
+        self._counting = KeyRing(self._given or self._own)
+        self._all = KeyRing([*self._given, *self._own])
         session = self._step(MANIFEST, self._manifest) or ""
         self._step(MANIFEST_NOTE, self._manifest_note)
         self._step(SEAL, self._seal)
         self._step(HASHES, self._hashes)
         self._step(ENTRIES, self._entries)
-        self._exam.end_entries()
-        self._step(TEXTS, self._texts)
-        self._step(DISCLOSURES, self._disclosures)
+        self._take_texts(None)
+        self._guarded(ENTRIES, self._exam.end_entries)
+        for where, item in self._objects(DISCLOSURES):
+            self._guarded(where, partial(self._exam.take_disclosure, item))
         self._fragments()
         self._step(REGISTER, self._register)
         self._step(AFTER, self._after)
+        self._guarded(ENTRIES, self._exam.close)
         return self._exam.report(str(session))
 
     def _step(self, name: str, step: Callable[[str], Any]) -> Any:
-        if name not in self._bundle.members:
-            return None
+        return self._guarded(name, partial(step, name)) if name in self._bundle.members else None
+
+    def _guarded(self, where: str, work: Callable[[], Any]) -> Any:
+        """Whatever the bundle's content makes fail is a finding, and the next step goes on."""
         try:
-            return step(name)
+            return work()
         except _CONTENT_ERRORS as error:
-            self._exam.findings.add("member_unreadable", name, detail=str(error) or type(error).__name__)
+            self._exam.findings.add("member_unreadable", where, detail=str(error) or type(error).__name__)
             return None
 
     def _key(self, name: str) -> None:
@@ -109,10 +129,6 @@ class _Verification:
         if name != f"{KEYS}{key.id.hex()}.pub":
             raise ValueError(f"it holds the key {key.label}")
         self._own.append(key)
-
-    @property
-    def _all_keys(self) -> list[VerifierKey]:
-        return [*self._given, *(key for key in self._own if key not in self._given)]
 
     def _manifest(self, name: str) -> str:
         raw = self._bundle.content(name)
@@ -132,73 +148,100 @@ class _Verification:
         return str(value["session"])
 
     def _manifest_note(self, name: str) -> None:
+        note = self._bundle.content(name).decode()
         try:
-            text, signed_by = open_note(self._bundle.content(name).decode(), self._all_keys)
+            text = self._opened(note, name)
         except (BadNote, Unverified) as error:
             self._exam.findings.add("manifest_signature", name, detail=str(error))
             return
         if MANIFEST in self._bundle.members and text != manifest_claim(self._bundle.digest(MANIFEST)[1]):
             self._exam.findings.add("manifest_other", MANIFEST)
-        elif self._given and not any(key in self._given for key in signed_by):
-            self._exam.findings.add("note_manifest_key", name)
+
+    def _opened(self, note: str, name: str) -> str:
+        """The text of a note. Raises BadNote, Unverified when nobody at all signed it."""
+        try:
+            return self._counting.open(note)[0]
+        except Unverified:
+            text, signed_by = self._all.open(note)  # not with a key that counts; but then whose is it?
+            signers = ", ".join(key.label for key in signed_by)
+            self._exam.findings.add("manifest_key", name, signers=signers)
+            return text
 
     def _seal(self, name: str) -> None:
-        note = self._bundle.content(name).decode()
-        self._exam.take_seal(note, self._given or self._own, trusted=bool(self._given))
+        self._exam.take_seal(self._bundle.content(name).decode(), self._counting, trusted=bool(self._given))
 
     def _hashes(self, name: str) -> None:
-        for number, line in enumerate(self._bundle.lines(name)):
-            if number >= self._bundle.limits.entries:
-                raise ValueError(f"more than {self._bundle.limits.entries} hashes")
-            self._exam.take_sealed_hash(line.decode("ascii"))
+        most = self._most_entries(0)
+        for number, line in enumerate(self._bundle.lines(name), 1):
+            if number > most:
+                raise ValueError(f"more than {most} hashes")
+            digest = line.decode("ascii", "replace")
+            if not is_hash(digest):
+                raise ValueError(f"line {number} is no hash")
+            self._exam.take_sealed_hash(digest)
 
     def _entries(self, name: str) -> None:
-        for line in self._bundle.lines(name):
-            if self._exam.entries >= self._bundle.limits.entries:
-                raise ValueError(f"more than {self._bundle.limits.entries} entries")
+        most = self._most_entries(_MOST_ADDED)
+        for number, line in enumerate(self._bundle.lines(name), 1):
+            if number > most:
+                raise ValueError(f"more than {most} entries")
+            self._take_texts(number)
             self._exam.take_entry(line)
 
-    def _texts(self, name: str) -> None:
-        def take(item: dict[str, Any]) -> None:
-            self._exam.take_text(item["seq"], item["field"], bytes.fromhex(item["salt"]), item["text"])
+    def _most_entries(self, more: int) -> int:
+        """As many as the seal counts, and some more that can be named; the seal itself may claim anything."""
+        most = self._bundle.limits.entries
+        return most if self._exam.claim is None else min(most, self._exam.claim.entries + more)
 
-        self._objects(name, take)
+    def _take_texts(self, number: int | None) -> None:
+        """The texts up to this entry's, so that neither they nor their commitments have to be kept; None: all that are left."""
+        while self._text is not None:
+            where, item = self._text
+            seq = item.get("seq")
+            if number is not None and isinstance(seq, int) and seq > number:
+                return
+            self._guarded(where, partial(self._take_text, item))
+            self._text = next(self._texts, None)
 
-    def _disclosures(self, name: str) -> None:
-        self._objects(name, self._exam.take_disclosure)
+    def _take_text(self, item: dict[str, Any]) -> None:
+        salt, text = item["salt"], item["text"]
+        if not isinstance(salt, str) or not isinstance(text, str):
+            raise TypeError("not a salt and a text")
+        self._exam.take_text(whole(item["seq"]), text_of(item["field"]), bytes.fromhex(salt), text)
 
-    def _objects(self, name: str, take: Callable[[dict[str, Any]], None]) -> None:
-        """Each line on its own, so that one broken line doesn't hide the others."""
-        for number, line in enumerate(self._bundle.lines(name), 1):
-            try:
-                take(read_object(line))
-            except _CONTENT_ERRORS as error:
-                where = f"{name} line {number}"
-                self._exam.findings.add("member_unreadable", where, detail=str(error) or type(error).__name__)
+    def _objects(self, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        """The objects of a member and where each stands; one broken line doesn't hide the others."""
+        lines = iter(self._bundle.lines(name) if name in self._bundle.members else ())
+        number = 0
+        while (line := self._guarded(name, partial(next, lines, None))) is not None:
+            number += 1
+            where = f"{name} line {number}"
+            item = self._guarded(where, partial(read_object, line))
+            if item is not None:
+                yield where, item
 
     def _fragments(self) -> None:
-        named = set()
+        digests: dict[str, tuple[int | None, str | None] | None] = {}  # a path that several entries name is read once
         for ref in self._exam.record.fragments:
             path = FRAGMENTS + ref.path
-            named.add(path)
-            found: tuple[int | None, str | None] = (None, None)
-            if path in self._bundle.members:
-                try:
-                    found = self._bundle.digest(path)
-                except ZIP_ERRORS as error:
-                    self._exam.findings.add("member_unreadable", ref.where, detail=str(error))
-                    continue
-            self._exam.take_fragment(ref, *found)
+            if path not in digests:
+                is_there = path in self._bundle.members
+                digests[path] = self._guarded(ref.where, partial(self._bundle.digest, path)) if is_there else (None, None)
+            digest = digests[path]
+            if digest is not None:
+                self._exam.take_fragment(ref, *digest)
         for path in sorted(self._bundle.members):
-            if path.startswith(FRAGMENTS) and path not in named:
+            if path.startswith(FRAGMENTS) and path not in digests:
                 self._exam.findings.add("fragment_unknown", path)
 
     def _register(self, name: str) -> None:
-        value = read_object(self._bundle.content(name))
-        notes = value["seals"]
-        if not isinstance(notes, list) or not all(isinstance(note, str) for note in notes):
-            raise ValueError("not a list of seals")
-        self._exam.take_register(notes, self._all_keys)
+        register = RegisterChain(self._all)
+        most = self._bundle.limits.lines if self._exam.claim is None else self._exam.claim.number
+        for where, item in self._objects(name):
+            self._guarded(where, partial(_add_seal, register, item))
+            if register.is_beyond_help or register.seals > most:
+                break
+        self._exam.take_register(register)
 
     def _after(self, name: str) -> None:
         claim = self._exam.claim
@@ -213,7 +256,11 @@ class _Verification:
             self._exam.findings.add("after_chain", AFTER, detail=finding)
 
 
-_MOST_AFTER: Final = 100
+def _add_seal(register: RegisterChain, item: dict[str, Any]) -> None:
+    note = item["seal"]
+    if not isinstance(note, str):
+        raise TypeError("not a seal")
+    register.add(note)
 
 
 def manifest_claim(digest: str) -> str:

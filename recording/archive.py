@@ -3,7 +3,7 @@
 Life of a fragment's file:
 1. `incoming/NAME.part` is written and synced.
 2. `incoming/NAME.pending` is made: from here on the fragment exists but may not have been announced. It holds, as JSON, what
-   the announcement says beyond the file itself (its holes); it is empty when that is nothing.
+   the announcement says beyond the file itself: its holes, and up to where every track is recorded.
 3. The file is renamed to `SESSION/STREAM/EPOCH-INDEX.mp4`, and its folder is synced. It is never written to again.
 4. It is hashed, and whoever wrote it announces it in the feed.
 5. `announced` removes the pending mark.
@@ -19,7 +19,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -109,16 +109,16 @@ class FolderArchive:
         """Step 5: the fragment's event is safely in the feed."""
         self._incoming(path, "pending").unlink(missing_ok=True)
 
-    def recover(self, known: Container[str] = ()) -> Iterator[dict[str, Any]]:
+    def recover(self) -> Iterator[dict[str, Any]]:
         """Clears up after a death: yields the `fragment_sealed` data of each fragment written but perhaps not announced.
 
-        The fragments whose paths are in `known` are not announced again. Append each to the feed before asking for the next:
-        its mark is removed then. Announcing one twice does no harm, a reader knows it by its path.
+        Append each to the feed before asking for the next: its mark is removed then. Announcing one twice does no harm, since a
+        reader knows it by its path.
         """
         for part in sorted((self.root / _INCOMING).glob("*.part")):
             part.unlink()
         for path in self.unannounced():
-            if path not in known and (self.root / path).is_file():
+            if (self.root / path).is_file():
                 with contextlib.suppress(BadMedia, ValueError):  # renamed only when synced, so this is no file of ours
                     yield self._event(path)
             self.announced(path)

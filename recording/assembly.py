@@ -157,14 +157,19 @@ class Unit:
 class _Picture:
     """The access unit being put together."""
 
-    __slots__ = ("arrival", "data", "fragmented", "idr", "parameters", "sps", "timestamp")
+    __slots__ = ("arrival", "data", "idr", "parameters", "part", "sps", "timestamp")
 
     def __init__(self, packet: Packet) -> None:
         self.timestamp = packet.timestamp
         self.arrival = packet.arrival
         self.data = bytearray()
         self.parameters = bytearray()
-        self.idr = self.sps = self.fragmented = False
+        self.part = bytearray()  # of a NAL unit that comes in pieces (FU-A)
+        self.idr = self.sps = False
+
+    @property
+    def size(self) -> int:
+        return len(self.data) + len(self.part)
 
 
 class H264:
@@ -197,7 +202,7 @@ class H264:
                 return
             self._lost_timestamp = None
             picture = self._picture = _Picture(packet)
-        if not _add(picture, packet.payload) or len(picture.data) > UNIT_BYTES:
+        if not _add(picture, packet.payload) or picture.size > UNIT_BYTES:
             self._break(packet.timestamp)
             return
         if packet.marker:
@@ -215,7 +220,7 @@ class H264:
 
     def _finish(self, picture: _Picture) -> Unit | None:
         self._picture = None
-        if picture.fragmented:  # its last FU-A never came
+        if picture.part:  # its last FU-A never came
             self._break(picture.timestamp)
             return None
         if picture.sps:
@@ -239,13 +244,15 @@ def _starts_picture(payload: bytes) -> bool:
     kind = payload[0] & 0x1F
     if kind == STAP_A and payload[3:]:
         kind = payload[3] & 0x1F
+    elif kind == FU_A and payload[1:] and payload[1] & 0x80:
+        kind = payload[1] & 0x1F
     return kind in (SPS, DELIMITER)
 
 
 def _add(picture: _Picture, payload: bytes) -> bool:
     """Puts a payload's NAL units into the picture; False when it makes no sense."""
     kind = payload[0] & 0x1F
-    if picture.fragmented and kind != FU_A:
+    if picture.part and kind != FU_A:
         return False
     if 1 <= kind < STAP_A:
         _add_nal(picture, payload)
@@ -257,7 +264,7 @@ def _add(picture: _Picture, payload: bytes) -> bool:
     return False
 
 
-def _add_nal(picture: _Picture, nal: bytes) -> None:
+def _add_nal(picture: _Picture, nal: bytes | bytearray) -> None:
     kind = nal[0] & 0x1F
     if kind == IDR:
         picture.idr = True
@@ -283,17 +290,14 @@ def _add_aggregate(picture: _Picture, payload: bytes) -> bool:
 def _add_part(picture: _Picture, payload: bytes) -> bool:
     header = payload[1]
     first, last = header & 0x80, header & 0x40
-    if bool(first) == picture.fragmented:
+    if bool(first) == bool(picture.part):
         return False
     if first:
-        kind = header & 0x1F
-        if kind in (SPS, PPS):  # parameter sets are tens of bytes; a fragmented one is nonsense
-            return False
-        picture.idr = picture.idr or kind == IDR
-        picture.data += START_CODE
-        picture.data.append((payload[0] & 0xE0) | kind)
-    picture.data += memoryview(payload)[2:]
-    picture.fragmented = not last
+        picture.part.append((payload[0] & 0xE0) | (header & 0x1F))
+    picture.part += memoryview(payload)[2:]
+    if last:
+        _add_nal(picture, picture.part)
+        picture.part = bytearray()
     return True
 
 

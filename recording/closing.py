@@ -4,7 +4,7 @@ The life of a closing, one transaction, so that a kill at any moment leaves eith
 1. the session is over, and the media process has said that nothing more will come (every stream is `closed`), or has been
    silent for `silence_s` after the end: then an entry says so;
 2. every hole in what is recorded of a required stream, from 0 to the end, gets a gap entry unless it has one;
-3. every order must be shown by every stream it required: the others get an `order_uncovered` entry;
+3. every order must be shown by every track of every stream it required: the others get an `order_uncovered` entry;
 4. the seal; 5. the findings are handed on inside the transaction (a case is opened or nothing is closed); 6. copies are queued.
 Who closes is whoever locks the session first; the others find it sealed.
 
@@ -29,7 +29,7 @@ from core.clock import Clock, media_ms
 from core.database import Database
 from core.errors import Refused, Unavailable
 from recording import kinds, seal, sessions
-from recording.coverage import CLOSED, HOLE_MS, spans, uncovered
+from recording.coverage import CLOSED, HOLE_MS, shown, spans, uncovered
 from recording.keys import SigningKeys
 from recording.lifecycle import State
 from recording.merkle import Frontier
@@ -68,6 +68,17 @@ class Due:
 
     session_id: str
     silent: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """The holes (from_ms, to_ms) that have an entry, by stream: of the whole stream, and of one of its tracks.
+
+    One of a track explains no hole of the stream, but what happened in it was not recorded whole.
+    """
+
+    streams: dict[str, list[tuple[int, int]]]
+    tracks: dict[str, list[tuple[int, int]]]
 
 
 class Closer:
@@ -217,31 +228,36 @@ class Closer:
         if silent:
             waited = {"reason": "media_silent", "waited_s": int(self._silence.total_seconds())}
             drafts.append(Draft(kinds.RECORDING_FAILED, ACTOR, waited, media_ms=end_ms))
-        drafts += await self._gaps(tx, session, end_ms, silent)
-        found = await self._uncovered(tx, session)
+        gaps = await self._said(tx, session)
+        drafts += await self._gaps(tx, session, gaps, end_ms, silent)
+        found = await self._uncovered(tx, session, gaps)
         drafts += [Draft(kinds.ORDER_UNCOVERED, ACTOR, data, media_ms=moment) for moment, data in found]
         await self._trail.append(tx, session.id, *drafts)
         return [str(data["order"]) for _moment, data in found]
 
-    async def _gaps(self, tx: AsyncConnection, session: Session, end_ms: int, silent: bool) -> list[Draft]:
-        """Gap entries for the holes of every required stream that no entry speaks of yet."""
-        said: dict[str, list[tuple[int, int]]] = {}
+    async def _said(self, tx: AsyncConnection, session: Session) -> _Said:
+        """The holes that entries speak of already."""
+        said = _Said({}, {})
         async for entry in self._trail.stream(tx, session.id, kinds={kinds.GAP}):
-            if "track" not in entry.data:  # a hole of one track explains no hole of the stream
-                said.setdefault(entry.data["stream"], []).append((entry.data["from_ms"], entry.data["to_ms"]))
+            of = said.tracks if "track" in entry.data else said.streams
+            of.setdefault(entry.data["stream"], []).append((entry.data["from_ms"], entry.data["to_ms"]))
+        return said
+
+    async def _gaps(self, tx: AsyncConnection, session: Session, said: _Said, end_ms: int, silent: bool) -> list[Draft]:
+        """Gap entries for the holes of every required stream that no entry speaks of yet."""
         query = select(streams).where(streams.c.session_id == session.id)
         rows = {row.name: row for row in await tx.execute(query)}
         drafts = []
         for name in session.required:
             recorded = await spans(tx, session.id, name)
             for start, stop in holes(recorded, end_ms):
-                if not any(begin <= start and stop <= end for begin, end in said.get(name, ())):
+                if not any(begin <= start and stop <= end for begin, end in said.streams.get(name, ())):
                     reason = _reason(rows.get(name), recorded, stop == end_ms, silent)
                     data = {"stream": name, "from_ms": start, "to_ms": stop, "reason": reason}
                     drafts.append(Draft(kinds.GAP, ACTOR, data, media_ms=start))
         return drafts
 
-    async def _uncovered(self, tx: AsyncConnection, session: Session) -> list[tuple[int, dict[str, Any]]]:
+    async def _uncovered(self, tx: AsyncConnection, session: Session, said: _Said) -> list[tuple[int, dict[str, Any]]]:
         """(media time, data of the entry) of every order that a stream it required doesn't show, in order."""
         recorded: dict[str, list[tuple[int, int]]] = {}
         found: list[tuple[int, dict[str, Any]]] = []
@@ -249,7 +265,7 @@ class Closer:
             missing = []
             for name in entry.data.get("streams") or session.required:
                 if name not in recorded:
-                    recorded[name] = await spans(tx, session.id, name)
+                    recorded[name] = shown(await spans(tx, session.id, name), said.tracks.get(name, ()))
                 if entry.media_ms is None or uncovered([entry.media_ms], recorded[name]):
                     missing.append(name)
             if missing:

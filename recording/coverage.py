@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -22,9 +22,9 @@ PUBLISHING, LOST, LEFT, FAILED, CLOSED = "publishing", "lost", "left", "failed",
 
 @dataclass(frozen=True, slots=True)
 class Watermark:
-    """How far a stream is safely on disk: `media_ms` on the session's axis, `at` the wall time of that media time.
+    """How far every track of a stream is safely on disk: `media_ms` on the session's axis, `at` the wall time of that.
 
-    `status` is publishing | lost | left | failed | closed. Both times are None while nothing has been written.
+    `status` is publishing | lost | left | failed | closed. Both times are None while one of its tracks never was.
     """
 
     stream: str
@@ -54,22 +54,21 @@ def sale_blocker(
     required: Iterable[str],
     watermarks: Mapping[str, Watermark],
     now: datetime,
-    paused: bool,
     max_age_s: float = MAX_AGE_S,
 ) -> str | None:
     """Why nothing may be sold now, or None: recording_failed, recording_not_started, publisher_lost, recording_stale.
 
-    `paused` (the session is paused in its trail) excuses a watermark that stands still, nothing else. Of several reasons the
-    one named first above wins. A watermark from the future beyond `max_age_s` means clocks that disagree, and proves nothing.
+    A pause excuses nothing: it is recorded like the rest. Of several reasons the one named first above wins. A watermark from
+    the future beyond `max_age_s` means clocks that disagree, and proves nothing.
     """
-    found = {_blocker(watermarks.get(name), now, paused, max_age_s) for name in required}
+    found = {_blocker(watermarks.get(name), now, max_age_s) for name in required}
     for reason in ("recording_failed", "recording_not_started", "publisher_lost", "recording_stale"):
         if reason in found:
             return reason
     return None
 
 
-def _blocker(mark: Watermark | None, now: datetime, paused: bool, max_age_s: float) -> str | None:
+def _blocker(mark: Watermark | None, now: datetime, max_age_s: float) -> str | None:
     if mark is None:
         return "recording_not_started"
     if mark.status == FAILED:
@@ -78,9 +77,7 @@ def _blocker(mark: Watermark | None, now: datetime, paused: bool, max_age_s: flo
         return "publisher_lost"
     if mark.at is None:
         return "recording_not_started"
-    limit = timedelta(seconds=max_age_s)
-    age = now - mark.at
-    return "recording_stale" if age < -limit or (age > limit and not paused) else None
+    return "recording_stale" if abs(now - mark.at) > timedelta(seconds=max_age_s) else None
 
 
 def merge(pieces: Iterable[tuple[int, int]], hole_ms: int = HOLE_MS) -> list[tuple[int, int]]:
@@ -94,8 +91,25 @@ def merge(pieces: Iterable[tuple[int, int]], hole_ms: int = HOLE_MS) -> list[tup
     return runs
 
 
+def shown(recorded: Iterable[tuple[int, int]], holes: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Where a stream is recorded with all its tracks: its fragments without the holes (from_ms, to_ms) of any one of them."""
+    missing = merge(holes, 0)
+    runs: list[tuple[int, int]] = []
+    for start, end in merge(recorded):
+        at = start
+        for begin, stop in missing[bisect_left(missing, start, key=lambda hole: hole[1]) :]:
+            if begin > end:
+                break
+            if begin > at:
+                runs.append((at, begin))
+            at = max(at, stop)
+        if at < end or at == start:
+            runs.append((at, end))
+    return runs
+
+
 def uncovered(orders_ms: Iterable[int], fragments: Sequence[tuple[int, int]]) -> list[int]:
-    """The order times that no fragment (start_ms, end_ms) of one stream shows, in the order given."""
+    """The order times that no run (start_ms, end_ms) of one stream shows, in the order given."""
     runs = merge(fragments)
     starts = [start for start, _end in runs]
     missing = []

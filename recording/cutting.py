@@ -3,10 +3,14 @@
 A cut is a moment of media time. What lies before it on any track belongs to the fragment, so a cut waits shortly for the track
 that is behind. The picture is cut at a keyframe; when none comes the fragment is cut all the same, since a watermark that
 stands still closes the sale, and the fragment that starts without a keyframe says so.
+
+Every fragment accounts for every announced track up to its end: what a track lacks of it by more than `QUIET_S` is a hole, said
+with that fragment and continued by the next one, whether or not the track ever comes back.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -16,6 +20,8 @@ from recording.media_time import MediaTime
 
 Kind = Literal["audio", "video"]
 HOLES = 50  # of one track in one fragment; more are told as one
+# Longest pause of a track that is no hole: a still screen is sent once a second, Opus DTX every 400 ms (RFC 7587 3.1.3).
+QUIET_S = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +43,23 @@ class _Track:
     units: list[Unit] = field(default_factory=list)
     arrival: float = float("-inf")  # of the last unit
     reached: float = float("-inf")  # media seconds of the last unit
+    unread_s: float = 0.0  # for so long packets have come that nothing could be made of
     last: int | None = None  # media time of the last sample that was cut, in the track's rate
     end: int | None = None  # where it ends
     delta: int = 0  # how long a sample usually lasts
+    pace: int = 0  # between its last two samples
+    told: int | None = None  # up to here what is missing has been said; where the first fragment began, at first
+    missing: bool = False  # the last fragment ended in a hole of it
+
+    @property
+    def accounted(self) -> int:
+        """Up to where it is recorded, or said not to be."""
+        recorded = 0 if self.last is None else self.last + self.delta
+        return recorded if self.told is None else max(recorded, self.told)
+
+    def lacks(self, at: int) -> bool:
+        """Whether it is missing up to `at`: for longer than it may be quiet, or still."""
+        return self.missing or at - self.accounted > QUIET_S * self.rate
 
 
 class Cutter:
@@ -68,6 +88,10 @@ class Cutter:
         """The sender's clock at an (unwrapped) RTP time of that track."""
         self._time.sender_report(kind, ntp, timestamp)
 
+    def unread(self, kind: Kind, seconds: float) -> None:
+        """Packets of that track have come for so long, and no unit of them."""
+        self._tracks[kind].unread_s = seconds
+
     def wants_keyframe(self, arrival: float) -> bool:
         """Whether the fragment is old enough to end at the next keyframe."""
         return self._began is not None and self._cut is None and arrival - self._began_arrival >= self._limits.wish_s
@@ -91,6 +115,7 @@ class Cutter:
             self._began, self._began_arrival = at, unit.arrival
         track.units.append(unit)
         track.arrival = unit.arrival
+        track.unread_s = 0.0
         track.reached = at
         self._bytes += len(unit.data)
         if self._cut is not None and self._ready(unit.arrival):
@@ -141,20 +166,34 @@ class Cutter:
         self._time.settle()
         cut, self._cut = self._cut, None
         moment = self._time.seconds(*cut) if cut else float("inf")
-        holes: list[Hole] = []
-        samples: dict[Kind, list[Sample]] = {}
-        for kind, track in self._tracks.items():
-            units = self._take(kind, track, cut, moment)
-            if kind == "video":
-                self._refer(units)
-            samples[kind] = self._place(kind, track, units, holes)
-        video, audio = samples.get("video", []), samples.get("audio", [])
+        units = {kind: self._take(kind, track, cut, moment) for kind, track in self._tracks.items()}
+        self._refer(units.get("video", []))
+        media = self._media(units) if any(units.values()) else None
         self._time.slew()
         self._restart()
-        if not video and not audio:
-            return []
-        self.end_ms = round(max(track.end / track.rate for track in self._tracks.values() if track.end is not None) * 1000)
-        return [Media(video, audio, self._reference.parameters, self._reference.data, holes)]
+        return [media] if media is not None else []
+
+    def _media(self, units: dict[Kind, list[Unit]]) -> Media:
+        begin = max(0.0, min(self._time.seconds(kind, some[0].timestamp) for kind, some in units.items() if some))
+        holes: dict[Kind, list[Hole]] = {}
+        samples: dict[Kind, list[Sample]] = {}
+        for kind, track in self._tracks.items():
+            if track.told is None:
+                track.told = round(begin * track.rate)
+            holes[kind] = []
+            samples[kind] = self._place(kind, track, units[kind], holes[kind])
+        end = max(track.end / track.rate for track in self._tracks.values() if track.end is not None)
+        for kind, track in self._tracks.items():
+            _note_end(holes[kind], track, kind, round(end * track.rate))
+        self.end_ms = round(end * 1000)
+        return Media(
+            samples.get("video", []),
+            samples.get("audio", []),
+            self._reference.parameters,
+            self._reference.data,
+            [hole for kind in samples for hole in holes[kind]],
+            _recorded_ms(self._tracks.values(), end),
+        )
 
     def _take(self, kind: Kind, track: _Track, cut: tuple[Kind, int] | None, moment: float) -> list[Unit]:
         """Splits a track's units: what is before the cut is returned, the rest stays."""
@@ -177,31 +216,35 @@ class Cutter:
     def _place(self, kind: Kind, track: _Track, units: list[Unit], holes: list[Hole]) -> list[Sample]:
         """Gives units their times: never back within a track, each lasting until the next."""
         ats: list[int] = []
-        found: list[Hole] = []
         for unit in units:
             at = round(self._time.seconds(kind, unit.timestamp) * track.rate)
-            if track.last is None:
-                at = max(at, 0)  # clocks that disagree by a moment must not put it before the session
-            else:
-                at = max(at, track.last + 1)
-                step = at - track.last
-                if unit.after_loss or step > track.rate:
-                    _note(found, track, kind, at, "packets_lost" if unit.after_loss else "nothing_sent")
-                elif kind == "video":
-                    track.delta = min(step, track.rate // 5)
+            # Clocks that disagree by a moment must not put it before the session.
+            at = max(at, 0 if track.last is None else track.last + 1)
+            lost = unit.after_loss and track.last is not None
+            if lost or track.lacks(at):
+                _note(holes, track, kind, at, "packets_lost" if lost else "nothing_sent")
+                track.missing = False
+            elif track.last is not None:
+                track.pace = at - track.last
+                if kind == "video":
+                    track.delta = min(track.pace, track.rate // 5)
             if kind == "audio":
                 track.delta = opus_samples(unit.data)
             track.last = at
             ats.append(at)
-        holes += found
         if not ats:
             return []
-        end = ats[-1] + track.delta
-        if kind == "video" and track.units:
-            end = max(ats[-1] + 1, round(self._time.seconds(kind, track.units[0].timestamp) * track.rate))
-        track.end = end
-        ends = [*ats[1:], end]
+        track.end = self._end(kind, track, ats[-1])
+        ends = [*ats[1:], track.end]
         return [Sample(at, to - at, unit.data, unit.keyframe) for unit, at, to in zip(units, ats, ends, strict=True)]
+
+    def _end(self, kind: Kind, track: _Track, last: int) -> int:
+        """Where the last sample of a fragment ends. A picture stands until the next one, unless that is long in coming."""
+        if kind == "video" and track.units:
+            following = round(self._time.seconds(kind, track.units[0].timestamp) * track.rate)
+            if following - last - track.delta <= QUIET_S * track.rate:
+                return max(last + 1, following)
+        return last + track.delta
 
     def _restart(self) -> None:
         rest = [(kind, track.units[0]) for kind, track in self._tracks.items() if track.units]
@@ -211,11 +254,31 @@ class Cutter:
 
 
 def _note(found: list[Hole], track: _Track, kind: Kind, to: int, reason: str) -> None:
-    begin = to if track.last is None else min(to, track.last + track.delta)
-    from_ms, to_ms = begin * 1000 // track.rate, to * 1000 // track.rate
+    """A hole of the track from where it is accounted for up to `to`."""
+    from_ms, to_ms = (round(at * 1000 / track.rate) for at in (track.accounted, to))
     if from_ms >= to_ms:
         return
+    track.told = to
     if len(found) < HOLES:
         found.append(Hole(kind, from_ms, to_ms, reason))
     else:
         found[-1] = Hole(kind, found[-1].from_ms, to_ms, reason)
+
+
+def _note_end(found: list[Hole], track: _Track, kind: Kind, end: int) -> None:
+    """What the track lacks of a fragment that ends at `end`: the rest of it, or all of it."""
+    if track.lacks(end):
+        track.missing = True
+        _note(found, track, kind, end, "undecodable" if track.unread_s > QUIET_S else "nothing_sent")
+
+
+def _recorded_ms(tracks: Iterable[_Track], end: float) -> int | None:
+    """Up to where every track is recorded; None while one of them never was. A track that was about to send its next sample
+    is recorded up to the fragment's end, so that a slow but steady one does not look late."""
+    reached = []
+    for track in tracks:
+        if track.last is None or track.end is None:
+            return None
+        due = track.last + min(track.pace, QUIET_S * track.rate)
+        reached.append(min(end, max(track.end, due) / track.rate))
+    return round(min(reached) * 1000)

@@ -29,6 +29,7 @@ _MUX_OPTIONS = {
     "avoid_negative_ts": "disabled",
 }
 _TEMPLATES = 16
+_MOST_PIXELS = 4096 * 2304  # level 5.1; what claims more costs every reviewer's machine, not only ours
 
 
 class BadMedia(Exception):  # noqa: N818 - it names the media, as the feed's reason does
@@ -57,13 +58,17 @@ class Hole:
 
 @dataclass(frozen=True, slots=True)
 class Media:
-    """What a fragment will hold. `keyframe` is an access unit the picture's parameters can be read from, not written."""
+    """What a fragment will hold. `keyframe` is an access unit the picture's parameters can be read from, not written.
+
+    `recorded_ms` is the media time up to which every announced track is recorded, None while one of them never was.
+    """
 
     video: Sequence[Sample] = ()
     audio: Sequence[Sample] = ()
     parameters: bytes = b""
     keyframe: bytes = b""
     holes: Sequence[Hole] = ()
+    recorded_ms: int | None = None
 
     @property
     def size(self) -> int:
@@ -131,10 +136,13 @@ class Muxer:
     def _picture(self, media: Media) -> _Template:
         template = self._templates.get(media.parameters)
         if template is None:
-            opened = _open(media.keyframe, "h264")
+            # Nothing is decoded: the sizes stand in the parameter sets, and a picture's buffers are as large as those say.
+            opened = _open(media.keyframe, "h264", skip_frame="all")
             stream = opened.streams.video[0]
             if not stream.width or not stream.height:
                 raise BadMedia("the picture's parameter sets cannot be read")
+            if stream.width * stream.height > _MOST_PIXELS:
+                raise BadMedia(f"the picture is too large: {stream.width} x {stream.height}")
             template = self._templates[media.parameters] = _Template(opened, stream.width, stream.height)
             if len(self._templates) > _TEMPLATES:
                 self._templates.popitem(last=False)[1].container.close()
@@ -192,8 +200,9 @@ def _packets(stream: Any, samples: Sequence[Sample], rate: int) -> list[tuple[fl
     return packets
 
 
-def _open(data: bytes, kind: str) -> InputContainer:
-    return av.open(io.BytesIO(data), "r", format=kind)
+def _open(data: bytes, kind: str, **options: str) -> InputContainer:
+    """Opens what is in memory; `options` are the decoder's."""
+    return av.open(io.BytesIO(data), "r", format=kind, options=options)
 
 
 def _ogg() -> bytes:

@@ -48,17 +48,21 @@ OnChange = Callable[[str, str, dict[str, Any]], Awaitable[None]]
 class MediaFeed(Protocol):
     """The part of the media process's client that is needed here (`stream.client.MediaClient`)."""
 
-    def feed(self, after: int) -> AsyncIterator[dict[str, Any]]:
-        """Records with a number above `after`, without end; raises when the media process is away."""
+    async def feed_id(self) -> str:
+        """Which feed it is: another one after the media process lost its feed's file."""
         ...
 
-    async def ack(self, upto: int) -> None:
-        """Records up to `upto` are safe and need not be sent again."""
+    def feed(self, after: int, feed: str) -> AsyncIterator[dict[str, Any]]:
+        """Records of that feed with a number above `after`, without end; raises when the media process is away."""
+        ...
+
+    async def ack(self, upto: int, feed: str) -> None:
+        """Records up to `upto` of that feed are safe and need not be sent again."""
         ...
 
 
 class Intake:
-    """Consumes one media process's feed. `media` names that process; its cursor is kept under that name.
+    """Consumes one media process's feed. `media` names that process; its cursor is kept under `media@FEED`, with the feed's id.
 
     `on_change(session_id, kind, data)` is awaited after each commit; kind "finding" is for a person to look at.
     """
@@ -78,6 +82,7 @@ class Intake:
         self._client = client
         self._on_change = on_change
         self._media = media
+        self._feed = ""  # the id of the feed being followed
         self._pause = pause
         self._journal = Journal(trail)
         self.connected = False
@@ -104,16 +109,17 @@ class Intake:
 
     async def follow(self) -> None:
         """Read the feed once, from where the database stands until it ends; raises what the client or the database raises."""
+        self._feed = await self._client.feed_id()
         cursor = await self._cursor()
         if cursor:
             try:
-                await self._client.ack(cursor)  # what was committed but not acknowledged before a crash
+                await self._client.ack(cursor, self._feed)  # what was committed but not acknowledged before a crash
             except Refused as refused:
                 if refused.problem.code != FEED_AHEAD.code:
                     raise
-                cursor = await self._begin_again(cursor)
+                cursor = await self._begin_again(self._name, cursor)
         self.connected = True
-        records = self._client.feed(cursor)
+        records = self._client.feed(cursor, self._feed)
         try:
             async for record in records:
                 await self._handle(record)
@@ -131,7 +137,7 @@ class Intake:
         self.last_record_at = self._clock.monotonic()
         for change in changes:
             await self._tell(change)
-        await self._client.ack(number)
+        await self._client.ack(number, self._feed)
 
     async def take(self, number: int, record: dict[str, Any]) -> list[Change]:
         """One record in one transaction; what to tell others of, nothing when it was taken before.
@@ -162,37 +168,46 @@ class Intake:
         named = session_id if isinstance(session_id, str) else ""
         return [Change(named, "finding", {"finding": "record_rejected", "n": number, "kind": str(record.get("kind"))[:40]})]
 
+    @property
+    def _name(self) -> str:
+        """What the cursor is kept under. A feed's file from before there were ids has none."""
+        return f"{self._media}@{self._feed}" if self._feed else self._media
+
     async def _advance(self, tx: AsyncConnection, number: int) -> bool:
         """Lock the cursor and move it to `number`; False when it is already there or beyond."""
-        query = select(feed_cursors.c.n).where(feed_cursors.c.media == self._media).with_for_update()
+        query = select(feed_cursors.c.n).where(feed_cursors.c.media == self._name).with_for_update()
         last = (await tx.execute(query)).scalar_one_or_none()
         if last is None:
             make = sqlite.insert if tx.dialect.name == "sqlite" else postgresql.insert
-            await tx.execute(make(feed_cursors).values(media=self._media, n=0).on_conflict_do_nothing())
+            await tx.execute(make(feed_cursors).values(media=self._name, n=0).on_conflict_do_nothing())
             last = (await tx.execute(query)).scalar_one()
         if number <= last:
             return False
         if number != last + 1:
             SKIPPED_NUMBERS.inc(number - last - 1)
             log.error("feed_numbers_missing", media=self._media, after=last, got=number)
-        await tx.execute(update(feed_cursors).where(feed_cursors.c.media == self._media).values(n=number))
+        await tx.execute(update(feed_cursors).where(feed_cursors.c.media == self._name).values(n=number))
         return True
 
-    async def _begin_again(self, cursor: int) -> int:
+    async def _begin_again(self, name: str, cursor: int) -> int:
         """The media process lost its feed and numbers anew. Follow it: fragments known already are recognised by their place,
         and what the lost feed still held shows as gaps. Waiting for a person would leave every sale closed."""
         REJECTED.inc()
         log.error("feed_numbered_anew", media=self._media, cursor=cursor)
-        mine = (feed_cursors.c.media == self._media) & (feed_cursors.c.n == cursor)
+        mine = (feed_cursors.c.media == name) & (feed_cursors.c.n == cursor)
         async with self._db.write() as tx:
-            await tx.execute(update(feed_cursors).where(mine).values(n=0))
+            await tx.execute(update(feed_cursors).where(mine).values(media=self._name, n=0))
         await self._tell(Change("", "finding", {"finding": "feed_numbered_anew", "cursor": cursor}))
         return 0
 
     async def _cursor(self) -> int:
+        """Where the database stands in this feed; at its beginning when it stands in one that is gone."""
+        of_media = (feed_cursors.c.media == self._media) | feed_cursors.c.media.startswith(f"{self._media}@", autoescape=True)
         async with self._db.read() as tx:
-            query = select(feed_cursors.c.n).where(feed_cursors.c.media == self._media)
-            return int((await tx.execute(query)).scalar_one_or_none() or 0)
+            found = {row.media: int(row.n) for row in await tx.execute(select(feed_cursors).where(of_media))}
+        if self._name in found or not found:
+            return found.get(self._name, 0)
+        return await self._begin_again(*max(found.items(), key=lambda item: item[1]))
 
     async def _tell(self, change: Change) -> None:
         try:

@@ -104,6 +104,7 @@ class Journal:
             if known != report.sha256:
                 raise Malformed(f"{report.path} was announced with two different hashes")
             return []
+        recorded = await _recorded_ms(tx, report)
         await tx.execute(
             insert(fragments).values(
                 session_id=session.id,
@@ -117,7 +118,7 @@ class Journal:
                 path=report.path,
             )
         )
-        drafts = _gap_before(session, row, report)
+        drafts = _gap_before(session, row, recorded, report)
         data = msgspec.to_builtins(report)
         del data["session"], data["holes"]
         drafts.append(Draft(kinds.FRAGMENT, ACTOR, data, media_ms=report.start_ms))
@@ -195,10 +196,13 @@ HANDLERS: dict[str, Handler] = {
 }
 
 
-def _gap_before(session: Session, row: Row[Any] | None, report: FragmentSealed) -> list[Draft]:
-    """The entry of the hole between what is recorded so far and this fragment; a stream that must be there owes from 0 on."""
-    if row is not None and row.watermark_ms is not None:
-        end, reason = int(row.watermark_ms), row.reason or "no_media"
+def _gap_before(session: Session, row: Row[Any] | None, recorded: int | None, report: FragmentSealed) -> list[Draft]:
+    """The entry of the hole between what is recorded so far and this fragment; a stream that must be there owes from 0 on.
+
+    Here any track counts; what one of them lacks the fragment says itself.
+    """
+    if recorded is not None:
+        end, reason = recorded, (row is not None and row.reason) or "no_media"
     elif report.stream in session.required:
         end, reason = 0, "not_started"
     else:
@@ -240,6 +244,15 @@ async def _known(tx: AsyncConnection, report: FragmentSealed) -> str | None:
     return (await tx.execute(query)).scalar_one_or_none()
 
 
+async def _recorded_ms(tx: AsyncConnection, report: FragmentSealed) -> int | None:
+    """Up to where anything of the stream is recorded."""
+    query = select(func.max(fragments.c.end_ms)).where(
+        fragments.c.session_id == report.session, fragments.c.stream == report.stream
+    )
+    end: int | None = (await tx.execute(query)).scalar_one()
+    return end
+
+
 async def _add(tx: AsyncConnection, session_id: str, name: str, epoch: int, status: str = PUBLISHING) -> None:
     await tx.execute(insert(streams).values(session_id=session_id, name=name, status=status, epoch=epoch))
 
@@ -249,16 +262,20 @@ async def _set(tx: AsyncConnection, session_id: str, name: str, **values: Any) -
 
 
 async def _advance(tx: AsyncConnection, session: Session, row: Row[Any] | None, report: FragmentSealed) -> None:
-    """Move the watermark on, never back: a fragment found again after a crash may come late."""
+    """Move the watermark on, never back: a fragment found again after a crash may come late.
+
+    It stands where the track that is recorded least stands: a sound without its picture must not keep the sale open.
+    """
     values: dict[str, Any] = {}
     if row is None or row.first_ms is None or report.start_ms < row.first_ms:
         values["first_ms"] = report.start_ms
-    if row is None or row.watermark_ms is None or report.end_ms > row.watermark_ms:
+    recorded = report.end_ms if report.recorded_ms is msgspec.UNSET else report.recorded_ms
+    if recorded is not None and (row is None or row.watermark_ms is None or recorded > row.watermark_ms):
         if session.started_at is None:
             raise Malformed(f"{session.id} has not started")
-        values["watermark_ms"] = report.end_ms
+        values["watermark_ms"] = recorded
         if row is None or report.epoch >= row.epoch:  # one of an earlier publisher, found late, does not speak for this one
-            values["watermark_at"] = session.started_at + timedelta(milliseconds=report.end_ms)
+            values["watermark_at"] = session.started_at + timedelta(milliseconds=recorded)
     if row is not None and row.status == PUBLISHING and row.reason is not None:
         values["reason"] = None
     if values:

@@ -16,6 +16,7 @@ from recording.assembly import H264, Assembler, Opus, Unit
 from recording.cutting import Cutter, Limits
 from recording.fragment import AUDIO_RATE, VIDEO_RATE, Media
 from recording.writer import Feed, Recording, Writer
+from stream.repair import Budget
 from stream.sink import Kind, SinkOrder
 
 ASK_AGAIN_S = 0.5
@@ -23,6 +24,10 @@ ASK_OFTEN = 12  # for 6 s; a sender that has not answered by then is asked every
 ASK_SELDOM_S = 2.0
 TICK_S = 0.25
 CLOSE_TIMEOUT_S = 30.0
+UNREADABLE_S = 4.0  # of packets that nothing recordable comes of; with less than the watermark's 5 s the reason comes first
+# Fragments of one publisher: 2 s each is 30 a minute, and some ten more are left to changes of size and clocks that leap.
+CUTS_S = 40 / 60
+CUTS_AT_ONCE = 15
 
 log = structlog.get_logger(__name__)
 
@@ -60,19 +65,23 @@ class TrackSink:
         self._cutter = Cutter(order.started_at, limits)
         self._assemblers: dict[Kind, Assembler] = {}
         self._asker = KeyframeAsker(order.request_keyframe)
+        self._cuts = Budget(CUTS_S, CUTS_AT_ONCE)
+        self._unread: dict[Kind, float] = {}  # since when a track's packets yield nothing
+        self._unreadable: set[Kind] = set()  # said to be so
         self._started_at = order.started_at
         self._index = 0
         self._video_arrival: float | None = None
         self._stalled = False
+        self._over = False
         self._closed = False
 
     def track(self, kind: Kind, codec: str, clock_rate: int) -> None:
-        """A track is coming. One that cannot be recorded is a failed recording, not a silent one."""
-        if self._closed or kind in self._assemblers:
+        """A track is coming. When one cannot be recorded nothing is: the recording has failed, whatever else is sent."""
+        if self._over or kind in self._assemblers:
             return
         wanted = ("H264", VIDEO_RATE) if kind == "video" else ("opus", AUDIO_RATE)
         if (codec.lower(), clock_rate) != (wanted[0].lower(), wanted[1]):
-            self._writer.fail(self._recording, 0, "codec_unsupported")
+            self.give_up("codec_unsupported")
             return
         self._assemblers[kind] = Assembler(H264() if kind == "video" else Opus())
         self._cutter.track(kind)
@@ -80,9 +89,12 @@ class TrackSink:
     def rtp(self, kind: Kind, payload: bytes, *, timestamp: int, sequence: int, marker: bool, arrival: float) -> None:
         """One packet, in whatever order the network brought it."""
         assembler = self._assemblers.get(kind)
-        if assembler is None or self._closed:
+        if assembler is None or self._over:
             return
-        self._take(kind, assembler.push(payload, timestamp=timestamp, sequence=sequence, marker=marker, arrival=arrival))
+        units = assembler.push(payload, timestamp=timestamp, sequence=sequence, marker=marker, arrival=arrival)
+        if payload:
+            self._watch(kind, arrival)
+        self._take(kind, units, arrival)
         if kind == "video":
             last, self._video_arrival = self._video_arrival, arrival
             if last is not None and arrival - last > self._limits.stall_s:
@@ -92,7 +104,7 @@ class TrackSink:
     def sender_report(self, kind: Kind, *, ntp: float, timestamp: int, arrival: float) -> None:
         """The sender's clock at an RTP time: it ties sound to picture."""
         assembler = self._assemblers.get(kind)
-        if assembler is not None and not self._closed:
+        if assembler is not None and not self._over:
             self._cutter.sender_report(kind, ntp, assembler.near(timestamp))
 
     def closed(self, reason: str) -> None:
@@ -100,31 +112,73 @@ class TrackSink:
         if self._closed:
             return
         self._closed = True
-        for kind, assembler in self._assemblers.items():
-            self._take(kind, assembler.flush())
-        self._write(self._cutter.finish())
-        self._writer.stream_closed(self._recording, self._cutter.end_ms, reason)
-        self._forget(self)
+        try:
+            self._finish()
+        finally:
+            self._over = True
+            self._writer.stream_closed(self._recording, self._cutter.end_ms, reason)
+            self._forget(self)
+
+    def give_up(self, reason: str) -> None:
+        """Records nothing more of this publisher: half of it would pass for all. Only the next publisher recovers from that."""
+        if not self._over:
+            self._over = True
+            self._writer.fail(self._recording, self._cutter.end_ms, reason)
 
     def tick(self, now: float) -> None:
         """Time went by (`now` in Unix seconds): a fragment is ended and a keyframe asked for even if nothing arrives."""
+        if self._over:
+            return
         for kind, assembler in self._assemblers.items():
-            self._take(kind, assembler.expire(now))
-        self._write(self._cutter.tick(now))
+            self._take(kind, assembler.expire(now), now)
+        self._write(self._cutter.tick(now), now)
         self._ask(now)
 
-    def _take(self, kind: Kind, units: list[Unit]) -> None:
+    def _finish(self) -> None:
+        if self._over:
+            return
+        rest = [(kind, unit) for kind, assembler in self._assemblers.items() for unit in assembler.flush()]
+        last = [media for kind, unit in rest for media in self._cutter.push(kind, unit)]
+        for media in [*last, *self._cutter.finish()]:
+            self._hand_over(media)
+
+    def _watch(self, kind: Kind, arrival: float) -> None:
+        """A packet came: what never becomes picture or sound is a failed recording, though the viewers may well see it."""
+        since = self._unread.setdefault(kind, arrival)
+        self._cutter.unread(kind, arrival - since)
+        if arrival - since > UNREADABLE_S and kind not in self._unreadable:
+            self._unreadable.add(kind)
+            self._writer.fail(self._recording, self._media_ms(arrival), "undecodable", kind)
+
+    def _take(self, kind: Kind, units: list[Unit], now: float) -> None:
+        if units:
+            self._unread.pop(kind, None)
+            if kind in self._unreadable:
+                self._unreadable.remove(kind)
+                self._writer.works(self._recording, self._media_ms(now), kind)
         for unit in units:
             if kind == "video" and unit.keyframe:
                 self._stalled = False
             media = self._cutter.push(kind, unit)
             if media:
-                self._write(media)
+                self._write(media, now)
 
-    def _write(self, fragments: list[Media]) -> None:
+    def _write(self, fragments: list[Media], now: float) -> None:
+        """Hands fragments over, within what one publisher may cost the disk, the feed and everybody else's recording."""
         for media in fragments:
-            self._writer.write(self._recording, self._index, media)
-            self._index += 1
+            if self._over:
+                return
+            if not self._cuts.take(1, now):
+                self.give_up("cut_too_often")
+                return
+            self._hand_over(media)
+
+    def _hand_over(self, media: Media) -> None:
+        self._writer.write(self._recording, self._index, media)
+        self._index += 1
+
+    def _media_ms(self, arrival: float) -> int:
+        return max(0, round((arrival - self._started_at) * 1000))
 
     def _ask(self, now: float) -> None:
         video = self._assemblers.get("video")
@@ -143,10 +197,10 @@ class Recorder:
         self._writer = Writer(archive, feed)
         self._sinks: list[TrackSink] = []
 
-    def recover(self, known: frozenset[str] = frozenset()) -> int:
+    def recover(self) -> int:
         """Announces what a process that died had written but not announced; returns how many. Call before `start`. Blocks."""
         count = 0
-        for data in self._archive.recover(known):
+        for data in self._archive.recover():
             self._feed.append("fragment_sealed", data)
             count += 1
         return count
@@ -166,7 +220,11 @@ class Recorder:
         """Lets time pass for every publisher; `run` does it every `TICK_S`."""
         now = self._clock.now().timestamp()
         for sink in list(self._sinks):
-            sink.tick(now)
+            try:
+                sink.tick(now)
+            except Exception:  # the others' recordings, and the process, go on
+                log.exception("recording_sink_error", session=sink.session)
+                sink.give_up("internal_error")
 
     async def run(self) -> None:
         """Ticks until cancelled."""
@@ -176,25 +234,6 @@ class Recorder:
 
     async def flush(self, timeout: float = CLOSE_TIMEOUT_S) -> None:
         """Waits until everything handed to the writer so far is written (or failed) and announced. Raises TimeoutError."""
-        await self._wait(self._writer.barrier, timeout)
-
-    async def close_session(self, session: str, timeout: float = CLOSE_TIMEOUT_S) -> None:
-        """Ends the session's recordings, waits until all is written and `session_closed` is in the feed.
-
-        Raises TimeoutError when the disk or the feed does not answer; the event is still appended once they do.
-        """
-        for sink in [sink for sink in self._sinks if sink.session == session]:
-            sink.closed("session_closed")
-        await self._wait(lambda done: self._writer.session_closed(session, done), timeout)
-
-    async def stop(self, timeout: float = CLOSE_TIMEOUT_S) -> None:
-        """Ends every recording and the thread, writing what there is."""
-        for sink in list(self._sinks):
-            sink.closed("lost")
-        if not await asyncio.to_thread(self._writer.stop, timeout):
-            log.error("recording_writer_stuck", timeout_s=timeout)
-
-    async def _wait(self, queue: Callable[[Callable[[], None]], None], timeout: float) -> None:
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
 
@@ -206,5 +245,15 @@ class Recorder:
             if not loop.is_closed():
                 loop.call_soon_threadsafe(finish)
 
-        queue(tell)
+        self._writer.barrier(tell)
         await asyncio.wait_for(done, timeout)
+
+    async def stop(self, timeout: float = CLOSE_TIMEOUT_S) -> None:
+        """Ends every recording and the thread, writing what there is."""
+        for sink in list(self._sinks):
+            try:
+                sink.closed("lost")
+            except Exception:
+                log.exception("recording_sink_error", session=sink.session)
+        if not await asyncio.to_thread(self._writer.stop, timeout):
+            log.error("recording_writer_stuck", timeout_s=timeout)

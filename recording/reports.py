@@ -51,7 +51,11 @@ class Hole(msgspec.Struct, frozen=True):
 
 
 class FragmentSealed(msgspec.Struct, frozen=True):
-    """A fragment is on disk, synced and hashed. `path` is relative to the archive's root."""
+    """A fragment is on disk, synced and hashed. `path` is relative to the archive's root.
+
+    `recorded_ms`: up to here every track that the publisher announced is recorded; None while one of them never was. A fragment
+    found again after a crash may have lost it, and then speaks for its end.
+    """
 
     session: SessionId
     stream: Name
@@ -65,6 +69,7 @@ class FragmentSealed(msgspec.Struct, frozen=True):
     video: dict[str, Any] | None = None
     audio: dict[str, Any] | None = None
     holes: Annotated[list[Hole], msgspec.Meta(max_length=1000)] = []
+    recorded_ms: Moment | msgspec.UnsetType | None = msgspec.UNSET
 
     def __post_init__(self) -> None:
         if self.end_ms < self.start_ms:

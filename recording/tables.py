@@ -129,7 +129,7 @@ derived = Table(
 feed_cursors = Table(
     "feed_cursors",
     metadata,
-    Column("media", String(64), primary_key=True),  # which media process
+    Column("media", String(64), primary_key=True),  # which media process, "@", and the id of its feed
     Column("n", BigInteger, nullable=False),  # last record taken in
 )
 

@@ -1,7 +1,8 @@
 """The thread between the packets and the disk: muxes, writes, announces, in the order it was asked to.
 
-The event loop never waits for it. What does not fit into its bounded queue is dropped and reported as a failed recording; what
-the feed cannot take now (its disk may be the full one) is kept and tried again, and a fragment stays marked until then.
+The event loop never waits for it. What does not fit into its bounded queue, or into one publisher's share of it, is dropped and
+reported as a failed recording; what the feed cannot take now (its disk may be the full one) is kept and tried again, and a
+fragment stays marked until then.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import errno
 import threading
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import structlog
@@ -21,6 +22,8 @@ from stream.errors import FeedStalled
 
 QUEUE_JOBS = 256  # fragments of all publishers; at one every 2 s of 30 publishers, some 17 s of a disk that hangs
 QUEUE_BYTES = 128 * 2**20
+SHARE_JOBS = 32  # of one publisher: a minute of it
+SHARE_BYTES = 32 * 2**20
 BACKLOG = 4096  # events the feed would not take
 RETRY_S = 1.0
 _BARRIER = ""  # stands in the backlog behind what has to be announced first
@@ -39,16 +42,29 @@ class Feed(Protocol):
         ...
 
 
+# Why a recording fails, each until it is over by itself. What ends a recording for good has a cause of its own, `LASTING`.
+STORAGE, PICTURE, LASTING = "storage", "picture", "lasting"
+
+
 @dataclass(slots=True)
 class Recording:
-    """One publisher's recording as the writer knows it. `dropped_ms` is set by the loop when the queue was full."""
+    """One publisher's recording as the writer knows it. What is queued, and `dropped_ms`, is shared with the loop.
+
+    `failing` holds the causes for which not all of it is written: one of the above, or the name of a track.
+    """
 
     session: str
     stream: str
     epoch: int
     stored: int = 0
-    failing: bool = False
+    failing: set[str] = field(default_factory=set)
     dropped_ms: int | None = None
+    queued_jobs: int = 0
+    queued_bytes: int = 0
+
+    def has_room(self, size: int) -> bool:
+        """Whether its share of the queue takes `size` bytes more. One fragment alone always fits."""
+        return self.queued_jobs == 0 or (self.queued_jobs < SHARE_JOBS and self.queued_bytes + size <= SHARE_BYTES)
 
     def data(self, **more: Any) -> dict[str, Any]:
         """An event's data: whose it is, and `more`."""
@@ -63,8 +79,8 @@ class Writer:
         self._feed = feed
         self._muxer = Muxer()
         self._wake = threading.Condition()
-        self._jobs: deque[tuple[int, Callable[[], None]]] = deque()
-        self._queued_bytes = 0
+        self._jobs: deque[Callable[[], None]] = deque()
+        self._queued_jobs = self._queued_bytes = 0
         self._stopping = False
         self._backlog: deque[tuple[str, dict[str, Any], Callable[[], None]]] = deque()
         self._thread = threading.Thread(target=self._run, name="recording-writer", daemon=True)
@@ -85,16 +101,22 @@ class Writer:
         """Queues a fragment; False (and a failed recording) when the queue is full. Never blocks."""
         size = media.size
         with self._wake:
-            if len(self._jobs) >= QUEUE_JOBS or self._queued_bytes + size > QUEUE_BYTES:
+            full = self._queued_jobs >= QUEUE_JOBS or self._queued_bytes + size > QUEUE_BYTES
+            if full or not recording.has_room(size):
                 if recording.dropped_ms is None:
                     recording.dropped_ms = first_ms(media)
                 return False
-            self._push(size, lambda: self._write(recording, index, media))
+            self._count(recording, 1, size)
+            self._push(lambda: self._write_queued(recording, index, media))
         return True
 
-    def fail(self, recording: Recording, media_ms: int, reason: str) -> None:
-        """Queues the news that something cannot be recorded at all."""
-        self._control(lambda: self._failed(recording, media_ms, reason))
+    def fail(self, recording: Recording, media_ms: int, reason: str, cause: str = LASTING) -> None:
+        """Queues the news that something is not recorded, until `works` says so of its cause."""
+        self._control(lambda: self._failed(recording, cause, media_ms, reason))
+
+    def works(self, recording: Recording, media_ms: int, cause: str) -> None:
+        """Queues the news that a cause of failing is over."""
+        self._control(lambda: self._works(recording, cause, media_ms))
 
     def stream_closed(self, recording: Recording, end_ms: int, reason: str) -> None:
         """Queues the end of a publisher, after its last fragment."""
@@ -105,10 +127,6 @@ class Writer:
 
         self._control(close)
 
-    def session_closed(self, session: str, done: Callable[[], None]) -> None:
-        """Queues the end of a session; `done` is called in the writer's thread once the feed has it."""
-        self._control(lambda: self._announce("session_closed", {"session": session}, done))
-
     def barrier(self, done: Callable[[], None]) -> None:
         """Calls `done` in the writer's thread when everything queued so far is written and announced."""
         self._control(lambda: self._announce(_BARRIER, {}, done))
@@ -116,12 +134,17 @@ class Writer:
     def _control(self, job: Callable[[], None]) -> None:
         """Few and without media, so they are not counted: the end of a recording must never be dropped."""
         with self._wake:
-            self._push(0, job)
+            self._push(job)
 
-    def _push(self, size: int, job: Callable[[], None]) -> None:
-        self._jobs.append((size, job))
-        self._queued_bytes += size
+    def _push(self, job: Callable[[], None]) -> None:
+        self._jobs.append(job)
         self._wake.notify()
+
+    def _count(self, recording: Recording, jobs: int, size: int) -> None:
+        self._queued_jobs += jobs
+        self._queued_bytes += size
+        recording.queued_jobs += jobs
+        recording.queued_bytes += size
 
     def _run(self) -> None:
         while True:
@@ -129,15 +152,20 @@ class Writer:
                 self._wake.wait_for(lambda: self._jobs or self._stopping, RETRY_S if self._backlog else None)
                 if not self._jobs and self._stopping:
                     break
-                size, job = self._jobs.popleft() if self._jobs else (0, self._announce_backlog)
+                job = self._jobs.popleft() if self._jobs else self._announce_backlog
             try:
                 job()
             except Exception:
                 # The thread must outlive a bug in one fragment: every other recording depends on it.
                 log.exception("recording_writer_error")
-            with self._wake:
-                self._queued_bytes -= size
         self._announce_backlog()
+
+    def _write_queued(self, recording: Recording, index: int, media: Media) -> None:
+        try:
+            self._write(recording, index, media)
+        finally:
+            with self._wake:
+                self._count(recording, -1, -media.size)
 
     def _write(self, recording: Recording, index: int, media: Media) -> None:
         self._report_dropped(recording)
@@ -145,15 +173,16 @@ class Writer:
         try:
             data, contents = self._muxer.mux(media)
             holes = [{"track": h.track, "from_ms": h.from_ms, "to_ms": h.to_ms, "reason": h.reason} for h in media.holes]
-            extra = {"holes": holes} if holes else {}
+            extra = {"recorded_ms": media.recorded_ms} | ({"holes": holes} if holes else {})
             stored = self._archive.write(place, data, extra)
         except Exception as error:
-            self._failed(recording, first_ms(media), _reason(error))
+            # Sound that is written without its picture is no recovery of the picture.
+            cause = PICTURE if isinstance(error, BadMedia) and media.video else STORAGE
+            self._failed(recording, cause, first_ms(media), _reason(error))
             return
         recording.stored += 1
-        if recording.failing:
-            recording.failing = False
-            self._announce("recording_recovered", recording.data(media_ms=contents.start_ms))
+        for cause in (STORAGE, PICTURE) if media.video else (STORAGE,):
+            self._works(recording, cause, contents.start_ms)
         event = sealed_event(place, stored, contents) | extra
         self._announce("fragment_sealed", event, lambda: self._archive.announced(stored.path))
 
@@ -161,15 +190,23 @@ class Writer:
         with self._wake:
             dropped, recording.dropped_ms = recording.dropped_ms, None
         if dropped is not None:
-            self._failed(recording, dropped, "overloaded")
+            self._failed(recording, STORAGE, dropped, "overloaded")
 
-    def _failed(self, recording: Recording, media_ms: int, reason: str) -> None:
+    def _failed(self, recording: Recording, cause: str, media_ms: int, reason: str) -> None:
         """One event until it works again, however many fragments are lost: the gap between fragments tells the rest."""
-        if recording.failing:
+        if cause in recording.failing:
             return
-        recording.failing = True
+        recording.failing.add(cause)
         log.error("recording_failed", reason=reason, **recording.data(media_ms=media_ms))
         self._announce("recording_failed", recording.data(media_ms=media_ms, reason=reason))
+
+    def _works(self, recording: Recording, cause: str, media_ms: int) -> None:
+        """A cause is over; all is written again once none is left."""
+        if cause not in recording.failing:
+            return
+        recording.failing.remove(cause)
+        if not recording.failing:
+            self._announce("recording_recovered", recording.data(media_ms=media_ms))
 
     def _announce(self, kind: str, data: dict[str, Any], done: Callable[[], None] = lambda: None) -> None:
         if len(self._backlog) >= BACKLOG:

@@ -111,14 +111,15 @@ async def line(tx: AsyncConnection, attendance: Attendance) -> Line:
 async def facts(tx: AsyncConnection, clock: Clock, rows: Sequence[Row[Any]], at: Line) -> list[CallFacts]:
     """Each call with its customer's card, its latest proposal and its place in the line."""
     found = []
+    people = {row.customer_id for row in rows}
+    known, newest = await customers.of(tx, people), await assessments.latest_of(tx, people)
+    now = clock.now()
     for row in rows:
         proposal = await _latest_proposal(tx, row)
         product = None
         if proposal is not None:
             product = await catalogue.get(tx, proposal.product_id)
-        customer = await customers.get(tx, row.customer_id)
-        assessed = await assessments.latest(tx, row.customer_id)
-        now = clock.now()
+        customer, assessed = known.get(row.customer_id), newest.get(row.customer_id)
         position, eta = at.place(row.id)
         found.append(
             CallFacts(
@@ -154,11 +155,10 @@ async def for_person(tx: AsyncConnection, clock: Clock, attendance: Attendance, 
 
 
 async def waiting(tx: AsyncConnection, clock: Clock, attendance: Attendance) -> list[CallFacts]:
-    """The head of the line, at most SHOWN_MAX calls, in order."""
+    """The whole line, in order."""
     at = await line(tx, attendance)
-    ids = [one.call for one in at.ordered[:SHOWN_MAX]]
-    rows = {row.id: row for row in await tx.execute(select(calls).where(calls.c.id.in_(ids)))}
-    return await facts(tx, clock, [rows[call] for call in ids if call in rows], at)
+    rows = {row.id: row for row in await tx.execute(select(calls).where(calls.c.state == "waiting"))}
+    return await facts(tx, clock, [rows[one.call] for one in at.ordered], at)
 
 
 async def listed(tx: AsyncConnection, clock: Clock, attendance: Attendance, person: Person) -> list[CallFacts]:
@@ -173,8 +173,8 @@ async def listed(tx: AsyncConnection, clock: Clock, attendance: Attendance, pers
 
 
 def queue_view(found: Sequence[CallFacts], attendance: Attendance, lang: str) -> Queue:
-    """The `queue` event."""
-    return Queue(waiting=[one.view(lang) for one in found], available=len(attendance.available()))
+    """The `queue` event: the head of the line."""
+    return Queue(waiting=[one.view(lang) for one in found[:SHOWN_MAX]], available=len(attendance.available()))
 
 
 async def _latest_proposal(tx: AsyncConnection, row: Row[Any]) -> Row[Any] | None:

@@ -101,6 +101,7 @@ class Namespace(socketio.AsyncNamespace):  # type: ignore[misc]  # python-socket
         except Exception:
             log.exception("a socket could not enter", namespace=self.namespace)
             self.sockets.pop(sid, None)
+            await self._gone(socket)  # it may have entered half
             raise SocketRefused("internal_error") from None
 
     async def end_expired(self) -> int:

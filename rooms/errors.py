@@ -70,6 +70,12 @@ PROPOSAL_DIFFERS = Problem(
     "Look at the proposal again and confirm its amount, or ask your adviser for a new one.",
     "请核对方案金额后重新确认，或让顾问重新提供方案。", "call",
 )  # fmt: skip
+NO_REPLAY = Problem(
+    "no_replay", 404,
+    "This show can't be seen again.", "本场直播暂无回放。",
+    "See the lobby for other shows; one that has just ended is ready within minutes.",
+    "请到首页查看其他场次；刚结束的直播需等待几分钟。", "lobby",
+)  # fmt: skip
 STARTS_IN_PAST = Problem(
     "starts_in_past", 400,
     "A show can't start in the past.", "直播开始时间不能早于当前时间。",
@@ -103,6 +109,7 @@ PROBLEMS = (
     CONSENT_OUTDATED,
     PROPOSAL_GONE,
     PROPOSAL_DIFFERS,
+    NO_REPLAY,
     STARTS_IN_PAST,
     TOO_MANY_HERE,
     NOT_RECORDED,

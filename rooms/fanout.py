@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -16,6 +17,7 @@ import structlog
 from sqlalchemy import select
 
 from commerce import customers, shelf, tally
+from commerce.customers import Customer
 from commerce.order_book import OrderChanged
 from commerce.sale import SaleChanged
 from commerce.shelf import ShelfState
@@ -28,6 +30,7 @@ from rooms import call_view, session_view, wire
 from rooms.attendance import Attendance
 from rooms.call_wire import CallEvent, ProposalEvent
 from rooms.notices import NOTICES
+from rooms.rounds import ROUND_S, Round
 from rooms.tables import call_sessions
 
 log = structlog.get_logger()
@@ -36,7 +39,6 @@ ROOM, DESK = "/room", "/desk"
 LANGS: Final = ("en", "zh")
 # Feed records that change nothing anybody sees: a fragment comes every few seconds for every stream.
 _QUIET = frozenset({"fragment", "fragment_sealed", "gap", "finding"})
-SHELF_EVERY_S = 1.0
 # With several web processes an emit goes through Redis; orders are acknowledged after they were told and can't wait for it.
 EMIT_TIMEOUT_S = 2.0
 
@@ -56,14 +58,32 @@ def desks_room(lang: str) -> str:
     return f"desks:{lang}"
 
 
+def masked(customer: Customer | None) -> str:
+    """A buyer's name as a host sees it."""
+    if customer is None or customer.real_name is None:
+        return "**"
+    return customer.real_name.reveal()[:1] + "**"
+
+
 class Fanout:
     """Tells rooms and people what has changed."""
 
-    def __init__(self, sio: socketio.AsyncServer, db: Database, trail: Trail, clock: Clock, attendance: Attendance) -> None:
+    def __init__(
+        self,
+        sio: socketio.AsyncServer,
+        db: Database,
+        trail: Trail,
+        clock: Clock,
+        attendance: Attendance,
+        *,
+        round_s: float = ROUND_S,
+    ) -> None:
         self._sio, self._db, self._trail, self._clock, self._attendance = sio, db, trail, clock, attendance
+        self._round_s = round_s
         self._boot: str | None = None
         self._lost: set[tuple[str, str]] = set()  # streams whose loss was told, of sessions under way
-        self._stale_shelves: set[str] = set()  # sessions in which something was ordered since their shelf was told
+        self._stale = Round()
+        self._places: dict[str, tuple[int | None, int | None]] = {}  # what those who wait were told last
 
     # --- sessions ----------------------------------------------------------------------------------------------------------
 
@@ -130,21 +150,38 @@ class Fanout:
         await self.session_changed(change.session_id, "sale_changed")
 
     async def run(self) -> None:
-        """Once a second tell the shelves in which something was ordered, for what is left. Cancel it to stop."""
+        """Tells the rounds until cancelled."""
         while True:
-            try:
-                await self.flush_shelves()
-            except Exception:  # told again with the next order
-                log.exception("shelves could not be told")
-            await asyncio.sleep(SHELF_EVERY_S)
+            await self.flush()
+            await asyncio.sleep(self._round_s)
 
-    async def flush_shelves(self) -> None:
-        """Tell each shelf in which something was ordered since it was last told."""
-        stale, self._stale_shelves = self._stale_shelves, set()
-        for session_id in stale:
-            async with self._db.read() as tx:
-                state = await shelf.read(tx, self._trail, session_id)
-            await self.shelf(state)
+    async def flush(self) -> None:
+        """Tell what has changed since the last round. What can't be told now is told with its next change."""
+        stale, self._stale = self._stale, Round()
+        for session_id, latest in stale.sold.items():
+            try:
+                await self._sold(session_id, list(latest))
+            except Exception:
+                log.exception("what was sold could not be told", session=session_id)
+        if stale.line:
+            try:
+                await self._line()
+            except Exception:
+                log.exception("the waiting line could not be told")
+
+    async def _sold(self, session_id: str, latest: list[OrderChanged]) -> None:
+        """To the room what is left, to its host the sum and who bought last."""
+        async with self._db.read() as tx:
+            session = await sessions.get(tx, session_id)
+            offered = await shelf.read(tx, self._trail, session_id)
+            sums = {one.currency: one for one in await tally.of_session(tx, session_id)}
+            buyers = await customers.of(tx, {changed.order.customer_id for changed in latest})
+        await self.shelf(offered)
+        for changed in latest:
+            order = changed.order
+            sold = sums.get(order.currency, Tally(count=0, amount=0, currency=order.currency))
+            told = partial(_for_host, changed, sold, masked(buyers.get(order.customer_id)))
+            await self._by_language(ROOM, "order", lambda lang: person_room(session.host_id, lang), told)
 
     async def notice(self, session_id: str, kind: str, *, seq: int | None = None) -> None:
         """One of NOTICES to everybody in the session."""
@@ -181,46 +218,38 @@ class Fanout:
     # --- orders ------------------------------------------------------------------------------------------------------------
 
     async def order_changed(self, changed: OrderChanged) -> None:
-        """An order was placed or moved on: its customer sees it, the session's host the sum, the room what is left."""
+        """An order was placed or moved on: its customer sees it at once, host and room with the next round."""
         order = changed.order
-        async with self._db.read() as tx:
-            session = await sessions.get(tx, order.session_id)
-            sums = {one.currency: one for one in await tally.of_session(tx, order.session_id)}
-            customer = await customers.get(tx, order.customer_id)
-        sold = sums.get(order.currency, Tally(count=0, amount=0, currency=order.currency))
+        self._stale.order(changed)
         await self._by_language(
             ROOM,
             "order",
             lambda lang: person_room(order.customer_id, lang),
             lambda lang: wire.OrderChanged(order.session_id, changed.seq, order.view(lang)),
         )
-        name = customer.real_name.reveal()[:1] + "**" if customer is not None and customer.real_name is not None else "**"
-
-        def for_host(lang: str) -> wire.HostOrder:
-            product = order.product_zh if lang == "zh" else order.product_en
-            latest = wire.LatestOrder(name, product, order.amount)
-            return wire.HostOrder(order.session_id, changed.seq, sold, latest)
-
-        await self._by_language(ROOM, "order", lambda lang: person_room(session.host_id, lang), for_host)
-        self._stale_shelves.add(order.session_id)
 
     # --- calls -------------------------------------------------------------------------------------------------------------
 
     async def call_changed(self, call_id: str, *also: str) -> None:
-        """The parties hear of the call, the desks of the line, and everybody who waits of his new place in it."""
+        """The parties hear of the call at once, desks and those who wait with the next round."""
         async with self._db.read() as tx:
             call = await call_view.one(tx, self._clock, self._attendance, call_id)
         people = {call.row.customer_id, call.row.adviser_id, *also} - {None}
         await self._tell_call(call, people)
-        await self.queue(but=call_id)
+        self.line_changed()
 
-    async def queue(self, *, but: str | None = None) -> None:
-        """The waiting line to the desks; each one's place to those who wait (`but` one who knows)."""
+    def line_changed(self) -> None:
+        """The waiting line, or who may take it, is another."""
+        self._stale.line = True
+
+    async def _line(self) -> None:
+        """The waiting line to the desks; their place to those who wait and have another one now."""
         async with self._db.read() as tx:
             waiting = await call_view.waiting(tx, self._clock, self._attendance)
         await self._by_language(DESK, "queue", desks_room, lambda lang: call_view.queue_view(waiting, self._attendance, lang))
+        before, self._places = self._places, {call.row.id: (call.position, call.eta_s) for call in waiting}
         for call in waiting:
-            if call.row.id != but:
+            if before.get(call.row.id) != self._places[call.row.id]:
                 await self._tell_call(call, {call.row.customer_id})
 
     async def proposal_changed(self, call_id: str) -> None:
@@ -253,3 +282,9 @@ class Fanout:
                 await self._sio.emit(event, msgspec.to_builtins(payload), room=room, namespace=namespace)
         except TimeoutError:
             log.error("not emitted in time", namespace=namespace, socket_event=event)
+
+
+def _for_host(changed: OrderChanged, sold: Tally, name: str, lang: str) -> wire.HostOrder:
+    order = changed.order
+    product = order.product_zh if lang == "zh" else order.product_en
+    return wire.HostOrder(order.session_id, changed.seq, sold, wire.LatestOrder(name, product, order.amount))

@@ -192,7 +192,7 @@ class DeskNamespace(Namespace):
             elif person.role is Role.ADVISER:
                 await self._tell_call_under_way(person, "adviser_away")
         if was_available and person.id not in self._attendance.available():
-            await self._fanout.queue()
+            self._fanout.line_changed()
 
     async def _tell_call_under_way(self, person: Person, notice: str) -> None:
         call = await self._calls.under_way(person.id)
@@ -201,7 +201,7 @@ class DeskNamespace(Namespace):
 
     async def _available(self, socket: Socket, body: SetAvailable) -> Mapping[str, Any]:
         self._attendance.set_available(socket.person.id, socket.sid, on=body.on)
-        await self._fanout.queue()
+        self._fanout.line_changed()
         async with self._db.read() as tx:
             waiting = await call_view.waiting(tx, self._clock, self._attendance)
         return {"queue": msgspec.to_builtins(call_view.queue_view(waiting, self._attendance, socket.lang))}

@@ -65,8 +65,6 @@ class ProposalDesk:
             call, proposal = await _proposed(tx, body)
         if person.id != call.customer_id:
             raise Refused(CALL_NOT_YOURS)
-        if proposal.state not in ("open", "confirmed"):
-            raise Refused(PROPOSAL_GONE)
         wish = PlaceOrder(
             session=proposal.session_id,
             product=proposal.product_id,

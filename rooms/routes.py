@@ -10,14 +10,14 @@ from commerce import shelf
 from commerce.errors import PRODUCT_NOT_ON_SHELF
 from core.errors import BAD_REQUEST, FORBIDDEN, NOT_FOUND
 from core.http import Route, lang, person
-from recording.errors import WRONG_STATE
+from recording.errors import RECORDING_NOT_READY, WRONG_STATE
 from recording.lifecycle import Event
-from rooms import access, call_view, customer_picture, session_view
+from rooms import access, call_view, customer_picture, replay, session_view
 from rooms import shows as show_desk
 from rooms.call_wire import Call, Calls, CustomerPicture, GiveConsent, RequestCall
 from rooms.closing import announce
 from rooms.desks import ROOMS
-from rooms.errors import CALL_NOT_YOURS, CALL_OPEN, CONSENT_OUTDATED, STARTS_IN_PAST
+from rooms.errors import CALL_NOT_YOURS, CALL_OPEN, CONSENT_OUTDATED, NO_REPLAY, STARTS_IN_PAST
 from rooms.wire import Lobby, NewShow, PinBody, SessionView, ShelfBody, ShelfView, Show, ShowSummary
 
 
@@ -123,6 +123,7 @@ def _shelf_view(request: web.Request, state: shelf.ShelfState) -> ShelfView:
 def routes() -> list[Route]:
     """All HTTP of this package; media (WHIP and WHEP) is `stream/whip.py`'s."""
     hosts = (NOT_FOUND, FORBIDDEN, WRONG_STATE)
+    seen_again = (NOT_FOUND, CALL_NOT_YOURS, NO_REPLAY, RECORDING_NOT_READY)
     moves = [
         Route(
             "POST", f"/api/shows/{{show}}/{event.value}", _moving(event), f"The host's: {event.value}", None, Show, 200, hosts
@@ -150,6 +151,8 @@ def routes() -> list[Route]:
             "GET", "/api/sessions/{session}/summary", get_summary, "The numbers of a show", None, ShowSummary, 200,
             (NOT_FOUND, FORBIDDEN),
         ),
+        Route("GET", "/api/sessions/{session}/replay.mp4", replay.play, "See a show again; takes Range", problems=seen_again),
+        Route("GET", "/api/sessions/{session}/poster.jpg", replay.poster, "A still of an ended show", problems=seen_again),
         Route("POST", "/api/calls", request_call, "Ask for an adviser", RequestCall, Call, 201, (CALL_OPEN,)),
         Route("GET", "/api/calls", list_calls, "The waiting line and the own calls", gives=Calls),
         Route("GET", "/api/calls/{call}", get_call, "One call", None, Call, 200, (NOT_FOUND, CALL_NOT_YOURS)),

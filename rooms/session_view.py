@@ -17,7 +17,7 @@ from recording import coverage, kinds, sessions
 from recording.coverage import Watermark
 from recording.sessions import Session
 from recording.trail import Trail
-from rooms import access
+from rooms import access, replay
 from rooms.access import Access
 from rooms.tables import shows
 from rooms.wire import PersonRef, SaleView, SessionView, ShowSummary, State, StreamState
@@ -46,6 +46,7 @@ async def view(tx: AsyncConnection, trail: Trail, clock: Clock, place: Access, l
         me_role=place.me_role,
         show=place.show.id if place.show is not None else None,
         call=place.call.id if place.call is not None else None,
+        replay=await replay.of_session(tx, session.id),
     )
 
 
@@ -64,6 +65,7 @@ async def state(
         recording=_recording(session, marks, clock),
         media_boot=boot,
         call=call,
+        replay=await replay.of_session(tx, session_id),
     )
 
 
@@ -110,7 +112,7 @@ def _recording(session: Session, marks: dict[str, Watermark], clock: Clock) -> b
     """Whether all that is required is being written at this moment: the "recorded" dot."""
     if not session.running:
         return False
-    return coverage.sale_blocker(session.required, marks, clock.now(), session.state == "paused") is None
+    return coverage.sale_blocker(session.required, marks, clock.now()) is None
 
 
 def _host(place: Access) -> PersonRef:

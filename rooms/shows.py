@@ -19,6 +19,7 @@ from recording.errors import WRONG_STATE
 from recording.lifecycle import FINAL, Event
 from recording.tables import sessions as session_rows
 from recording.trail import Trail
+from rooms import replay
 from rooms.abandoned import ABANDONED_BY, Left
 from rooms.closing import Media, SaleChecks, announce, close_media
 from rooms.errors import STARTS_IN_PAST
@@ -71,7 +72,9 @@ class ShowDesk:
     async def get(self, person: Person, show_id: str) -> Show:
         """One show. Raises Refused(NOT_FOUND)."""
         async with self._db.read() as tx:
-            return self._view(await one(tx, show_id), person)
+            row = await one(tx, show_id)
+            copies = await replay.of_shows(tx, [row.session_id])
+            return self._view(row, person, copies.get(row.session_id, replay.Copies()))
 
     async def move(self, person: Person, show_id: str, event: Event) -> Show:
         """start, pause, resume, end or cancel, by the host. Raises Refused: NOT_FOUND, FORBIDDEN, WRONG_STATE."""
@@ -99,9 +102,11 @@ class ShowDesk:
             await announce(close_media(self._media, session.id))
 
     async def _list(self, tx: AsyncConnection, person: Person, query: Select[Any]) -> list[Show]:
-        return [self._view(row, person) for row in await tx.execute(query.limit(LISTED_MAX))]
+        rows = (await tx.execute(query.limit(LISTED_MAX))).all()
+        copies = await replay.of_shows(tx, [row.session_id for row in rows if row.state == "ended"])
+        return [self._view(row, person, copies.get(row.session_id, replay.Copies())) for row in rows]
 
-    def _view(self, row: Row[Any], person: Person) -> Show:
+    def _view(self, row: Row[Any], person: Person, copies: replay.Copies) -> Show:
         return Show(
             id=row.id,
             session=row.session_id,
@@ -115,7 +120,8 @@ class ShowDesk:
             product_class=row.product_class,
             viewers=self._presence.viewers(row.session_id),
             viewers_peak=row.viewers_peak,
-            poster=None,
+            poster=replay.poster_of(row.session_id, copies),
+            replay_ms=copies.film.duration_ms if copies.film is not None else None,
             mine=row.host_id == person.id,
         )
 

@@ -36,7 +36,10 @@ class PersonRef(Struct, frozen=True):
 
 
 class Show(Struct, frozen=True):
-    """A programme in the lobby. `viewers` are in it now; `viewers_peak` the most there were; `mine` when the asker hosts it."""
+    """A programme in the lobby. `viewers` are in it now; `viewers_peak` the most there were; `mine` when the asker hosts it.
+
+    `replay_ms` is the length of its replay, null while there is none; `poster` an address.
+    """
 
     id: str
     session: str
@@ -51,6 +54,7 @@ class Show(Struct, frozen=True):
     viewers: int
     viewers_peak: int
     poster: str | None
+    replay_ms: int | None
     mine: bool
 
 
@@ -100,6 +104,15 @@ class StreamState(Struct, frozen=True):
     status: str
 
 
+class Replay(Struct, frozen=True):
+    """An ended show to be seen again: where film and poster are, the media time of the film's beginning, its length in ms."""
+
+    mp4: str
+    poster: str | None
+    offset_ms: int
+    duration_ms: int
+
+
 class SaleView(Struct, frozen=True):
     """Whether orders are taken at this moment. `reason` is a code ("" while open); `sentence` is in the asked language."""
 
@@ -130,6 +143,7 @@ class SessionView(Struct, frozen=True):
     me_role: Literal["host", "viewer", "adviser", "customer", "supervisor"]
     show: str | None
     call: str | None
+    replay: Replay | None
 
 
 class ShowSummary(Struct, frozen=True):
@@ -214,7 +228,7 @@ class Presence(Struct, frozen=True):
 
 
 class State(Struct, frozen=True):
-    """A session changed: its state, its sale, its streams, whether it is being recorded."""
+    """A session changed: its state, its sale, its streams, whether it is being recorded, whether it can be seen again."""
 
     session: str
     seq: int
@@ -224,6 +238,7 @@ class State(Struct, frozen=True):
     recording: bool
     media_boot: str | None
     call: str | None = None
+    replay: Replay | None = None
 
 
 class Notice(Struct, frozen=True):

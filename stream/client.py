@@ -85,9 +85,13 @@ class MediaClient:
         """Stops a session's media; `session_closed` is on the feed when this returns. May be repeated."""
         await self._call("POST", f"/v1/sessions/{quote(session, safe='')}/close", timeout_s=_CLOSE_TIMEOUT_S)
 
-    async def ack(self, upto: int) -> None:
-        """Tells that every record up to `upto` is safe."""
-        await self._call("POST", "/v1/feed/ack", AckIn(upto=upto))
+    async def feed_id(self) -> str:
+        """Which feed the media process keeps now: the numbers of one say nothing about another's."""
+        return (await self.health()).feed_id
+
+    async def ack(self, upto: int, feed: str = "") -> None:
+        """Tells that every record up to `upto` is safe. Refused: feed_ahead, and feed_anew when it is not `feed` any more."""
+        await self._call("POST", "/v1/feed/ack", AckIn(upto=upto, feed=feed))
 
     async def health(self) -> HealthOut:
         """What the media process says of itself."""
@@ -101,14 +105,14 @@ class MediaClient:
             return False
         return True
 
-    async def feed(self, after: int) -> AsyncIterator[dict[str, Any]]:
-        """Records beyond `after` as they come, without end.
+    async def feed(self, after: int, feed: str = "") -> AsyncIterator[dict[str, Any]]:
+        """Records beyond `after` of the feed with the id `feed` (of any, when empty) as they come, without end.
 
         Raises Unavailable when the connection is lost or silent for 5 s (call again with the last number), Refused(FEED_AHEAD)
-        when the cursor is beyond the end.
+        when the cursor is beyond the end, Refused(FEED_ANEW) when that feed is gone.
         """
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=self._timeout_s, sock_read=_SILENCE_S)
-        async with self._request("GET", f"/v1/feed?after={after}", timeout=timeout) as response:
+        async with self._request("GET", f"/v1/feed?after={after}&feed={quote(feed, safe='')}", timeout=timeout) as response:
             rest = b""
             try:
                 async for chunk in response.content.iter_any():

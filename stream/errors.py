@@ -66,10 +66,15 @@ FEED_AHEAD = Problem(
     "The media process lost its feed file: restore it, or reset the reader's cursor.",
     "媒体进程事件文件丢失，请恢复文件或重置读取位置。", "",
 )  # fmt: skip
+FEED_ANEW = Problem(
+    "feed_anew", 409,
+    "The feed was begun anew.", "事件流已重新开始。",
+    "Ask for its id, and read it from the beginning.", "请重新获取事件流标识并从头读取。", "",
+)  # fmt: skip
 
 PROBLEMS = (
     MEDIA_UNAVAILABLE, MEDIA_FULL, STREAM_NOT_FOUND, BAD_OFFER, UNSUPPORTED_MEDIA, SESSION_CLOSED,
-    WRONG_CONTENT_TYPE, NOT_ACCEPTABLE, TAG_MISSING, TAG_STALE, FEED_AHEAD,
+    WRONG_CONTENT_TYPE, NOT_ACCEPTABLE, TAG_MISSING, TAG_STALE, FEED_AHEAD, FEED_ANEW,
 )  # fmt: skip
 
 

@@ -3,7 +3,8 @@
 A record's life: numbered and queued → written and fsynced by the one writer thread (many records, one fsync) → seen by
 readers → acknowledged → dropped from memory → gone from the file at the next compaction. Numbers go on over restarts.
 
-The file is lines of JSON: a head `{"feed":1,"base":N}` (all up to N are acknowledged), then records and `{"ack":N}` lines.
+The file is lines of JSON: a head `{"feed":1,"base":N,"id":ID}` (all up to N are acknowledged), then records and `{"ack":N}`
+lines.
 A torn end is what a crash leaves and is cut off: no reader has seen it. Damage before the end raises FeedCorrupt.
 """
 
@@ -12,9 +13,10 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import secrets
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +27,7 @@ import structlog
 
 from core.clock import Clock, to_text
 from core.errors import Refused
-from stream.errors import FEED_AHEAD, FeedCorrupt, FeedStalled
+from stream.errors import FEED_AHEAD, FEED_ANEW, FeedCorrupt, FeedStalled
 
 _log = structlog.get_logger(__name__)
 
@@ -45,8 +47,9 @@ class _Pending:
 
 
 class Feed:
-    """`append` for threads, `append_async` and `append_soon` for the event loop, `read` for the web side's connection.
+    """`append` for threads, `append_soon` for the event loop, `lines` and `wait_beyond` for the web side's connection.
 
+    `id` is that of the file: numbers of one file say nothing about another's. A file from before there were ids has "".
     Raises FeedCorrupt when the file is damaged. `on_write_failure` is called (in the writer thread) for each failed write.
     """
 
@@ -66,6 +69,7 @@ class Feed:
         self._dirty = False
         self._renamed = False
         self._kept_bytes = 0
+        self.id = secrets.token_hex(8)
         path.parent.mkdir(parents=True, exist_ok=True)
         self._size = self._recover()
         self._last = self._durable
@@ -95,15 +99,6 @@ class Feed:
         except TimeoutError as error:
             raise FeedStalled(kind) from error
 
-    async def append_async(self, kind: str, data: dict[str, Any], *, timeout_s: float = _APPEND_TIMEOUT_S) -> int:
-        """`append` without blocking the event loop."""
-        pending = self._enqueue(kind, data)
-        try:
-            async with asyncio.timeout(timeout_s):
-                return await asyncio.shield(asyncio.wrap_future(pending.done))
-        except TimeoutError as error:
-            raise FeedStalled(kind) from error
-
     def append_soon(self, kind: str, data: dict[str, Any]) -> int:
         """Numbers and queues a record and returns at once; it is durable, in order, a moment later."""
         return self._enqueue(kind, data).n
@@ -126,6 +121,11 @@ class Feed:
                     "feed_backlog", unacknowledged=self._last - self._acked, advice="is the web process reading the feed?"
                 )
         return pending
+
+    def require(self, feed: str) -> None:
+        """Raises Refused(FEED_ANEW) when a reader's numbers are another file's; an empty `feed` is not compared."""
+        if feed and feed != self.id:
+            raise Refused(FEED_ANEW)
 
     def ack(self, upto: int) -> None:
         """All up to `upto` is safe with the reader. Going back does nothing; beyond the end raises Refused(FEED_AHEAD)."""
@@ -168,18 +168,6 @@ class Feed:
         finally:
             self._waiters.discard(waiter)
         return True
-
-    async def read(self, after: int) -> AsyncIterator[dict[str, Any]]:
-        """All durable records beyond `after`, in order, and each new one as it comes; ends when the feed is closed."""
-        while True:
-            batch = self.lines(after)
-            for number, line in batch:
-                yield msgspec.json.decode(line)
-                after = number
-            if not batch:
-                if self._closed:
-                    return
-                await self.wait_beyond(after, 60.0)
 
     @property
     def closed(self) -> bool:
@@ -261,7 +249,7 @@ class Feed:
     def _compact(self) -> None:
         with self._changed:
             kept, base = list(self._kept), self._acked
-        data = _head(base) + b"".join(line for _, line in kept)
+        data = _head(base, self.id) + b"".join(line for _, line in kept)
         temporary = self._path.with_name(self._path.name + ".tmp")
         fresh = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
         try:
@@ -278,8 +266,8 @@ class Feed:
     def _recover(self) -> int:
         """Reads the file back, cuts a torn end off and returns the size."""
         if not self._path.exists():
-            replace_durably(self._path, _head(0))
-            return len(_head(0))
+            replace_durably(self._path, _head(0, self.id))
+            return len(_head(0, self.id))
         raw = self._path.read_bytes()
         *whole, _torn = raw.split(b"\n")
         size = 0
@@ -306,6 +294,7 @@ class Feed:
             if entry["feed"] != 1:
                 raise ValueError("an unknown version")
             self._acked = self._durable = int(entry["base"])
+            self.id = str(entry.get("id", ""))
         elif "ack" in entry:
             if entry["ack"] > self._durable:
                 raise ValueError("an acknowledgement from the future")
@@ -317,8 +306,8 @@ class Feed:
             self._kept.append((self._durable, line))
 
 
-def _head(base: int) -> bytes:
-    return b'{"feed":1,"base":%d}\n' % base
+def _head(base: int, feed: str) -> bytes:
+    return b'{"feed":1,"base":%d,"id":"%b"}\n' % (base, feed.encode())
 
 
 def _write_all(file: int, data: bytes) -> None:

@@ -90,6 +90,11 @@ class _Resource:
     connected: bool = False
 
 
+def _worth(resource: _Resource) -> int:
+    """How much is lost with a peer: nothing yet, what one person watches, what everybody watches."""
+    return 0 if not resource.connected else 2 if isinstance(resource.role, Publisher) else 1
+
+
 class Hub:
     """One per media process. `start()` binds the UDP port; `stop()` ends every peer.
 
@@ -224,9 +229,9 @@ class Hub:
         return Opened(resource.id, answer, resource.etag)
 
     def _make_room(self, owner: str) -> None:
-        """Ends the oldest of a person's peers when there are too many. The first to go are those that never connected."""
+        """Ends the oldest of a person's peers when there are too many: first those that never connected, last what is sent."""
         mine = [r for r in self._resources.values() if owner and r.owner == owner and not r.peer.ending]
-        for resource in sorted(mine, key=lambda r: r.connected)[: max(0, len(mine) - _PEERS_A_PERSON + 1)]:
+        for resource in sorted(mine, key=_worth)[: max(0, len(mine) - _PEERS_A_PERSON + 1)]:
             resource.peer.end("replaced")
 
     def _local(self, credentials: Credentials) -> LocalTransport:

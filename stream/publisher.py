@@ -25,6 +25,8 @@ _log = structlog.get_logger(__name__)
 # A source that changes its SSRC is believed once the old one has been silent this long.
 _SSRC_SILENCE_S = 1.0
 _REPORT_S = 1.0
+# RFC 3550 A.1 MAX_DROPOUT: a number further away than this is no loss and no latecomer.
+_MAX_DROPOUT = 3000
 # What a packet is counted as at least: the small ones cost us as much work as those of this size.
 _PACKET_BYTES = 500
 
@@ -38,6 +40,7 @@ class _Source:
     ssrc: int | None = None
     last_at: float = 0.0
     unwrap: Unwrapper = field(default_factory=Unwrapper)
+    stray: int | None = None  # the number that would follow one far away
     nacks: NackTracker = field(default_factory=NackTracker)
     reception: Reception = field(default_factory=lambda: Reception(90_000))
     last_report: int = 0
@@ -102,6 +105,9 @@ class Publisher:
         if source is None or not self._same_source(source, parsed.ssrc, now):
             self._metrics.dropped.labels("unexpected").inc()
             return
+        if not self._continues(source, parsed.sequence, now):
+            self._metrics.dropped.labels("stray").inc()
+            return
         self.received += 1
         source.last_at = now
         arrival = self._clock.now().timestamp()
@@ -123,15 +129,33 @@ class Publisher:
         if source.ssrc is not None and now - source.last_at < _SSRC_SILENCE_S:
             return False
         source.ssrc = ssrc
+        self._begin_run(source, now)
+        return True
+
+    def _continues(self, source: _Source, sequence: int, now: float) -> bool:
+        """Whether a packet is to be taken. One far from all others is a stray; two in a row are a sender that counts anew."""
+        if source.unwrap.near(sequence, _MAX_DROPOUT):
+            source.stray = None
+            return True
+        if sequence != source.stray:
+            source.stray = (sequence + 1) & 0xFFFF
+            return False
+        self._begin_run(source, now)
+        if source.track.kind == "video":
+            self.request_keyframe()
+        return True
+
+    def _begin_run(self, source: _Source, now: float) -> None:
+        """What comes from here on has nothing to do with the numbers and times before."""
         source.run = self._next_run()
         source.unwrap = Unwrapper()
+        source.stray = None
         source.nacks = NackTracker()
         source.reception = Reception(source.track.clock_rate)
         source.last_report = 0
         self.senders.forget(source.track.kind)
         self._report_at = now  # advise a rate at once: Chromium takes it whole in its first two seconds only
         self._report(now)
-        return True
 
     def _record(self, packet: MediaPacket, sequence: int, arrival: float) -> None:
         if self.sink is None:  # padding alone goes there too: it fills a sequence number that would look lost

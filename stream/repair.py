@@ -87,19 +87,20 @@ class KeyframeGate:
 
 
 class Budget:
-    """At most `rate` a second, in whatever unit the cost has, after a burst of as much."""
+    """At most `rate` a second, in whatever unit the cost has, after a burst of `most` (of one second's worth if not given)."""
 
-    __slots__ = ("_at", "_left", "_rate")
+    __slots__ = ("_at", "_left", "_most", "_rate")
 
-    def __init__(self, rate: float) -> None:
+    def __init__(self, rate: float, most: float | None = None) -> None:
         self._rate = rate
-        self._left = rate
+        self._most = rate if most is None else most
+        self._left = self._most
         self._at: float | None = None
 
     def take(self, cost: float, now: float) -> bool:
         """Spends `cost`; False, and nothing is spent, when there is not that much left."""
         if self._at is not None:
-            self._left = min(self._rate, self._left + (now - self._at) * self._rate)
+            self._left = min(self._most, self._left + max(0.0, now - self._at) * self._rate)
         self._at = now
         if cost > self._left:
             return False

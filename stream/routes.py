@@ -145,6 +145,7 @@ async def read_feed(request: web.Request) -> web.StreamResponse:
     if not text.isdigit() or len(text) > 16:  # noqa: PLR2004 - 2**53
         raise Refused(BAD_REQUEST, detail="after is no record number")
     after = int(text)
+    feed.require(request.query.get("feed", ""))
     feed.lines(after, limit=1)  # refuses a cursor beyond the end before the answer begins
     response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson", "Cache-Control": "no-store"})
     await response.prepare(request)
@@ -162,6 +163,7 @@ async def read_feed(request: web.Request) -> web.StreamResponse:
 
 async def ack_feed(request: web.Request) -> web.Response:
     body: AckIn = await read_body(request, AckIn)
+    request.app[FEED].require(body.feed)
     request.app[FEED].ack(body.upto)
     return _json({})
 
@@ -170,7 +172,7 @@ async def health(request: web.Request) -> web.Response:
     hub, feed = request.app[HUB], request.app[FEED]
     streams = hub.streams()
     publishers = sum(1 for s in streams if s.epoch is not None)
-    return _json(HealthOut(hub.boot, publishers, sum(s.subscribers for s in streams), feed.last, feed.backlog))
+    return _json(HealthOut(hub.boot, publishers, sum(s.subscribers for s in streams), feed.last, feed.backlog, feed.id))
 
 
 async def metrics(request: web.Request) -> web.Response:

@@ -43,13 +43,6 @@ def is_keyframe_request(packet: AnyRtcpPacket) -> bool:
     return isinstance(packet, RtcpPsfbPacket) and packet.fmt in (RTCP_PSFB_PLI, RTCP_PSFB_FIR)
 
 
-def asked_for(packet: RtcpPsfbPacket) -> int:
-    """The SSRC a keyframe request is about; FIR has it in its body (RFC 5104 section 4.3.1)."""
-    if packet.fmt == RTCP_PSFB_FIR and len(packet.fci) >= 4:  # noqa: PLR2004 - an SSRC
-        return int.from_bytes(packet.fci[:4])
-    return packet.media_ssrc
-
-
 def nacked(packet: AnyRtcpPacket) -> list[int]:
     """The 16-bit numbers a NACK asks for; empty for anything else."""
     if not isinstance(packet, RtcpRtpfbPacket) or packet.fmt != RTCP_RTPFB_NACK:

@@ -90,6 +90,10 @@ class Unwrapper:
         self.highest = max(self.highest, extended)
         return extended
 
+    def near(self, sequence: int, distance: int) -> bool:
+        """Whether `sequence` is at most `distance` from the highest so far; any is, before the first."""
+        return self.highest < 0 or abs(nearest(sequence, self.highest) - self.highest) <= distance
+
 
 def nearest(sequence: int, reference: int) -> int:
     """The unwrapped number next to `reference` whose low 16 bits are `sequence`."""

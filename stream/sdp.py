@@ -19,6 +19,8 @@ _BASE_PRIORITY = 2_130_706_431
 # Chromium begins at 300 kb/s otherwise and takes ten seconds to show 720p; others ignore it.
 _START_KBPS = 1500
 _FRAGMENT_MAX = 16 * 1024
+# The only clock rates of RFC 6184 8.1 and RFC 7587 7. The answer names them whatever was offered, so nothing else may pass.
+_CLOCK_RATES = {"video": 90_000, "audio": 48_000}
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,9 +189,10 @@ def _tracks(offer: Offer, directions: tuple[str, ...], new_ssrc: Callable[[Kind]
 
 
 def _best(media: OfferedMedia, profile: str) -> Format | None:
+    formats = [f for f in media.formats.values() if f.clock_rate == _CLOCK_RATES[media.kind]]
     if media.kind == "audio":
-        return next((f for f in media.formats.values() if f.name == "opus" and f.clock_rate == 48000), None)  # noqa: PLR2004
-    fitting = [f for f in media.formats.values() if f.name == "h264" and f.fmtp.get("packetization-mode", "0") == "1"]
+        return next((f for f in formats if f.name == "opus"), None)
+    fitting = [f for f in formats if f.name == "h264" and f.fmtp.get("packetization-mode", "0") == "1"]
     wanted = [p for p in (profile, *_PROFILES) if p]
     return min(fitting, key=lambda f: _rank(f, wanted), default=None)
 

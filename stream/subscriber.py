@@ -29,6 +29,10 @@ _REPORT_S = 1.0
 # Repeats (asked for, found or not) per second for one subscriber, and how soon the same packet may go again.
 _REPEATS_S = 800
 _REPEAT_AGAIN_S = 0.02
+# Keyframes one subscriber may ask for: every one costs the publisher's line and everybody's picture. The recorder has one made
+# every two seconds anyhow.
+_KEYFRAMES_S = 1 / 4
+_KEYFRAMES_AT_ONCE = 3
 
 
 class _Leg:
@@ -68,6 +72,7 @@ class Subscriber:
         self._cname = key.stream
         self._report_at = 0.0
         self._repeats = Budget(_REPEATS_S)
+        self._keyframes = Budget(_KEYFRAMES_S, _KEYFRAMES_AT_ONCE)
         self._replay: asyncio.TimerHandle | None = None
 
     def attach(self, peer: Peer) -> None:
@@ -171,7 +176,8 @@ class Subscriber:
         for packet in packets:
             if rtcp.is_keyframe_request(packet):
                 self._metrics.plis_received.inc()
-                self.request_keyframe()
+                if self._keyframes.take(1, self._clock.monotonic()):
+                    self.request_keyframe()
                 continue
             numbers = rtcp.nacked(packet)
             leg = next((leg for leg in self._legs.values() if leg.track.ssrc == getattr(packet, "media_ssrc", None)), None)

@@ -51,9 +51,10 @@ class RestartedOut(msgspec.Struct, frozen=True):
 
 
 class AckIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Everything up to record `upto` is safe."""
+    """Everything up to record `upto` of the feed with the id `feed` is safe."""
 
     upto: Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+    feed: Annotated[str, msgspec.Meta(max_length=64)] = ""
 
 
 class ProblemIn(msgspec.Struct, frozen=True):
@@ -65,10 +66,11 @@ class ProblemIn(msgspec.Struct, frozen=True):
 
 
 class HealthOut(msgspec.Struct, frozen=True):
-    """`boot` differs after each start of the process; `feed` is the number of the last durable record."""
+    """`boot` differs after each start of the process; `feed` is the number of the last durable record, of `feed_id`."""
 
     boot: str
     publishers: int
     subscribers: int
     feed: int
     unacknowledged: int
+    feed_id: str = ""

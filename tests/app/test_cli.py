@@ -180,7 +180,7 @@ def test_verify_needs_nothing_but_the_file_and_the_key(bundle: tuple[Path, str],
     environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(__file__).parents[2])}
     done = subprocess.run(run, capture_output=True, text=True, timeout=60, cwd=tmp_path, env=environ, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout
+    assert done.stdout.startswith("VERIFIED\n")
     assert sorted(file.name for file in tmp_path.iterdir()) == ["bank.pub"]
 
 
@@ -192,6 +192,33 @@ def test_verify_says_what_it_found(bundle: tuple[Path, str], tmp_path: Path, cap
     key.write_text(bundle[1])
     assert main(["verify", str(changed), "--key", str(key)]) == 1
     assert Path(name).name in capsys.readouterr().out
+
+
+def test_verify_without_a_key_does_not_say_verified_and_is_three(
+    bundle: tuple[Path, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["verify", str(bundle[0])]) == 3
+    head = capsys.readouterr().out.splitlines()[0]
+    assert "VERIFIED" not in head
+    assert "NOBODY VOUCHES" in head
+    assert "--key" in head
+
+
+def test_verify_takes_several_keys(bundle: tuple[Path, str], tmp_path: Path) -> None:
+    other = SigningKeys(tmp_path / "other").signer().verifier
+    key = tmp_path / "bank.pub"
+    key.write_text(f"{other}\n\n{bundle[1]}\n")
+    assert main(["verify", str(bundle[0]), "--key", str(key)]) == 0
+    key.write_text(f"{other}\n")
+    assert main(["verify", str(bundle[0]), "--key", str(key)]) == 1
+
+
+def test_the_help_of_verify_names_its_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["verify", "--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    for code in ("0 verified", "1 something is wrong", "2 the file", "3 nothing is wrong"):
+        assert code in said
 
 
 @pytest.mark.parametrize("content", [None, b"", b"hello\n", b"\xff\xfe", b"-----BEGIN PUBLIC KEY-----\n"], ids=str)

@@ -9,6 +9,7 @@ from playwright.async_api import Browser, BrowserContext, Page, Playwright
 
 from tests.browser.media_files import Devices
 from tests.browser.server import ROOT, Server
+from tests.browser.wires import Wire
 
 CHROMIUM = "/usr/bin/chromium"
 # What everybody saw last, for looking at after a failure.
@@ -50,6 +51,7 @@ class People:
         lang: str = "en",
         viewport: dict[str, int] | None = None,
         init_script: str = "",
+        wire: Wire | None = None,
     ) -> Page:
         """A page at `path`, signed in as the demo person `name`."""
         browser = await self._browser(devices)
@@ -68,6 +70,8 @@ class People:
         page.on("console", lambda message: self._heard(name, message.type, message.text))
         page.on("pageerror", lambda error: self._heard(name, "pageerror", str(error)))
         self.pages.append(page)
+        if wire is not None:
+            await wire.hold(page)
         await page.goto(self.url + path)
         return page
 

@@ -49,6 +49,7 @@ async def test_a_show_from_camera_to_compliance(server: Server, people: People, 
     await expect(studio.get_by_test_id("tally")).to_contain_text("1")
 
     await end_show(studio)
+    await _is_seen_again(other)
     console = await people.open("reviewer-1", f"/console?session={session}")
     await _replays_the_order(console, orders[0], shown_at_order)
     await _the_recording_is_whole(console, people, session, tmp_path)
@@ -100,6 +101,16 @@ async def _is_refused(page: Page, people: People, session: str, product: dict[st
     answer = await page.context.request.post(f"{people.url}/api/orders", data=body)
     assert (await answer.json())["code"] == "risk_too_high"
     assert (await people.api(page, "GET", "/api/orders"))["orders"] == []
+
+
+async def _is_seen_again(viewer: Page) -> None:
+    """Who stayed to the end is offered the replay; who comes later finds it in the lobby, and it plays at once."""
+    await viewer.keyboard.press("Escape")  # the refusal is still open
+    await viewer.get_by_test_id("replay").click(timeout=40_000)
+    await sees_picture(viewer.get_by_test_id("video"))
+    await viewer.goto("/".join(viewer.url.split("/", 3)[:3]))
+    await viewer.get_by_test_id("replay-show").get_by_role("link").click()
+    await sees_picture(viewer.get_by_test_id("video"))
 
 
 async def _replays_the_order(console: Page, order: dict[str, Any], shown_at_order: float) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -71,6 +73,7 @@ REFUSALS: list[tuple[dict[str, Any], str, str]] = [
     ({"session": {"state": "ended"}}, "session_live", "session_not_live"),
     ({"session": {"state": "cancelled"}}, "session_live", "session_not_live"),
     ({"session": {"watermarks": mark(age_s=5.001)}}, "sale_open", "sale_closed"),
+    ({"session": {"state": "paused", "watermarks": mark(age_s=5.001)}}, "sale_open", "sale_closed"),
     ({"session": {"watermarks": mark("failed")}}, "sale_open", "sale_closed"),
     ({"session": {"watermarks": mark("lost")}}, "sale_open", "sale_closed"),
     ({"session": {"watermarks": {}}}, "sale_open", "sale_closed"),
@@ -79,6 +82,9 @@ REFUSALS: list[tuple[dict[str, Any], str, str]] = [
     ({"top": {"channel": "call"}}, "proposed", "proposal_missing"),
     ({"session": {"kind": "call"}}, "proposed", "proposal_missing"),
     ({"session": {"kind": "call"}, "top": {"channel": "call"}}, "proposed", "proposal_missing"),
+    ({"session": {"kind": "call"}, "top": {"has_proposal": True}}, "proposed", "proposal_missing"),
+    ({"top": {"channel": "call", "has_proposal": True}}, "proposed", "proposal_missing"),
+    ({"top": {"has_proposal": True}}, "proposed", "proposal_outside_call"),
     ({"customer": {"real_name_on_file": False}}, "identified", "identity_missing"),
     ({"product": {"on_shelf": False}}, "on_shelf", "product_not_on_shelf"),
     ({"product": {"sale_from": NOW + timedelta(microseconds=1)}}, "product_on_sale", "product_sale_closed"),
@@ -105,7 +111,7 @@ REFUSALS: list[tuple[dict[str, Any], str, str]] = [
 # What only just passes.
 PASSES: list[dict[str, Any]] = [
     {},
-    {"session": {"state": "paused", "watermarks": mark(age_s=600)}},
+    {"session": {"state": "paused"}},
     {"session": {"watermarks": mark(age_s=5)}},
     {"product": {"sale_from": NOW}},
     {"customer": {"assessed_at": YEAR_AGO}},
@@ -212,3 +218,11 @@ def test_an_expired_assessment_names_its_last_day() -> None:
     refusal = decide(change(GOOD, customer={"assessed_at": at})).refusal
     assert refusal is not None
     assert refusal.params["valid_until"] == assessment_valid_until(at).strftime("%Y-%m-%d")
+
+
+def test_the_page_knows_every_answer_of_the_gate() -> None:
+    """After one of these a page asks with a new key; a code it did not know would leave the order waiting for ever."""
+    script = (Path(__file__).parents[2] / "web/scripts/lib/order_model.js").read_text()
+    listed = re.search(r"const GATE = new Set\(\[(.*?)\]\)", script, re.DOTALL)
+    assert listed is not None
+    assert set(re.findall(r'"(\w+)"', listed[1])) == {code for _wrong, _rule, code in REFUSALS}

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
@@ -148,6 +149,82 @@ async def test_cancelled_before_it_was_sent_the_core_hears_both_in_order(bank: B
     [late] = await bank.market.entries(kinds.ORDER_CONFIRMED)
     assert late.data["late"] is True
     assert [row.kind for row in await bank.rows()] == [outbox_rows.PLACED, outbox_rows.CANCELLED]
+
+
+@dataclass
+class Ledger:
+    """A core that keeps books: it takes each event once, and what it heard last of an order is what the order is to it.
+
+    `mood` is "well"; "refuses" what it is asked, without taking it; or "mute": takes it, but its answer is lost.
+    """
+
+    core: SandboxCore
+    mood: str = "well"
+    orders: dict[str, str] = field(default_factory=dict)
+    taken: dict[str, str] = field(default_factory=dict)
+
+    async def take(self, request: web.Request) -> web.Response:
+        event = await request.json()
+        if self.mood == "refuses":
+            return web.json_response({}, status=400)
+        if event["event"] not in self.taken:
+            self.taken[event["event"]] = event["kind"]
+            self.orders[event["order"]] = event["kind"]
+        return web.json_response({}, status=500) if self.mood == "mute" else await self.core.take(request)
+
+
+STEPS = [steps for fails in ("refuses", "mute") for steps in itertools.permutations((fails, "well", "cancel", "requeue"))]
+
+
+async def test_whenever_a_dead_letter_is_sent_again_a_cancelled_order_is_not_bought(bank: Bank) -> None:
+    market, ledger = bank.market, Ledger(bank.core)
+    app = web.Application()
+    app.router.add_post(PATH, ledger.take)
+    hasty = OutboxLimits(timeout_s=5, attempts=1)  # whatever fails is a dead letter
+
+    async def requeue(worker: Outbox) -> None:
+        for row in await bank.rows():
+            if row.state == outbox_rows.DEAD:
+                await worker.requeue(row.id)
+
+    async with TestServer(app) as server:
+        url = str(server.make_url(PATH))
+        worker = Outbox(market.db, market.trail, market.clock, bank.http, url, SECRET, limits=hasty)
+        for steps in STEPS:
+            market.clock.advance(700)
+            await market.record()
+            order_id = await bank.buy()
+            for step in steps:
+                match step:
+                    case "cancel":
+                        await market.desk.cancel(C5, order_id)
+                    case "requeue":
+                        await requeue(worker)
+                    case mood:
+                        ledger.mood = mood
+                        await worker.deliver_due()
+            ledger.mood = "well"
+            await requeue(worker)
+            while await worker.deliver_due():
+                pass
+            assert (await bank.order(order_id)).state == "cancelled"
+            assert ledger.orders[order_id] == outbox_rows.CANCELLED, steps
+    assert {row.state for row in await bank.rows()} == {"delivered"}
+
+
+async def test_a_cancellation_waits_for_the_order_that_is_a_dead_letter(bank: Bank) -> None:
+    market = bank.market
+    order_id = await bank.buy()
+    stranger = Outbox(market.db, market.trail, market.clock, bank.http, bank.url, b"wrong", limits=LIMITS)
+    await stranger.deliver_due()
+    await market.desk.cancel(C5, order_id)
+    assert await bank.later() == 0
+    assert await bank.outbox.counts() == {"waiting": 1, "delivered": 0, "dead": 1}
+    [placed, cancelled] = await bank.rows()
+    await bank.outbox.requeue(placed.id)
+    assert [await bank.later(), await bank.later()] == [1, 1]
+    assert list(bank.core.seen) == [placed.id, cancelled.id]
+    assert (await bank.order(order_id)).state == "cancelled"
 
 
 async def test_cancelled_after_it_was_confirmed(bank: Bank) -> None:

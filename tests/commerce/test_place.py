@@ -6,7 +6,7 @@ import asyncio
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, func, select, text, update
 
 from commerce import catalogue, errors, order_book, outbox_rows, sale, tally
 from commerce.gate import RULES
@@ -229,6 +229,27 @@ async def test_a_call_is_no_place_for_an_order_over_http(market: Market) -> None
     assert (await refused(market, C5, session=call)).problem is errors.PROPOSAL_MISSING
     assert (await refused(market, C5, session=call, channel="call")).problem is errors.PROPOSAL_MISSING
     assert (await refused(market, C5, channel="call", proposal="prp_1")).problem is errors.PROPOSAL_MISSING
+
+
+async def test_a_made_up_proposal_gets_on_no_record(market: Market) -> None:
+    await market.confirm(C5)
+    assert (await refused(market, C5, proposal="prp_of-someone-else")).problem is errors.PROPOSAL_OUTSIDE_CALL
+    assert await market.orders(C5) == []
+    [entry] = await market.entries(kinds.ORDER_PLACED, kinds.ORDER_REFUSED)
+    assert entry.data["code"] == "proposal_outside_call"
+    assert "prp_of" not in entry.body.decode()
+
+
+async def test_a_refusal_is_told_though_the_database_fails_to_note_it(market: Market) -> None:
+    await market.confirm(C5)
+    async with market.db.write() as tx:
+        await tx.execute(text("ALTER TABLE refusals RENAME TO refusals_away"))
+    try:
+        assert (await refused(market, C5, amount=1)).problem is errors.BELOW_MINIMUM
+    finally:
+        async with market.db.write() as tx:
+            await tx.execute(text("ALTER TABLE refusals_away RENAME TO refusals"))
+    assert await market.entries(kinds.ORDER_REFUSED) == []
 
 
 async def test_too_many_orders_in_a_short_time(market: Market) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Awaitable
 
 import aiohttp
@@ -116,3 +117,21 @@ async def test_a_database_that_does_not_answer_says_so(market: Market) -> None:
     with pytest.raises(DBAPIError):
         await market.desk._again(work)
     assert (await market.buy(await market.customer("after"), product=BOND)).created
+
+
+async def test_a_sqlite_file_that_another_process_holds_says_so(market: Market) -> None:
+    if not market.db.is_sqlite:
+        return  # of PostgreSQL several processes are the rule
+    person = await market.customer("patient")
+    await market.confirm(person)
+    async with market.db.engine.connect() as writer:
+        await writer.exec_driver_sql("PRAGMA busy_timeout=1")
+    other = sqlite3.connect(str(market.db.url.database), isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    try:
+        with pytest.raises(Unavailable) as caught:
+            await market.desk.place(person, market.wish(key="while-held-1"))
+    finally:
+        other.close()
+    assert caught.value.problem is errors.DESK_BUSY
+    assert (await market.desk.place(person, market.wish(key="while-held-1"))).created

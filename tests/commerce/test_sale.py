@@ -65,10 +65,11 @@ async def test_every_reason_has_its_sentence(market: Market, status: str, reason
     assert change.reason == "recording_stale"  # still closed, now for another reason, and pages must hear of it
 
 
-async def test_a_pause_keeps_it_open_and_the_end_closes_it(market: Market) -> None:
+async def test_a_recorded_pause_keeps_it_open_and_the_end_closes_it(market: Market) -> None:
     async with market.db.write() as tx:
         await sessions.move(tx, market.clock, market.trail, market.session, "pause", HOST.id)
     market.clock.advance(60)
+    await market.record()
     assert await market.sale.check(market.session) is None
     async with market.db.write() as tx:
         await sessions.move(tx, market.clock, market.trail, market.session, "end", HOST.id)

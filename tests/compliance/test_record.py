@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from compliance import openings
+from compliance.bundle import Limits
 from compliance.findings import Finding, Findings
 from compliance.record import Record, holes
 from recording import kinds
@@ -99,6 +101,37 @@ def test_an_erased_text_is_told_and_a_false_one_is_a_fault() -> None:
     story.record.open_text(9, "text", b"s", "no")
     codes = told(story.fragment(0, 10_000).end(10_000))
     assert codes == [("text_mismatch", "entry 2, text"), ("text_unknown", "entry 9, text"), ("note_erased", "texts")]
+
+
+def test_a_text_may_come_before_or_after_its_entry_and_counts_once() -> None:
+    story = live()
+    story.record.open_text(2, "text", b"s", "yes")
+    story.tell(kinds.COMMENT, 1, text={"sha256": commitment(b"s", "yes")}, author={"sha256": commitment(b"s", "me")})
+    story.record.open_text(2, "author", b"s", "me")
+    story.record.open_text(2, "author", b"s", "me")
+    assert told(story.fragment(0, 10_000).end(10_000)) == [("text_unknown", "entry 2, author")]
+
+
+def test_texts_and_commitments_that_wait_too_long_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(openings, "MOST_WAITING", 2)
+    story = live()
+    for _ in range(5):
+        story.tell(kinds.COMMENT, 1, text={"sha256": commitment(b"s", "yes")})
+    for seq in (6, 5, 4, 3, 2):
+        story.record.open_text(seq, "text", b"s", "yes")
+    assert told(story.findings.taken()) == [("text_unknown", "entry 4, text")]
+    findings = story.fragment(0, 10_000).end(10_000)
+    assert told(findings) == [*(("text_unknown", f"entry {seq}, text") for seq in (4, 3, 2)), ("note_erased", "texts")]
+    assert findings[-1].params == {"count": 3}
+
+
+def test_a_whole_days_show_is_within_the_limits() -> None:
+    """200 comments a second are what a show may write; 650 bytes an entry and 200 a text what they take."""
+    limits, entries = Limits(), 24 * 3600 * 200
+    assert entries * 1.1 < limits.entries
+    assert 3 * entries < limits.lines
+    assert entries * 1.1 * 3 * 200 < limits.text_bytes
+    assert entries * 1.1 * 650 < limits.text_bytes
 
 
 def test_what_a_fragments_entry_lacks_is_named() -> None:

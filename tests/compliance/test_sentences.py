@@ -16,7 +16,7 @@ def test_every_kind_has_its_sentence(kind: str, lang: str) -> None:
     assert said != kind
 
 
-@pytest.mark.parametrize("reason", ["packets_lost", "nothing_sent", "abandoned"])
+@pytest.mark.parametrize("reason", ["packets_lost", "nothing_sent", "abandoned", "undecodable", "cut_too_often", "disk_full"])
 @pytest.mark.parametrize("lang", ["en", "zh"])
 def test_reasons_are_said_in_words(reason: str, lang: str) -> None:
     assert reason not in sentence(kinds.GAP, "media", {"stream": "host", "reason": reason}, frozenset(), lang)

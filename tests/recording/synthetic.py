@@ -102,10 +102,10 @@ def nal_units(annexb: bytes) -> list[bytes]:
     return [part for part in parts if part]
 
 
-def packetise(annexb: bytes, mtu: int = MTU) -> list[tuple[bytes, bool]]:
+def packetise(annexb: bytes, mtu: int = MTU, *, aggregate: bool = True) -> list[tuple[bytes, bool]]:
     """RFC 6184 mode 1 as Chromium does it: parameter sets in a STAP-A, large units in FU-A. (payload, marker) each."""
     units = nal_units(annexb)
-    small = [unit for unit in units if unit[0] & 0x1F in (7, 8)]
+    small = [unit for unit in units if aggregate and unit[0] & 0x1F in (7, 8)]
     payloads: list[bytes] = []
     if small:
         payloads.append(bytes([24 | 0x60]) + b"".join(len(unit).to_bytes(2, "big") + unit for unit in small))
@@ -156,7 +156,9 @@ class Publisher:
         self.camera = camera or Camera()
         self._start = start
         self._network = network or Network()
+        self.every = {"audio": 0.02, "video": 1 / 30}  # seconds from one packet or picture to the next; sound stays 20 ms long
         self._kinds = [kind for kind, wanted in (("audio", audio), ("video", video)) if wanted]
+        self.packetise: Callable[[bytes], list[tuple[bytes, bool]]] = packetise
         self._reports = reports
         self._skew_s, self._ppm = skew_s, ppm
         self._answers = answers
@@ -192,7 +194,7 @@ class Publisher:
             for kind in self._kinds:
                 while self._due[kind] <= self.now:
                     self._capture(kind, self._due[kind])
-                    self._due[kind] += 0.02 if kind == "audio" else 1 / 30
+                    self._due[kind] += self.every[kind]
             if self._reports and self._report_due <= self.now:
                 self._send_reports(self._report_due)
                 self._report_due += 1.0
@@ -213,7 +215,7 @@ class Publisher:
         if kind == "audio":
             packets = [(self._microphone.encode(capture), True)]
         else:
-            packets = packetise(self.camera.encode(capture, round((capture - self._start) * 90_000), self._keyframe))
+            packets = self.packetise(self.camera.encode(capture, round((capture - self._start) * 90_000), self._keyframe))
             self._keyframe = False
         delay = self._network.audio_delay + 0.02 if kind == "audio" else self._network.video_delay
         for i, (payload, marker) in enumerate(packets):

@@ -88,10 +88,9 @@ def test_recovery_announces_what_was_written_and_removes_what_was_not(tmp_path: 
     told = archive.write(place, muxer.mux(_sound(0))[0])
     archive.announced(told.path)
     untold = archive.write(Place(place.session, "host", EPOCH, 1), muxer.mux(_sound(1_000))[0])
-    known = archive.write(Place(place.session, "host", EPOCH, 2), muxer.mux(_sound(2_000))[0])
     (tmp_path / "incoming" / "half.part").write_bytes(b"half")
 
-    events = list(FolderArchive(tmp_path, 0).recover({known.path}))
+    events = list(FolderArchive(tmp_path, 0).recover())
 
     assert [(event["path"], event["start_ms"], event["sha256"]) for event in events] == [(untold.path, 1_000, untold.sha256)]
     assert list((tmp_path / "incoming").iterdir()) == []
@@ -115,7 +114,8 @@ async def test_a_full_disk_is_told_once_and_recovered_from(disk: Path, clock: Ma
     recorder = Recorder(FolderArchive(disk, 0), feed, clock)
     recorder.start()
     publisher = Publisher(start)
-    publisher.attach(recorder.sink_factory(SinkOrder(StreamKey(session, "host"), EPOCH, start, publisher.request_keyframe)))
+    sink = recorder.sink_factory(SinkOrder(StreamKey(session, "host"), EPOCH, start, publisher.request_keyframe))
+    publisher.attach(sink)
 
     publisher.run(start + 5)
     await recorder.flush()
@@ -126,14 +126,14 @@ async def test_a_full_disk_is_told_once_and_recovered_from(disk: Path, clock: Ma
     ballast.unlink()
     publisher.run(start + 18)
     publisher.drain()
-    await recorder.close_session(session)
+    sink.closed("left")
     await recorder.stop()
 
     failed = feed.of("recording_failed")
     assert [data["reason"] for data in failed] == ["disk_full"]
     assert len(feed.of("recording_recovered")) == 1
     order = [kind for kind in feed.kinds if kind != "fragment_sealed"]
-    assert order == ["recording_failed", "recording_recovered", "stream_closed", "session_closed"]
+    assert order == ["recording_failed", "recording_recovered", "stream_closed"]
     sealed = feed.of("fragment_sealed")
     assert feed.of("stream_closed")[0]["fragments"] == len(sealed)
     assert any(after["start_ms"] - before["end_ms"] > 2_000 for before, after in itertools.pairwise(sealed))
@@ -148,7 +148,8 @@ async def test_a_feed_that_refuses_loses_nothing(tmp_path: Path, clock: ManualCl
     recorder = Recorder(FolderArchive(tmp_path, 0), feed, clock)
     recorder.start()
     publisher = Publisher(start, video=False)
-    publisher.attach(recorder.sink_factory(SinkOrder(StreamKey(session, "host"), EPOCH, start, lambda: None)))
+    sink = recorder.sink_factory(SinkOrder(StreamKey(session, "host"), EPOCH, start, lambda: None))
+    publisher.attach(sink)
     feed.refuse = True
     publisher.run(start + 5)
     with pytest.raises(TimeoutError):  # written, but not announced
@@ -156,8 +157,9 @@ async def test_a_feed_that_refuses_loses_nothing(tmp_path: Path, clock: ManualCl
     assert feed.records == []
     assert len(list((tmp_path / "incoming").glob("*.pending"))) == 2
     feed.refuse = False
-    await recorder.close_session(session)
-    assert feed.kinds == ["fragment_sealed"] * 3 + ["stream_closed", "session_closed"]
+    sink.closed("left")
+    await recorder.flush()
+    assert feed.kinds == ["fragment_sealed"] * 3 + ["stream_closed"]
     assert list((tmp_path / "incoming").iterdir()) == []
     await recorder.stop()
 

@@ -244,6 +244,22 @@ async def test_a_hole_of_one_track_explains_no_hole_of_the_stream(world: World) 
     assert [gap.get("track") for gap in await world.data(session, "gap")] == ["audio", None]
 
 
+async def test_an_order_in_a_hole_of_one_track_is_not_covered(world: World) -> None:
+    session = await world.live("host")
+    world.publisher("publisher_joined", session, 0)
+    world.fragment(session, 0, 0, 9000)
+    world.feed.records[-1]["holes"] = [{"track": "video", "from_ms": 3000, "to_ms": 5000, "reason": "nothing_sent"}]
+    for name in ("ord_2", "ord_4", "ord_6"):
+        world.clock.advance(2)
+        await world.order(session, name)
+    world.clock.advance(3)
+    await world.end(session)
+    await world.intake.follow()
+    await closed_by_media(world, session)
+    await world.closer.sweep()
+    assert world.found == [(session, ["ord_4"])]
+
+
 async def test_what_was_left_running_is_ended_by_the_sweep(world: World) -> None:
     """The web process died between the end of the session and telling the media process."""
     session = await recorded(world)

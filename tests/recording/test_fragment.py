@@ -76,6 +76,12 @@ def test_what_is_no_picture_is_bad_media() -> None:
         Muxer().mux(Media([Sample(0, 3000, nonsense)], (), nonsense, nonsense))
 
 
+def test_a_picture_larger_than_any_camera_makes_is_refused_before_it_costs_anything() -> None:
+    shot = Camera(4096, 2320).encode(0.0, 0, keyframe=True)
+    with pytest.raises(BadMedia, match="4096 x 2320"):
+        Muxer().mux(Media([Sample(0, 3000, shot)], (), b"its parameters", shot))
+
+
 def test_what_is_no_fragment_is_bad_media(tmp_path: Path) -> None:
     (tmp_path / "f.mp4").write_bytes(b"nothing of the kind")
     with pytest.raises(BadMedia):

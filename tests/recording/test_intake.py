@@ -14,13 +14,11 @@ from sqlalchemy import select
 
 from core.clock import ManualClock
 from core.database import Database
-from core.errors import Refused
 from recording import coverage, sessions
 from recording.chain import check_chain
 from recording.intake import Intake
 from recording.tables import feed_cursors, fragments, streams
 from recording.trail import after_trail
-from stream.errors import FEED_AHEAD
 from stream.feed import Feed
 from tests.recording.web_side import LocalFeed, World
 
@@ -93,7 +91,7 @@ async def test_a_new_publisher_is_not_covered_by_what_the_last_one_left(world: W
 
     joined = await at()
     assert (joined.status, joined.at) == ("publishing", None)
-    assert coverage.sale_blocker(["host"], {"host": joined}, world.clock.now(), False) == "recording_not_started"
+    assert coverage.sale_blocker(["host"], {"host": joined}, world.clock.now()) == "recording_not_started"
     world.fragment(session, 1, 3000, 3300)  # of the first publisher, found late
     await world.intake.follow()
     assert (await at()).at is None
@@ -127,7 +125,7 @@ async def test_killed_between_commit_and_acknowledgement(world: World) -> None:
     world.fragment(session, 0, 0, 3000)
 
     class Dying(LocalFeed):
-        async def ack(self, upto: int) -> None:
+        async def ack(self, upto: int, feed: str) -> None:
             raise ConnectionResetError("killed")
 
     dying = Dying()
@@ -326,11 +324,11 @@ async def test_the_loop_comes_back_after_the_media_process_went_away(world: Worl
     class Flaky(LocalFeed):
         tries = 0
 
-        async def feed(self, after: int) -> AsyncIterator[dict[str, Any]]:
+        async def feed(self, after: int, feed: str) -> AsyncIterator[dict[str, Any]]:
             self.tries += 1
             if self.tries < 8:
                 raise ConnectionRefusedError("away")
-            async for record in super().feed(after):
+            async for record in super().feed(after, feed):
                 yield record
 
     flaky = Flaky()
@@ -364,28 +362,6 @@ async def test_a_callback_that_fails_stops_nothing(world: World) -> None:
     world.publisher("publisher_joined", session, 0)
     await world.intake.follow()
     assert world.feed.acked == 1
-
-
-async def test_a_feed_that_was_lost_and_numbers_anew_is_followed(world: World) -> None:
-    session = await world.live("host")
-    world.publisher("publisher_joined", session, 0)
-    data = world.fragment(session, 0, 0, 3000)
-    await world.intake.follow()
-
-    class Reborn(LocalFeed):
-        async def ack(self, upto: int) -> None:
-            if upto > self.last:
-                raise Refused(FEED_AHEAD, after=upto, last=self.last)
-            await super().ack(upto)
-
-    world.feed = reborn = Reborn()
-    reborn.append("fragment_sealed", **data)
-    await world.new_intake().follow()
-    assert ("", "finding", {"finding": "feed_numbered_anew", "cursor": 2}) in world.told
-    world.fragment(session, 1, 3000, 6000)
-    await world.new_intake().follow()
-    assert await world.kinds(session) == ["session_started", "publisher_joined", "fragment", "fragment"]
-    assert await cursor(world) == reborn.acked == 2
 
 
 async def test_the_real_feed_is_taken_in(world: World, tmp_path: Path) -> None:

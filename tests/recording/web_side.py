@@ -17,9 +17,13 @@ from recording.trail import Draft, Trail
 
 
 class LocalFeed:
-    """A media process's feed in memory: numbered, sent again until acknowledged, ending where the records end."""
+    """A media process's feed in memory: numbered, sent again until acknowledged, ending where the records end.
 
-    def __init__(self) -> None:
+    `name` is the feed's id; without one it is as the feeds were before they had any.
+    """
+
+    def __init__(self, name: str = "") -> None:
+        self.name = name
         self.records: list[dict[str, Any]] = []
         self.acked = 0
         self.last = 0
@@ -29,12 +33,15 @@ class LocalFeed:
         self.records.append({"n": self.last, "kind": kind, "at": "2026-11-22T08:00:00.000000Z", **data})
         return self.last
 
-    async def feed(self, after: int) -> AsyncIterator[dict[str, Any]]:
+    async def feed_id(self) -> str:
+        return self.name
+
+    async def feed(self, after: int, feed: str) -> AsyncIterator[dict[str, Any]]:
         for record in list(self.records):
             if record["n"] > after:
                 yield record
 
-    async def ack(self, upto: int) -> None:
+    async def ack(self, upto: int, feed: str) -> None:
         self.acked = max(self.acked, upto)
         self.records = [record for record in self.records if record["n"] > upto]
 
@@ -78,7 +85,9 @@ class World:
 
     async def order(self, session_id: str, name: str) -> None:
         async with self.db.write() as tx:
-            await self.trail.append(tx, session_id, Draft("order_placed", "customer-c3", {"order": name}))
+            await self.trail.append(
+                tx, session_id, Draft("order_placed", "customer-c3", {"order": name, "product": "prd_1", "price": "1.00"})
+            )
 
     def fragment(
         self, session_id: str, index: int, start_ms: int, end_ms: int, stream: str = "host", epoch: int = 1

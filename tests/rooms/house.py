@@ -21,6 +21,7 @@ from commerce import demo_data as commerce_demo
 from commerce import disclosing
 from commerce.orders import OrderDesk
 from commerce.sale import SaleMonitor
+from compliance.desk import COMPLIANCE, Compliance
 from core.clock import ManualClock, media_ms, to_text
 from core.database import Database
 from core.identity import Person, Role
@@ -124,6 +125,7 @@ class House:
         self.tabs: list[Tab] = []
         self.rooms: Rooms
         self.fanout: Fanout
+        self.compliance: Compliance | None = None  # what of it a test needs, set before the house is opened
         self._loops: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
@@ -131,7 +133,7 @@ class House:
             await commerce_demo.seed(tx, self.clock)
         sio, attendance = socket_server(), Attendance()
         self.sio = sio
-        self.fanout = fanout = Fanout(sio, self.db, self.trail, self.clock, attendance)
+        self.fanout = fanout = Fanout(sio, self.db, self.trail, self.clock, attendance, round_s=0.02)
         self.sale = SaleMonitor(self.db, self.trail, self.clock, fanout.sale_changed)
         self.orders = OrderDesk(self.db, self.trail, self.clock, self.sale, on_change=fanout.order_changed)
         self.rooms = open_rooms(
@@ -150,13 +152,16 @@ class House:
         )
         app = web.Application(middlewares=[outermost])
         app[IDENTITY], app[ROOMS] = self.identity, self.rooms
+        if self.compliance is not None:
+            app[COMPLIANCE] = self.compliance
         add_routes(app, routes.routes())
         sio.attach(app)
         self.server = TestServer(app)
         await self.server.start_server()
         self.url = str(self.server.make_url("/")).rstrip("/")
         self.http = aiohttp.ClientSession()
-        self._loops = [asyncio.create_task(self.rooms.comments.run())]
+        self._rounds = asyncio.create_task(fanout.run())
+        self._loops = [asyncio.create_task(self.rooms.comments.run()), self._rounds]
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -168,6 +173,12 @@ class House:
         await self.http.close()
         await self.sio.shutdown()
         await self.server.close()
+
+    async def pause_rounds(self) -> None:
+        """From now on a test tells the rounds itself, by `fanout.flush()`."""
+        self._rounds.cancel()
+        await asyncio.gather(self._rounds, return_exceptions=True)
+        await self.fanout.flush()
 
     def token(self, name: str) -> str:
         return self.identity.token(PEOPLE[name])

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from commerce.wire import DisclosureVersion, PlaceOrder
 from recording import kinds
 from rooms.calls import KEEP_PLACE_S
-from tests.rooms.house import AMOUNT, BOND, House, Tab
+from tests.rooms.house import AMOUNT, BOND, PEOPLE, House, Tab
 
 
 async def begin(house: House, customer: Tab, adviser: Tab, name: str = "customer-c5") -> dict[str, Any]:
@@ -266,3 +267,42 @@ async def test_a_refused_confirmation_leaves_the_proposal_standing(house: House)
     await adviser.desk("propose", {"call": live["id"], "product": BOND, "amount": 3 * AMOUNT})
     late = await customer.desk("confirm", yes | {"proposal": newer["id"], "amount": 2 * AMOUNT})
     assert late["error"]["code"] == "proposal_gone"
+
+
+async def test_an_order_that_exists_is_answered_also_when_its_proposal_is_gone(house: House) -> None:
+    """The process died between the order and the note of its confirmation; when the customer asks again the call is over."""
+    customer, adviser = await house.tab("customer-c5"), await house.tab("adviser-1")
+    call = await begin(house, customer, adviser)
+    proposal = (await adviser.desk("propose", {"call": call["id"], "product": BOND, "amount": AMOUNT}))["proposal"]["id"]
+    await house.confirm_disclosure("customer-c5", call["session"])
+    version = DisclosureVersion(1)
+    wish = PlaceOrder(session=call["session"], product=BOND, amount=AMOUNT, key=proposal, disclosure=version, proposal=proposal)
+    placed = await house.orders.place(PEOPLE["customer-c5"], wish, channel="call")
+    assert (await adviser.desk("hang_up", {"call": call["id"]}))["ok"]
+
+    yes = {"call": call["id"], "proposal": proposal, "key": "key-00000001", "disclosure": {"version": 1}, "amount": AMOUNT}
+    assert (await customer.desk("confirm", yes))["order"]["id"] == placed.order.id
+    seen = [entry.kind for entry in await house.entries(call["session"])]
+    assert seen.count(kinds.PROPOSAL_CONFIRMED) == 1
+
+
+async def test_a_rush_into_the_line_is_told_once(house: House) -> None:
+    """However many come and go, desks hear of the line once a round, and who waits only of a place that has changed."""
+    adviser = await house.tab("adviser-1")
+    await adviser.desk("available", {"on": True})
+    await adviser.hears("queue", lambda told: told["available"] == 1, "/desk")
+    await house.pause_rounds()
+    first, second = await house.tab("customer-c5"), await house.tab("customer-c3")
+    await first.desk("request", {"topic": "x"})
+    for _ in range(5):
+        call = (await second.desk("request", {"topic": "y"}))["call"]
+        await second.desk("hang_up", {"call": call["id"]})
+    told = len(adviser.all("queue", "/desk"))
+    await house.fanout.flush()
+    await adviser.hears("queue", lambda heard: len(heard["waiting"]) == 1, "/desk")
+    assert len(adviser.all("queue", "/desk")) == told + 1
+    call = (await second.desk("request", {"topic": "y"}))["call"]
+    await house.fanout.flush()
+    await second.hears("call", lambda told: told["call"]["position"] == 2, "/desk")
+    await first.desk("decline", {"call": "x"})  # refused; what was told him before has come by then
+    assert len(first.all("call", "/desk")) == 2  # of his request, and of his place; he is still the next

@@ -104,7 +104,7 @@ async def test_an_order_in_the_room_is_acknowledged_and_told_to_all_tabs_of_the_
     told = await host.hears("order")
     assert told["tally"] == {"count": 1, "amount": AMOUNT, "currency": "CNY"}
     assert told["latest"]["name"] == "赵**"
-    await house.fanout.flush_shelves()
+    await house.fanout.flush()
     await other.hears("shelf")
     assert other.all("order") == []
     again = await two.room("order", house.wish(session))

@@ -14,7 +14,7 @@ import pytest
 from core.clock import ManualClock
 from core.errors import Refused
 from stream import feed as feed_module
-from stream.errors import FEED_AHEAD, FeedCorrupt
+from stream.errors import FEED_AHEAD, FEED_ANEW, FeedCorrupt
 from stream.feed import Feed
 
 Opener = Callable[[], Feed]
@@ -125,22 +125,45 @@ def test_a_disk_that_refuses_delays_and_loses_nothing(reopen: Opener, monkeypatc
 
 async def test_a_reader_gets_old_and_new_records_and_ends_with_the_feed(reopen: Opener) -> None:
     feed = reopen()
-    await feed.append_async("one", {})
+    feed.append_soon("one", {})
     got: list[str] = []
-
-    async def read() -> None:
-        async for record in feed.read(0):
-            got.append(record["kind"])
-            if record["kind"] == "one":
-                feed.append_soon("two", {})
-            elif record["kind"] == "two":
-                await asyncio.to_thread(feed.append, "three", {})
-            else:
-                feed.close()
-
     async with asyncio.timeout(10):
-        await read()
+        while not feed.closed:
+            await feed.wait_beyond(len(got), 10)
+            for record in records(feed, len(got)):
+                got.append(record["kind"])
+                if record["kind"] == "one":
+                    feed.append_soon("two", {})
+                elif record["kind"] == "two":
+                    await asyncio.to_thread(feed.append, "three", {})
+                else:
+                    feed.close()
     assert got == ["one", "two", "three"]
+
+
+def test_a_feed_keeps_its_id_until_its_file_is_gone(reopen: Opener, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feed_module, "_COMPACT_BYTES", 100)
+    feed = reopen()
+    name = feed.id
+    for _ in range(10):
+        feed.ack(feed.append("joined", {}))
+    feed = reopen()
+    assert feed.id == name
+    feed.require(name)
+    feed.close()
+    path.unlink()
+    feed = reopen()
+    assert feed.id != name
+    with pytest.raises(Refused) as refused:
+        feed.require(name)
+    assert refused.value.problem is FEED_ANEW
+
+
+def test_a_file_from_before_there_were_ids_goes_on_without_one(reopen: Opener, path: Path) -> None:
+    path.write_bytes(b'{"feed":1,"base":7}\n')
+    feed = reopen()
+    assert (feed.id, feed.append("joined", {})) == ("", 8)
+    assert reopen().id == ""
 
 
 def test_cursors_beyond_the_end_are_refused(reopen: Opener) -> None:

@@ -12,14 +12,20 @@ from prometheus_client import CollectorRegistry
 
 from core.clock import ManualClock
 from core.errors import Refused
-from stream import closing, rtcp, rtp
+from stream import closing, hub, rtcp, rtp
 from stream import feed as feed_module
+from stream.aiortc_private import new_certificate
+from stream.channel import Channel
 from stream.errors import MEDIA_FULL, MEDIA_UNAVAILABLE, SESSION_CLOSED, STREAM_NOT_FOUND, ConnectFailed
+from stream.ice import MediaPort
 from stream.metrics import MediaMetrics
+from stream.peer import Peer
 from stream.publisher import Publisher
+from stream.sdp import negotiate_subscribe
 from stream.settings import MediaSettings
 from stream.sink import StreamKey
 from stream.srtp import SrtpKeys
+from stream.subscriber import Subscriber
 from tests.stream.clients import PublisherClient, SubscriberClient, until
 from tests.stream.conftest import Clients, House
 
@@ -143,6 +149,36 @@ async def test_a_full_house_still_lets_its_host_in(house: House, clients: Client
     await publish(house, clients.publisher())
     with pytest.raises(Refused):
         await publish(house, clients.publisher())
+
+
+async def test_what_a_person_sends_outlives_what_that_person_watches(house: House, clients: Clients) -> None:
+    publisher, offer = clients.publisher(), await clients.subscriber().offer()
+    opened = await house.hub.publish(KEY, datetime.now(UTC), await publisher.offer(), "person")
+    await publisher.answer(opened.sdp)
+    await until(lambda: bool(house.records("publisher_joined")))
+    places = [(await house.hub.subscribe(KEY, offer, "person")).resource for _ in range(hub._PEERS_A_PERSON - 1)]
+    peers = [house.hub._resources[place] for place in places]
+    for peer in peers:
+        peer.connected = True
+    await house.hub.subscribe(KEY, offer, "person")
+    assert [peer.peer.ending for peer in peers] == [True] + [False] * (len(peers) - 1)
+    assert not house.hub._resources[opened.resource].peer.ending
+
+
+async def test_a_viewers_wishes_for_keyframes_are_few(clients: Clients, clock: ManualClock) -> None:
+    viewer = Subscriber(KEY, clock, MediaMetrics(CollectorRegistry()))
+    asked: list[int] = []
+    viewer.request_keyframe = lambda: asked.append(1)
+    for _ in range(1000):
+        viewer.on_rtcp(rtcp.pli(1, 2))
+        clock.advance(0.01)
+    assert 3 <= len(asked) <= 3 + 10 / 4
+    negotiated = negotiate_subscribe(await clients.subscriber().offer(), "host", lambda _kind: 1, "")
+    ice = MediaPort(clock).session("user")
+    viewer.attach(Peer(ice, new_certificate(), negotiated, on_rtp=viewer.on_rtp, on_rtcp=viewer.on_rtcp))
+    before = len(asked)
+    viewer.join(Channel(KEY).caches)  # there is no picture yet: the first one is not its wish alone
+    assert len(asked) == before + 1
 
 
 async def test_a_close_that_the_disk_delays_is_told_once(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

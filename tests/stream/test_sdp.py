@@ -70,6 +70,17 @@ def test_a_publisher_is_answered_with_one_format_a_track() -> None:
     assert re.findall(r"a=candidate:\d+ 1 udp \d+ (\S+) 40000 typ host", answer)[:2] == ["192.0.2.7", "127.0.0.1"]
 
 
+@pytest.mark.parametrize("rate", [48_000, 8_000, 90_001, 0])
+def test_a_clock_no_codec_has_is_not_answered(rate: int) -> None:
+    """The answer would name the right one, and what follows be recorded by nobody."""
+    others = [line.replace("H264/90000", f"H264/{rate}") for line in VIDEO]
+    with pytest.raises(Refused) as refused:
+        negotiate_publish(offer(HEAD, AUDIO, others), "host")
+    assert refused.value.problem is UNSUPPORTED_MEDIA
+    one_right = [line.replace("108 H264/90000", f"108 H264/{rate}") for line in VIDEO]
+    assert [t.payload_type for t in negotiate_publish(offer(HEAD, AUDIO, one_right), "host").tracks] == [111, 102]
+
+
 def test_a_subscriber_gets_our_sources_and_its_own_numbers() -> None:
     text = offer(HEAD, AUDIO, VIDEO).replace("sendonly", "recvonly").replace("actpass", "passive")
     agreed = negotiate_subscribe(text, "host", lambda kind: 1 if kind == "audio" else 2, "64001f")

@@ -22,7 +22,7 @@ from core.http import PERSON
 from core.identity import Person, Role
 from stream import whip
 from stream.client import MEDIA_CLIENT, MediaClient
-from stream.errors import BAD_OFFER, FEED_AHEAD, MEDIA_UNAVAILABLE, STREAM_NOT_FOUND
+from stream.errors import BAD_OFFER, FEED_AHEAD, FEED_ANEW, MEDIA_UNAVAILABLE, STREAM_NOT_FOUND
 from stream.routes import internal_app
 from stream.whip import FRAGMENT, MEDIA_DOOR, SDP, WHIP_SETTINGS, Grant, IceServer, WhipSettings
 from tests.stream.clients import until
@@ -164,6 +164,8 @@ async def test_the_client_tells_refusals_apart(site: Site) -> None:
         (client.delete("rsc_nothing"), NOT_FOUND),
         (client.ack(10_000), FEED_AHEAD),
         (anext(client.feed(10_000)), FEED_AHEAD),
+        (client.ack(0, "another"), FEED_ANEW),
+        (anext(client.feed(0, "another")), FEED_ANEW),
     ):
         with pytest.raises(Refused) as refused:
             await call
@@ -171,7 +173,7 @@ async def test_the_client_tells_refusals_apart(site: Site) -> None:
     assert await client.healthy()
     await client.close_session("ses_1")
     record = await first(client, 0, "session_closed")
-    await client.ack(int(str(record["n"])))
+    await client.ack(int(str(record["n"])), await client.feed_id())
     assert (await client.health()).unacknowledged == 0
 
 

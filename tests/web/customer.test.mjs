@@ -71,6 +71,14 @@ test("a call's steps, also for who comes back in the middle", () => {
   assert.equal(stepOf(call({ state: "ended" }), true), "over");
 });
 
+test("who hung up is not put back into the call, whatever is heard of it, until it is over", () => {
+  const live = { consent: { given_at: "2" }, state: "live" };
+  assert.equal(stepOf(call(live), true, "c"), "leaving");
+  assert.equal(stepOf(call({ ...live, state: "waiting" }), false, "c"), "leaving");
+  assert.equal(stepOf(call({ ...live, state: "ended" }), true, "c"), "over");
+  assert.equal(stepOf(call({ ...live, id: "d" }), true, "c"), "talk");
+});
+
 test("the newest open call is the one to go on with", () => {
   assert.equal(
     openCall([call({ id: "a", state: "ended" }), call({ id: "b" }), call({ id: "d", waiting_since: "5" })])?.id,

@@ -5,11 +5,12 @@ import { CommentsModel, draft } from "../../web/scripts/lib/comments_model.js";
 import { Airspace, capacity, DEFAULTS, FlightClock, settingsOf } from "../../web/scripts/lib/danmaku_model.js";
 import { duration, durationWords, money, parseMoney, setLocale, signed } from "../../web/scripts/lib/format.js";
 import { register, t } from "../../web/scripts/lib/i18n.js";
-import { amountFault, IntentKeys, isAnswer, stepped, typed } from "../../web/scripts/lib/order_model.js";
+import { amountFault, Attempts, isAnswer, stepped, typed } from "../../web/scripts/lib/order_model.js";
 import { changed, emptySnapshot, joined, pinnedProduct, saleSentence } from "../../web/scripts/lib/session_model.js";
+import { ownPath } from "../../web/scripts/lib/own_path.js";
 import { backoff, parseIceLinks } from "../../web/scripts/lib/webrtc.js";
 import { judge, preferred } from "../../web/scripts/lib/whip.js";
-import { browserOf, failureOf, loudness } from "../../web/scripts/lib/devices.js";
+import { browserOf, deviceRequests, failureOf, isUsable, loudness } from "../../web/scripts/lib/devices.js";
 import { entry } from "../../web/scripts/lib/calendar.js";
 
 const comment = (id, more = {}) => ({
@@ -140,31 +141,38 @@ describe("orders", () => {
     assert.equal(stepped(product(), null, 1), 1_000_000);
   });
 
-  test("the same order keeps its key until it was answered", () => {
-    const store = new Map();
-    let made = 0;
-    const keys = () =>
-      new IntentKeys(
-        { getItem: (k) => store.get(k) ?? null, setItem: (k, v) => store.set(k, v), removeItem: (k) => store.delete(k) },
-        () => `key-${(made += 1)}`,
-      );
-    const intent = { session: "s", product: "p", amount: 5, proposal: undefined };
-    assert.equal(keys().key(intent), "key-1");
-    assert.equal(
-      keys().key({ amount: 5, product: "p", session: "s" }),
-      "key-1",
-      "also after a reload, whatever the order of the fields",
+  const attempts = (store, made = { keys: 0 }) =>
+    new Attempts(
+      { getItem: (k) => store.get(k) ?? null, setItem: (k, v) => store.set(k, v), removeItem: (k) => store.delete(k) },
+      () => `key-${(made.keys += 1)}`,
     );
-    assert.equal(keys().key({ ...intent, amount: 6 }), "key-2");
-    keys().answered(intent);
-    assert.equal(keys().key(intent), "key-3");
+  const intent = { session: "s", product: "p", amount: 5, proposal: undefined };
+  const body = { product: "p", amount: 5, disclosure: { version: 1 } };
+
+  test("what was sent and not answered is sent again as the very same body, also after a reload", () => {
+    const store = new Map();
+    assert.equal(attempts(store).unanswered(intent), null);
+    const sent = attempts(store).begin(intent, body);
+    assert.deepEqual(sent, { ...body, key: "key-1" });
+    assert.deepEqual(attempts(store).unanswered({ amount: 5, product: "p", session: "s" }), sent);
+    assert.equal(attempts(store).unanswered({ ...intent, amount: 6 }), null, "another amount is another order");
+    assert.equal(attempts(store).unanswered({ ...intent, proposal: "x" }), null);
   });
 
-  test("a lost connection or a busy server is no answer", () => {
-    assert.equal(isAnswer({ code: "offline", status: 0 }), false);
-    assert.equal(isAnswer({ code: "media_unavailable", status: 503 }), false);
-    assert.equal(isAnswer({ code: "too_many_requests", status: 429 }), false);
-    assert.equal(isAnswer({ code: "risk_too_high", status: 409 }), true);
+  test("once answered, the next order has a key of its own", () => {
+    const [store, made] = [new Map(), { keys: 0 }];
+    attempts(store, made).begin(intent, body);
+    attempts(store).answered(intent);
+    assert.equal(attempts(store).unanswered(intent), null);
+    assert.equal(attempts(store, made).begin(intent, body).key, "key-2");
+  });
+
+  test("only the gate's refusal of the order says that there is none", () => {
+    for (const code of ["risk_too_high", "sale_closed", "session_not_live", "disclosure_outdated", "out_of_stock"])
+      assert.equal(isAnswer({ code }), true, code);
+    const silent = ["offline", "internal_error", "http_502", "media_unavailable", "order_desk_busy", "too_many_requests"];
+    for (const code of [...silent, "not_signed_in", "forbidden", "idempotency_conflict", "proposal_gone"])
+      assert.equal(isAnswer({ code }), false, code);
   });
 });
 
@@ -243,6 +251,52 @@ describe("session", () => {
     assert.equal(again.recording, true);
   });
 
+  const told = (before, seq, state) => changed(before, "state", { seq, state });
+
+  test("a join's answer does not take back what was told while it was under way", () => {
+    const start = joined(emptySnapshot(), { seq: 10, session, viewers: 1, orders: [] });
+    const answer = { seq: 11, session, viewers: 1, orders: [] };
+    const meanwhile = [
+      ["state", { seq: 12, state: "ended" }],
+      ["presence", { viewers: 9 }],
+    ];
+    const again = joined(told(start, 12, "ended"), answer, meanwhile);
+    assert.equal(again.session.state, "ended");
+    assert.equal(again.viewers, 9);
+    assert.equal(again.seq, 11, "what the next join asks for is what the last one did not know");
+    assert.equal(joined(start, { ...answer, seq: 13 }, meanwhile).session.state, "live", "the answer is the newer one");
+  });
+
+  test("what comes before the first answer is not lost", () => {
+    const order = { id: "o", placed_at: "1", state: "placed" };
+    const first = joined(emptySnapshot(), { seq: 4, session, orders: [] }, [["order", { seq: 5, order }]]);
+    assert.deepEqual(first.orders, [order]);
+  });
+
+  test("an event that was overtaken changes nothing; of two with one number the later holds", () => {
+    const start = joined(emptySnapshot(), { seq: 10, session, viewers: 1, orders: [] });
+    assert.equal(told(start, 9, "paused").session.state, "live");
+    assert.equal(told(told(start, 12, "paused"), 11, "live").session.state, "paused");
+    assert.equal(told(told(start, 12, "paused"), 12, "live").session.state, "live");
+    const sold = changed(start, "shelf", { seq: 14, products: [{ id: "a", pinned: true }] });
+    assert.equal(changed(sold, "shelf", { seq: 13, products: [] }).session.shelf.length, 1);
+    assert.equal(pinnedProduct(changed(sold, "pinned", { seq: 13, product: null }).session)?.id, "a");
+    const pinned = changed(start, "pinned", { seq: 14, product: { id: "a" } });
+    const left = changed(pinned, "shelf", { seq: 13, products: session.shelf });
+    assert.equal(pinnedProduct(left.session)?.id, "a", "a shelf read before does not take the pin back");
+  });
+
+  test("each order has a newest state of its own", () => {
+    const order = (id, state) => ({ id, placed_at: id, state });
+    const start = joined(emptySnapshot(), { seq: 10, session, orders: [order("1", "sent")] });
+    const confirmed = changed(start, "order", { seq: 12, order: order("1", "confirmed") });
+    const both = changed(confirmed, "order", { seq: 11, order: order("2", "placed") });
+    assert.equal(both.orders.length, 2, "an order is not void because another one came later");
+    assert.equal(changed(both, "order", { seq: 11, order: order("1", "sent") }).orders[1].state, "confirmed");
+    const sums = changed(both, "order", { seq: 3, tally: { count: 2, amount: 5, currency: "CNY" } });
+    assert.equal(sums.tally.count, 2);
+  });
+
   test("pinning, selling and states change only their part", () => {
     const start = joined(emptySnapshot(), { seq: 1, session, viewers: 1, orders: [] });
     const pinned = changed(start, "pinned", { seq: 2, product: { id: "a" } });
@@ -272,6 +326,39 @@ describe("media", () => {
       [{ urls: "stun:a:3478" }, { urls: "turn:b:3478?transport=udp", username: "u", credential: "p" }],
     );
     assert.deepEqual(parseIceLinks(null), []);
+  });
+
+  test("a TURN server that a browser would refuse the whole connection for is left out", () => {
+    assert.deepEqual(
+      parseIceLinks(
+        '<turn:a>; rel="ice-server", <TURNS:b>; rel="ice-server"; username="u", <stun:c>; rel="ice-server", <turn:d>; rel="ice-server"; credential="p"',
+      ),
+      [{ urls: "stun:c" }],
+    );
+  });
+
+  test("of several requests for devices the latest counts, and none after closing", async () => {
+    const stream = () => {
+      const track = { readyState: "live", stop: () => (track.readyState = "ended") };
+      return { getTracks: () => [track] };
+    };
+    /** @type {((media: any) => void)[]} */
+    const prompts = [];
+    const requests = deviceRequests(() => new Promise((resolve) => prompts.push(resolve)));
+    const answers = [requests.open(), requests.open()];
+    const [early, late, after] = [stream(), stream(), stream()];
+    prompts[1](late);
+    prompts[0](early);
+    assert.deepEqual(await Promise.all(answers), [null, late]);
+    assert.deepEqual([isUsable(early), isUsable(late)], [false, true]);
+    const open = requests.open();
+    requests.close();
+    prompts[2](after);
+    assert.equal(await open, null);
+    assert.equal(isUsable(after), false);
+    assert.equal(await requests.open(), null);
+    assert.equal(prompts.length, 3, "nobody is asked any more");
+    assert.equal(isUsable(null), false);
   });
 
   test("waits grow and stop growing", () => {
@@ -321,6 +408,37 @@ describe("media", () => {
     assert.equal(loudness(new Float32Array(8)), 0);
     assert.equal(loudness(new Float32Array(8).fill(1)), 1);
   });
+});
+
+test("one is led back to a path of this site and nowhere else", () => {
+  const site = "https://bank.example";
+  const lead = (wanted) => ownPath(wanted, "/", site);
+  assert.equal(lead("/watch/s1?a=b%20c#d"), "/watch/s1?a=b%20c#d");
+  assert.equal(lead("/a/../orders"), "/orders");
+  const away = [
+    "//evil.example",
+    "/\\evil.example",
+    "\\\\evil.example",
+    "/.//evil.example",
+    "/a/..//evil.example",
+    "/\t/evil.example",
+  ];
+  const broken = [
+    null,
+    "",
+    "orders",
+    "https://evil.example/",
+    "javascript:alert(1)",
+    "/ünder",
+    "/a\\b",
+    "//",
+    "//[",
+    "/ a",
+    "/a\nb",
+  ];
+  for (const wanted of [...away, ...broken]) assert.equal(lead(wanted), "/", String(wanted));
+  for (const wanted of ["/login?next=/", "/x/../login", "/api/me"]) assert.equal(lead(wanted), "/", wanted);
+  assert.equal(ownPath("//evil.example", "", site), "");
 });
 
 test("a calendar entry escapes what its format reserves", () => {

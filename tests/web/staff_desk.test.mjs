@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
+import { typed } from "../../web/scripts/lib/order_model.js";
 import { allocation, proposedAmount, script, waited, waitingLine, withinGrade } from "../../web/scripts/desk/model.js";
 
 test("who waited longest is first, and those no longer waiting are not in the line", () => {
@@ -48,6 +49,13 @@ test("an amount is read to the cent and told apart by its trouble", () => {
   assert.equal(proposedAmount("6000", product).problem, "above");
   assert.equal(proposedAmount("ten", product).problem, "unreadable");
   assert.equal(proposedAmount("0.1.2", product).problem, "unreadable");
+});
+
+test("the amount an adviser is offered first can be proposed as it stands, also where money has no cents", () => {
+  for (const currency of ["CNY", "JPY"]) {
+    const product = { minimum: 100_000, step: 10_000, cap: null, currency };
+    assert.deepEqual(proposedAmount(typed(product.minimum, currency), product), { amount: 100_000, problem: null });
+  }
 });
 
 test("the script is done by the record, in order", () => {

@@ -4,6 +4,7 @@ import { api, asProblem } from "../lib/api.js";
 import { fill, h, icon } from "../lib/dom.js";
 import { onLang } from "../lib/i18n.js";
 import { requireMe } from "../lib/me.js";
+import { ownPath } from "../lib/own_path.js";
 import { frame, guarded } from "../lib/page.js";
 import { refusal, skeleton } from "../lib/ui.js";
 
@@ -212,11 +213,10 @@ async function drawResult() {
 }
 
 function back() {
-  const next = new URLSearchParams(location.search).get("next");
-  const inside = next?.startsWith("/") && !next.startsWith("//");
+  const next = ownPath(new URLSearchParams(location.search).get("next"), "");
   return h("a", {
-    class: inside ? "button button-primary" : "button",
-    href: inside ? next : "/",
-    t: inside ? "assessment.go_on" : "door.lobby",
+    class: next ? "button button-primary" : "button",
+    href: next || "/",
+    t: next ? "assessment.go_on" : "door.lobby",
   });
 }

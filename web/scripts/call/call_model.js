@@ -2,15 +2,17 @@
 
 /** @typedef {{id: string, state: "waiting"|"accepted"|"live"|"ended"|"cancelled"|"declined", topic: string, adviser: {id: string, name: string} | null, position: number | null, waiting_since: string, eta_s: number | null, session: string | null, proposal: Proposal | null, consent: {version: string, text: string, text_en?: string, text_zh?: string, given_at: string | null}, reason?: string | null}} Call */
 /** @typedef {{id: string, product: string, product_name: string, amount: number, currency: string, at: string, state: "open"|"confirmed"|"replaced"|"withdrawn", order?: string | null}} Proposal */
-/** @typedef {"topic"|"consent"|"check"|"line"|"talk"|"over"} Step */
+/** @typedef {"topic"|"consent"|"check"|"line"|"talk"|"leaving"|"over"} Step */
 
 /**
- * @param {Call | null} call @param {boolean} devicesReady camera or microphone was checked on this page
+ * @param {Call | null} call @param {boolean} devicesReady camera or microphone was checked on this page and can still be sent
+ * @param {string | null} [leaving] the call that was hung up here, though the server may not know yet
  * @returns {Step}
  */
-export function stepOf(call, devicesReady) {
+export function stepOf(call, devicesReady, leaving = null) {
   if (!call) return "topic";
   if (call.state === "ended" || call.state === "cancelled" || call.state === "declined") return "over";
+  if (call.id === leaving) return "leaving";
   if (!call.consent.given_at) return "consent";
   if (!devicesReady) return "check";
   return call.state === "live" ? "talk" : "line";

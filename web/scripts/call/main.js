@@ -1,19 +1,21 @@
 // Talking to an adviser. The server holds where the call stands; this page shows that, also after a reload.
 import "../../texts/customer.js";
 import { api, asProblem } from "../lib/api.js";
+import { isUsable, stopTracks } from "../lib/devices.js";
 import { fill, h, setText } from "../lib/dom.js";
 import { duration } from "../lib/format.js";
 import { header } from "../lib/header.js";
 import { lang, onLang, t } from "../lib/i18n.js";
 import { requireMe } from "../lib/me.js";
 import { orderSheet } from "../lib/order_sheet.js";
-import { guarded, setTitle } from "../lib/page.js";
+import { beginAnewWhenRestored, guarded, setTitle } from "../lib/page.js";
+import { tell } from "../lib/notices.js";
 import { joinSession } from "../lib/session_client.js";
 import { saleSentence } from "../lib/session_model.js";
 import { connect } from "../lib/socket.js";
-import { confirm, refusal, skeleton, toast } from "../lib/ui.js";
+import { confirm, refusal, skeleton } from "../lib/ui.js";
 import { openCall, openProposal, stepOf } from "./call_model.js";
-import { checkStep, consentStep, lineStep, placeOf, progress, topicStep, topicText } from "./steps.js";
+import { checkStep, consentStep, leavingStep, lineStep, placeOf, progress, topicStep, topicText } from "./steps.js";
 import { Talk } from "./talk.js";
 
 /** @typedef {import("./call_model.js").Call} Call */
@@ -34,6 +36,9 @@ document.body.prepend(header({ current: "call" }), main);
 /** @type {import("./call_model.js").Step | ""} */ let step = "";
 let offered = "";
 let returning = false;
+/** The call that was hung up here; until the server has said so it is not gone back to. @type {string | null} */
+let leaving = null;
+const unheard = h("div");
 
 const desk = connect("/desk", { relang: true });
 void start();
@@ -54,13 +59,19 @@ async function start() {
   desk.onStatus((status) => {
     connection.hidden = status === "connected" || status === "connecting";
     if (!connection.hidden) setText(connection, `connection.${status}`);
-    if (status === "connected") refresh().catch(() => undefined);
+    if (status !== "connected") return;
+    if (leaving) void sayHungUp(leaving);
+    else refresh().catch(() => undefined);
   });
   onLang(() => {
     draw(true);
     refresh().catch(() => undefined);
   });
-  window.addEventListener("pagehide", () => talk?.close());
+  window.addEventListener("pagehide", () => {
+    talk?.close();
+    freeDevices();
+  });
+  beginAnewWhenRestored();
 }
 
 /** The call as the server has it: on start, after a break, after a change of language. */
@@ -76,19 +87,24 @@ async function refresh() {
 /** @param {Call | null} next */
 function changed(next) {
   call = next;
+  if (stepOf(call, false) === "over") leaving = null;
   draw();
 }
 
 /** @param {boolean} [anew] */
 function draw(anew = false) {
-  const now = stepOf(call, media !== null);
+  const now = stepOf(call, isUsable(media), leaving);
   const moved = now !== step;
   step = now;
   if (now !== "check") {
     check?.stop();
     check = null;
   }
-  if (now !== "talk") stopTalk(now === "over");
+  if (now !== "talk") stopTalk();
+  if (now === "topic" || now === "leaving" || now === "over") {
+    freeDevices();
+    deciding?.sheet.close();
+  }
   main.dataset.step = now;
   if (now === "talk") document.documentElement.dataset.theme = "dark";
   else delete document.documentElement.dataset.theme;
@@ -99,7 +115,8 @@ function draw(anew = false) {
   }
   if (!call) return;
   if (now === "over") void drawOver(call);
-  else drawBefore(call, now, moved, anew);
+  else if (now !== "leaving") drawBefore(call, now, moved, anew);
+  else if (moved || anew) fill(place, leavingStep(unheard));
 }
 
 /** The steps before the conversation. @param {Call} call @param {"consent"|"check"|"line"|"talk"} now @param {boolean} moved @param {boolean} anew */
@@ -152,25 +169,35 @@ async function agree(version) {
 async function leave() {
   if (!(await confirm({ title: "call.leave.ask", text: "call.leave.text", yes: "call.leave.yes", no: "call.leave.no" })))
     return;
-  await hangUp();
+  hangUp();
 }
 
-async function hangUp() {
-  // The camera goes dark at once; the server hears of it as soon as it can.
-  talk?.close();
+function hangUp() {
+  if (!call) return;
+  leaving = call.id;
+  fill(unheard);
+  draw(); // the camera goes dark at once; the server hears of it as soon as it can
+  void sayHungUp(call.id);
+}
+
+/** Also after a break: the server may have heard it before, or have ended the call itself. @param {string} id */
+async function sayHungUp(id) {
   try {
-    changed((await desk.emit("hang_up", { call: call?.id })).call);
+    const answer = await desk.emit("hang_up", { call: id });
+    if (leaving === id) changed(answer.call);
   } catch (error) {
-    place.append(refusal(asProblem(error), { retry: () => void hangUp() }));
+    const problem = asProblem(error);
+    if (leaving === id && problem.code !== "offline") await refresh().catch(() => undefined);
+    if (leaving === id) fill(unheard, refusal(problem, { retry: () => void sayHungUp(id) }));
   }
 }
 
 /** @param {Call} now */
 function drawTalk(now) {
   if (!talk || talk.closed || talk.call.session !== now.session) {
-    stopTalk(false);
+    stopTalk();
     if (!media || !now.session) return;
-    talk = new Talk(now, media, { hangUp: () => void hangUp(), decide: (proposal) => void decide(proposal) });
+    talk = new Talk(now, media, { hangUp, decide: (proposal) => void decide(proposal) });
     enterRoom(now.session);
     fill(place, talk.element);
   }
@@ -200,21 +227,19 @@ function enterRoom(session) {
     const { order } = /** @type {CustomEvent} */ (event).detail;
     if (order) deciding?.sheet.moved(order);
   });
-  room.addEventListener("notice", (event) => {
-    const { text_en: en, text_zh: zh } = /** @type {CustomEvent} */ (event).detail;
-    toast(lang() === "zh" ? zh : en);
-  });
+  room.addEventListener("notice", (event) => tell(/** @type {CustomEvent} */ (event).detail));
 }
 
-/** @param {boolean} over */
-function stopTalk(over) {
-  if (over) media?.getTracks().forEach((track) => track.stop());
-  if (over) media = null;
+function stopTalk() {
   talk?.close();
   talk = null;
   room?.close();
   room = null;
-  if (over) deciding?.sheet.close();
+}
+
+function freeDevices() {
+  stopTracks(media);
+  media = null;
 }
 
 function drawSale() {
@@ -225,6 +250,7 @@ function drawSale() {
 /** @param {Proposal} proposal */
 async function decide(proposal) {
   if (deciding || !call?.session) return;
+  talk?.trouble(null);
   try {
     const product = await api("GET", `/api/products/${encodeURIComponent(proposal.product)}`);
     if (deciding || !call?.session) return;
@@ -250,7 +276,7 @@ async function decide(proposal) {
     deciding = { proposal: proposal.id, sheet };
     drawSale();
   } catch (error) {
-    toast(asProblem(error).title, { tone: "warn" });
+    talk?.trouble(refusal(asProblem(error), { compact: true, retry: () => void decide(proposal) }));
   }
 }
 

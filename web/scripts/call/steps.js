@@ -1,6 +1,6 @@
 // The steps before the conversation: topic, agreement, devices, line.
 import { asProblem } from "../lib/api.js";
-import { DeviceProblem, devicePicker, deviceRefusal, levelBar, openDevices } from "../lib/devices.js";
+import { DeviceProblem, devicePicker, deviceRefusal, deviceRequests, levelBar, stopTracks } from "../lib/devices.js";
 import { fill, h, icon } from "../lib/dom.js";
 import { lang } from "../lib/i18n.js";
 import { refusal } from "../lib/ui.js";
@@ -185,6 +185,7 @@ export function consentText(call) {
 export function checkStep(ready, leave, straight = false) {
   const place = h("div", { class: "stack" }, h("div", { class: "self-check skeleton" }));
   /** @type {MediaStream | null} */ let media = null;
+  const requests = deviceRequests();
   let stopMeter = () => {};
   let over = false;
 
@@ -192,9 +193,11 @@ export function checkStep(ready, leave, straight = false) {
   async function open(want = {}) {
     free();
     try {
-      media = await openDevices(want);
+      const got = await requests.open(want);
+      if (!got) return;
+      media = got;
     } catch (error) {
-      if (!over && error instanceof DeviceProblem)
+      if (error instanceof DeviceProblem)
         fill(
           place,
           deviceRefusal(
@@ -213,7 +216,6 @@ export function checkStep(ready, leave, straight = false) {
         );
       return;
     }
-    if (over) return free();
     if (straight) go(media);
     else show(media);
   }
@@ -243,6 +245,7 @@ export function checkStep(ready, leave, straight = false) {
   /** @param {MediaStream} got */
   function go(got) {
     over = true;
+    requests.close();
     stopMeter();
     ready(got);
   }
@@ -250,7 +253,7 @@ export function checkStep(ready, leave, straight = false) {
   function free() {
     stopMeter();
     stopMeter = () => {};
-    media?.getTracks().forEach((track) => track.stop());
+    stopTracks(media);
     media = null;
   }
 
@@ -266,10 +269,22 @@ export function checkStep(ready, leave, straight = false) {
     stop: () => {
       if (!over) {
         over = true;
+        requests.close();
         free();
       }
     },
   };
+}
+
+/** Hung up here, not yet at the server. @param {Node} refusals why not, if that is known */
+export function leavingStep(refusals) {
+  return h(
+    "section",
+    { class: "stack call-step", testid: "call-leaving" },
+    h("h1", { role: "status", t: "call.leaving", tabindex: "-1" }),
+    h("p", { class: "muted", t: "call.leaving.text" }),
+    refusals,
+  );
 }
 
 /** @param {Call} call @param {() => void} leave */

@@ -40,6 +40,7 @@ export class Talk {
   );
   name = h("h1", { class: "watch-title" });
   proposals = h("div", { class: "call-proposals", "aria-live": "polite" });
+  refusals = h("div", { class: "call-refusals" });
   closed = false;
   played = false;
   drawn = "";
@@ -87,7 +88,7 @@ export class Talk {
           ),
         ),
       ),
-      h("aside", { class: "talk-side" }, this.proposals),
+      h("aside", { class: "talk-side" }, this.refusals, this.proposals),
     );
     this.#overText("call.adviser.picture");
     this.publisher = publish({ session, media, onState: (state) => this.#ownState(state) });
@@ -108,26 +109,21 @@ export class Talk {
 
   /** @param {"mic"|"camera"} name @param {"audio"|"video"} kind @param {string} key */
   #switch(name, kind, key) {
-    const tracks = () => this.media.getTracks().filter((track) => track.kind === kind);
-    const button = h(
-      "button",
-      {
-        class: "talk-switch",
-        type: "button",
-        testid: name,
-        "aria-pressed": "true",
-        onclick: () => {
-          const on = !tracks()[0]?.enabled;
-          for (const track of tracks()) track.enabled = on;
-          button.setAttribute("aria-pressed", String(on));
-          fill(button, icon(on ? name : `${name}-off`));
-          setLabel(button, on ? key : `${key}.off`);
-        },
-      },
-      icon(name),
-    );
-    setLabel(button, key);
-    button.hidden = tracks().length === 0;
+    const tracks = this.media.getTracks().filter((track) => track.kind === kind);
+    const flip = () => {
+      const on = !tracks[0]?.enabled;
+      for (const track of tracks) track.enabled = on;
+      show();
+    };
+    const button = h("button", { class: "talk-switch", type: "button", testid: name, onclick: flip });
+    const show = () => {
+      const on = tracks[0]?.enabled ?? false;
+      button.setAttribute("aria-pressed", String(on));
+      fill(button, icon(on ? name : `${name}-off`));
+      setLabel(button, on ? key : `${key}.off`);
+    };
+    button.hidden = tracks.length === 0;
+    show();
     return button;
   }
 
@@ -219,12 +215,17 @@ export class Talk {
     this.subscriber.reconnect();
   }
 
+  /** What could not be done, beside the picture; null when that is past. @param {Node | null} refusal */
+  trouble(refusal) {
+    fill(this.refusals, refusal);
+  }
+
+  /** Ends the connections. The devices stay open: after a transfer the next conversation goes on with them. */
   close() {
     if (this.closed) return;
     this.closed = true;
     clearInterval(this.timer);
     this.publisher.close();
     this.subscriber.close();
-    this.media.getTracks().forEach((track) => track.stop());
   }
 }

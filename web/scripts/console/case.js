@@ -8,6 +8,9 @@ import { caseActions } from "./case_model.js";
 
 /** @typedef {import("./case_model.js").Case} Case */
 
+/** What was written and is not sent yet, by session and field: a refusal, a redraw or a change of language must not cost it. @type {Map<string, string>} */
+const drafts = new Map();
+
 /** @param {string} session @param {Case | null} known @param {{ id: string }} person @param {() => void} onChange */
 export function createCase(session, known, person, onChange) {
   let current = known;
@@ -18,14 +21,29 @@ export function createCase(session, known, person, onChange) {
   /** @param {string} path @param {unknown} [payload] */
   async function act(path, payload) {
     fill(trouble);
-    for (const button of body.querySelectorAll("button")) button.disabled = true;
+    enable(false);
     try {
       current = await api("POST", path, payload ?? {});
-      onChange();
     } catch (error) {
-      fill(trouble, refusal(asProblem(error), { compact: true }));
+      enable(true);
+      fill(trouble, refusal(asProblem(error), { compact: true, retry: () => void act(path, payload) }));
+      return;
     }
+    for (const field of ["reason", "note", "verdict"]) drafts.delete(`${session} ${field}`);
+    onChange();
     draw();
+  }
+
+  /** @param {boolean} on */
+  function enable(on) {
+    for (const button of body.querySelectorAll("button")) button.disabled = !on;
+  }
+
+  /** Keeps what is written into a field. @template {HTMLInputElement | HTMLTextAreaElement} T @param {string} name @param {T} field @returns {T} */
+  function drafted(name, field) {
+    field.value = drafts.get(`${session} ${name}`) ?? "";
+    field.addEventListener("input", () => drafts.set(`${session} ${name}`, field.value));
+    return field;
   }
 
   /** @param {string} key @param {string} testid @param {() => void} fn @param {string} [look] */
@@ -33,14 +51,17 @@ export function createCase(session, known, person, onChange) {
     h("button", { class: `button button-small ${look}`, type: "button", testid, t: key, onclick: fn });
 
   function opening() {
-    const reason = h("input", {
-      class: "input",
-      required: true,
-      maxlength: "300",
-      tPlaceholder: "console.case_reason",
-      tLabel: "console.case_reason",
-      testid: "case-reason",
-    });
+    const reason = drafted(
+      "reason",
+      h("input", {
+        class: "input",
+        required: true,
+        maxlength: "300",
+        tPlaceholder: "console.case_reason",
+        tLabel: "console.case_reason",
+        testid: "case-reason",
+      }),
+    );
     const form = h(
       "form",
       { class: "case-open" },
@@ -56,20 +77,31 @@ export function createCase(session, known, person, onChange) {
 
   /** @param {Case} one */
   function deciding(one) {
-    const note = h("textarea", {
-      class: "textarea",
-      rows: "2",
-      maxlength: "2000",
-      tPlaceholder: "console.case_note",
-      tLabel: "console.case_note",
-      testid: "case-note",
-    });
+    const note = drafted(
+      "note",
+      h("textarea", {
+        class: "textarea",
+        rows: "2",
+        maxlength: "2000",
+        tPlaceholder: "console.case_note",
+        tLabel: "console.case_note",
+        testid: "case-note",
+      }),
+    );
     /** @param {string} verdict */
     const choice = (verdict) =>
       h(
         "label",
         { class: `choice choice-${verdict}` },
-        h("input", { type: "radio", name: "verdict", value: verdict, required: true, testid: `case-${verdict}` }),
+        h("input", {
+          type: "radio",
+          name: "verdict",
+          value: verdict,
+          required: true,
+          checked: drafts.get(`${session} verdict`) === verdict,
+          testid: `case-${verdict}`,
+          onchange: () => drafts.set(`${session} verdict`, verdict),
+        }),
         h("span", { t: `case.verdict_${verdict}` }),
       );
     const form = h(

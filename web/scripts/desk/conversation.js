@@ -3,9 +3,10 @@ import { api, asProblem } from "../lib/api.js";
 import { fill, h, icon, on } from "../lib/dom.js";
 import { money, timeSeconds } from "../lib/format.js";
 import { lang } from "../lib/i18n.js";
+import { tell } from "../lib/notices.js";
 import { joinSession } from "../lib/session_client.js";
 import { saleSentence } from "../lib/session_model.js";
-import { confirm, toast } from "../lib/ui.js";
+import { confirm, refusal } from "../lib/ui.js";
 import { subscribe } from "../lib/whep.js";
 import { publish } from "../lib/whip.js";
 import { calmly } from "../studio/calmly.js";
@@ -22,6 +23,7 @@ import { openProposal } from "./proposal.js";
  */
 export function openConversation(first, desk, onCall) {
   let call = first;
+  let closed = false;
   /** @type {{ close: () => void } | null} */ let air = null;
   /** @type {Record<string, string | null>} */ const facts = {};
   const video = h("video", {
@@ -34,6 +36,7 @@ export function openConversation(first, desk, onCall) {
   const veil = h("div", { class: "talk-veil", role: "status" });
   const sale = h("p", { class: "talk-sale", testid: "sale-state", role: "status" });
   const camera = createCamera({ testid: "self-video", onMedia: (media) => media && connectMedia(media), onToggle: () => {} });
+  const refused = h("div", { class: "talk-refused", testid: "talk-refused" });
   const steps = h("ol", { class: "script", tLabel: "desk.script" });
   const proposalState = h("p", { class: "talk-proposal", testid: "proposal-state", role: "status" });
   const picture = createPicture(call);
@@ -73,6 +76,7 @@ export function openConversation(first, desk, onCall) {
         h("span", { t: "desk.hang_up" }),
       ),
     ),
+    refused,
     steps,
   );
 
@@ -101,7 +105,7 @@ export function openConversation(first, desk, onCall) {
 
   /** Both directions, once there is a recorded session to send into. @param {MediaStream} media */
   function connectMedia(media) {
-    if (call.state !== "live" || !call.session) return;
+    if (closed || call.state !== "live" || !call.session) return;
     if (air) return /** @type {any} */ (air).replace(media);
     air = goOnAir(call.session, media);
   }
@@ -113,7 +117,8 @@ export function openConversation(first, desk, onCall) {
       session,
       media,
       onState: (state, problem) => {
-        if (state === "failed" && problem) toast(problem.title, { tone: "warn" });
+        if (state === "failed" && problem)
+          fill(refused, refusal(problem, { compact: true, retry: publisher.reconnect, doors: { "": publisher.reconnect } }));
       },
     });
     const subscriber = subscribe({
@@ -159,7 +164,7 @@ export function openConversation(first, desk, onCall) {
       facts["risk_at"] = new Date().toISOString();
       return drawSteps();
     }
-    toast(lang() === "zh" ? detail.text_zh : detail.text_en);
+    tell(detail);
   }
 
   /** @param {any} proposal */
@@ -226,11 +231,12 @@ export function openConversation(first, desk, onCall) {
 
   /** @param {string} event */
   async function act(event) {
+    fill(refused);
     try {
       const answer = await desk.emit(event, { call: call.id }, 8000);
       onCall(answer.call);
     } catch (error) {
-      toast(asProblem(error).title, { tone: "warn" });
+      fill(refused, refusal(asProblem(error), { compact: true, retry: () => void act(event) }));
     }
   }
 
@@ -241,6 +247,7 @@ export function openConversation(first, desk, onCall) {
     update,
     proposal: proposed,
     close() {
+      closed = true;
       air?.close();
       camera.close();
       picture.close();

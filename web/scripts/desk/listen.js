@@ -1,7 +1,7 @@
 // A supervisor listens in: both pictures, nothing sent, and it says so on the record.
 import { asProblem } from "../lib/api.js";
 import { fill, h, icon } from "../lib/dom.js";
-import { confirm, toast } from "../lib/ui.js";
+import { confirm, refusal } from "../lib/ui.js";
 import { subscribe } from "../lib/whep.js";
 import { createPicture } from "./picture.js";
 
@@ -14,6 +14,7 @@ export function openListening(call, desk, onClose) {
   const session = call.session ?? "";
   const picture = createPicture(call);
   const screens = ["customer", "adviser"].map((stream) => screen(session, stream));
+  const refused = h("div", { class: "talk-refused", testid: "talk-refused" });
   const element = h(
     "div",
     { class: "talk talk-listening" },
@@ -49,16 +50,18 @@ export function openListening(call, desk, onClose) {
         onclick: () => void act("hang_up", "desk.end_title"),
       }),
     ),
+    refused,
   );
 
   /** @param {string} event @param {string} title */
   async function act(event, title) {
     if (!(await confirm({ title, text: `${title}_text`, yes: "desk.do_it", no: "cancel", danger: true }))) return;
+    fill(refused);
     try {
       await desk.emit(event, { call: call.id }, 8000);
       onClose();
     } catch (error) {
-      toast(asProblem(error).title, { tone: "warn" });
+      fill(refused, refusal(asProblem(error), { compact: true, retry: () => void act(event, title) }));
     }
   }
 

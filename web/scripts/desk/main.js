@@ -5,8 +5,9 @@ import { fill, h, on, qs } from "../lib/dom.js";
 import { header } from "../lib/header.js";
 import { onLang, t } from "../lib/i18n.js";
 import { requireMe } from "../lib/me.js";
+import { beginAnewWhenRestored } from "../lib/page.js";
 import { connect } from "../lib/socket.js";
-import { empty, refusal, toast } from "../lib/ui.js";
+import { empty, refusal } from "../lib/ui.js";
 import { openConversation } from "./conversation.js";
 import { openListening } from "./listen.js";
 import { isInCall } from "./model.js";
@@ -74,13 +75,13 @@ async function setAvailable(wanted) {
 
 /** @param {Call} call */
 async function accept(call) {
-  const answer = await attempt("accept", { call: call.id });
+  const answer = await attempt("accept", call, () => void accept(call));
   if (answer) show(answer.call);
 }
 
 /** @param {Call} call */
 async function decline(call) {
-  await attempt("decline", { call: call.id });
+  await attempt("decline", call, () => void decline(call));
 }
 
 /** @param {Call} call */
@@ -88,12 +89,13 @@ function listen(call) {
   take(openListening(call, connection, idle));
 }
 
-/** @param {string} event @param {unknown} payload */
-async function attempt(event, payload) {
+/** @param {string} event @param {Call} call @param {() => void} retry */
+async function attempt(event, call, retry) {
+  queue.refused(null);
   try {
-    return await connection.emit(event, payload, 8000);
+    return await connection.emit(event, { call: call.id }, 8000);
   } catch (error) {
-    toast(asProblem(error).title, { tone: "warn" });
+    queue.refused(refusal(asProblem(error), { compact: true, retry }));
     await load();
     return null;
   }
@@ -128,7 +130,7 @@ connection.on("proposal", ({ call, proposal }) => proposed(call, proposal));
 connection.onStatus((status) => {
   queue.connection(status);
   if (status !== "connected") return;
-  if (queue.wanted()) void setAvailable(true).catch((error) => toast(asProblem(error).title, { tone: "warn" }));
+  if (queue.wanted()) void setAvailable(true).catch((error) => queue.refused(refusal(asProblem(error), { compact: true })));
   void load();
 });
 const title = () => {
@@ -139,4 +141,5 @@ onLang(() => {
   void load();
 });
 on(window, "pagehide", () => open?.close());
+beginAnewWhenRestored();
 title();

@@ -1,7 +1,8 @@
 // The sheet in which an adviser picks a product and an amount. What it says is what the customer will see.
 import { asProblem } from "../lib/api.js";
 import { fill, h } from "../lib/dom.js";
-import { money, number } from "../lib/format.js";
+import { money } from "../lib/format.js";
+import { typed } from "../lib/order_model.js";
 import { grade, refusal, sheet } from "../lib/ui.js";
 import { proposedAmount } from "./model.js";
 
@@ -60,15 +61,12 @@ export function openProposal({ customer }, send, explained) {
     const product = chosen();
     if (!product) return;
     fill(facts, grade(product.risk, product.risk_meaning), h("span", null, product.rate_text));
-    amount.value = amount.value || plain(product.minimum);
+    amount.value = amount.value || typed(product.minimum, product.currency);
     telling.hidden = !(customer.age_65 && Number(product.risk.slice(1)) >= ELDER_RISK);
     told.required = !telling.hidden;
     told.checked = false;
     checked();
   }
-
-  /** @param {number} minor */
-  const plain = (minor) => number(minor / 100);
 
   function checked() {
     const product = chosen();

@@ -2,7 +2,7 @@
 import { asProblem } from "../lib/api.js";
 import { fill, h, icon, setText } from "../lib/dom.js";
 import { duration, number } from "../lib/format.js";
-import { empty, toast } from "../lib/ui.js";
+import { empty, refusal } from "../lib/ui.js";
 import { isInCall, waited, waitingLine } from "./model.js";
 
 /** @typedef {import("./model.js").Call} Call */
@@ -21,6 +21,7 @@ export function createQueue({ supervisor, onAvailable, onAccept, onDecline, onLi
   const count = h("span", { class: "queue-count", role: "status" });
   const staff = h("p", { class: "queue-staff muted small" });
   const underWay = h("div", { class: "queue-live", hidden: !supervisor });
+  const refused = h("div", { class: "queue-refused", testid: "queue-refused" });
   const connection = h("div", { class: "connection", role: "status", hidden: true });
   const element = h(
     "section",
@@ -36,16 +37,18 @@ export function createQueue({ supervisor, onAvailable, onAccept, onDecline, onLi
         ),
     h("div", { class: "queue-head" }, h("h1", { class: "queue-title", t: "desk.line" }), count),
     staff,
+    refused,
     list,
     underWay,
   );
 
   toggle.addEventListener("change", async () => {
+    fill(refused);
     try {
       await onAvailable(toggle.checked);
     } catch (error) {
       toggle.checked = !toggle.checked;
-      toast(asProblem(error).title, { tone: "warn" });
+      fill(refused, refusal(asProblem(error), { compact: true }));
     }
     said();
   });
@@ -171,6 +174,8 @@ export function createQueue({ supervisor, onAvailable, onAccept, onDecline, onLi
   return {
     element,
     wanted: () => toggle.checked,
+    /** What was tried in the line and could not be done; null when that is past. @param {Node | null} refusal */
+    refused: (refusal) => fill(refused, refusal),
     /** @param {Call[]} next @param {number} [available] advisers who take calls now */
     show(next, available) {
       // The line's event carries those who wait alone; calls under way are known from the list.

@@ -53,6 +53,45 @@ export async function openDevices({ video = true, audio = true, camera, micropho
   }
 }
 
+/** @param {MediaStream | null} media */
+export function stopTracks(media) {
+  for (const track of media?.getTracks() ?? []) track.stop();
+}
+
+/** Whether anything can still be sent of it: what was stopped or pulled out never comes back. @param {{getTracks: () => {readyState: string}[]} | null} media */
+export function isUsable(media) {
+  return media?.getTracks().some((track) => track.readyState === "live") ?? false;
+}
+
+/**
+ * Asks for devices while a person may change their mind: the permission prompt stands for as long as they like. Only the
+ * latest request counts, and none after `close`; what comes for another one is stopped at once, before anybody could send it.
+ * @param {typeof openDevices} [ask]
+ */
+export function deviceRequests(ask = openDevices) {
+  let latest = 0;
+  let closed = false;
+  return {
+    /** @param {Parameters<typeof openDevices>[0]} [want] @returns {Promise<MediaStream | null>} null when it no longer counts; throws DeviceProblem */
+    async open(want) {
+      const mine = (latest += 1);
+      const stale = () => closed || mine !== latest;
+      if (closed) return null;
+      try {
+        const media = await ask(want);
+        if (!stale()) return media;
+        stopTracks(media);
+      } catch (error) {
+        if (!stale()) throw error;
+      }
+      return null;
+    },
+    close() {
+      closed = true;
+    },
+  };
+}
+
 /** Which of the two is missing. @param {DeviceFailure} failure @param {"camera"|"microphone"|"both"} asked @returns {Promise<"camera"|"microphone"|"both">} */
 async function missing(failure, asked) {
   if (failure !== "none" || asked !== "both") return asked;

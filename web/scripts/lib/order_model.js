@@ -35,29 +35,36 @@ export function typed(minor, currency) {
   return new Intl.NumberFormat("en", { minimumFractionDigits: Number.isInteger(value) ? 0 : places }).format(value);
 }
 
+/** @typedef {{product: string, amount: number, key: string, disclosure: {version: number}, proposal?: string}} OrderBody */
+/** @typedef {{session: string, product: string, amount: number | null, proposal?: string}} Intent what makes an order this one */
+
 /**
- * Idempotency keys that live as long as the intention. The same order gets the same key until it was answered, whatever
- * happened to the connection or the page in between; a different order, or one after an answer, gets a new key.
- * The store is the tab's own (sessionStorage), so that a reload in the middle of an order asks with the same key.
+ * Orders on their way, each with its idempotency key, until the server has answered for good. Whatever happened to the
+ * connection or the page in between, the same intention is sent again as the very same body: the server compares all of it,
+ * the version of the disclosure included. The store is the tab's own (sessionStorage), so that a reload in the middle of an
+ * order asks again as well.
  */
-export class IntentKeys {
-  /** @param {Pick<Storage, "getItem"|"setItem"|"removeItem">} store @param {() => string} [make] */
+export class Attempts {
+  /** @param {Pick<Storage, "getItem"|"setItem"|"removeItem">} store @param {() => string} [make] a new key */
   constructor(store, make = randomKey) {
     this.store = store;
     this.make = make;
   }
 
-  /** @param {Record<string, unknown>} intent what makes the order this one: session, product, amount, proposal */
-  key(intent) {
-    const name = nameOf(intent);
-    const known = this.store.getItem(name);
-    if (known) return known;
-    const key = this.make();
-    this.store.setItem(name, key);
-    return key;
+  /** What was sent and not answered; null when nothing was. @param {Intent} intent @returns {OrderBody | null} */
+  unanswered(intent) {
+    const kept = this.store.getItem(nameOf(intent));
+    return kept === null ? null : JSON.parse(kept);
   }
 
-  /** @param {Record<string, unknown>} intent */
+  /** The body to send, kept from before it goes out. @param {Intent} intent @param {Omit<OrderBody, "key">} body @returns {OrderBody} */
+  begin(intent, body) {
+    const whole = { ...body, key: this.make() };
+    this.store.setItem(nameOf(intent), JSON.stringify(whole));
+    return whole;
+  }
+
+  /** The server has answered for good. @param {Intent} intent */
   answered(intent) {
     this.store.removeItem(nameOf(intent));
   }
@@ -68,22 +75,35 @@ function randomKey() {
   return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** @param {Record<string, unknown>} intent */
-function nameOf(intent) {
-  return `tellercast.order.${JSON.stringify(
-    Object.entries(intent)
-      .filter(([, value]) => value !== undefined)
-      .sort(([a], [b]) => (a < b ? -1 : 1)),
-  )}`;
+/** @param {Intent} intent */
+function nameOf({ session, product, amount, proposal }) {
+  return `tellercast.attempt.${JSON.stringify([session, product, amount, proposal ?? null])}`;
 }
 
-/** Whether the server has answered for good, so that the key is spent; a lost connection or a busy server has not. @param {{code: string, status: number}} problem */
+/** What the sale gate says of the order itself. It looks only after making sure that no order has this key. */
+const GATE = new Set([
+  "session_not_live",
+  "sale_closed",
+  "proposal_missing",
+  "proposal_outside_call",
+  "identity_missing",
+  "product_not_on_shelf",
+  "product_sale_closed",
+  "assessment_missing",
+  "assessment_expired",
+  "risk_too_high",
+  "disclosure_missing",
+  "disclosure_outdated",
+  "amount_below_minimum",
+  "amount_off_step",
+  "out_of_stock",
+  "cap_exceeded",
+  "elder_needs_call",
+  "explanation_missing",
+  "risk_review",
+]);
+
+/** Whether a refusal says that the order does not exist, so that its key is spent. A lost connection, a busy server, a sign-in that ran out or a conflict of keys say nothing of the first attempt. @param {{code: string}} problem */
 export function isAnswer(problem) {
-  return (
-    problem.code !== "offline" &&
-    problem.code !== "internal_error" &&
-    problem.status < 500 &&
-    problem.status !== 429 &&
-    problem.code !== "too_many_requests"
-  );
+  return GATE.has(problem.code);
 }

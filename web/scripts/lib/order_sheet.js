@@ -4,7 +4,7 @@ import { api, asProblem } from "./api.js";
 import { fill, h, icon } from "./dom.js";
 import { money, parseMoney } from "./format.js";
 import { onLang, t } from "./i18n.js";
-import { amountFault, IntentKeys, isAnswer, stepped, typed } from "./order_model.js";
+import { amountFault, Attempts, isAnswer, stepped, typed } from "./order_model.js";
 import { receipt } from "./receipt.js";
 import { grade, refusal, sheet } from "./ui.js";
 
@@ -23,7 +23,7 @@ export function termKey(product) {
  * @param {Product} options.product
  * @param {number} [options.amount] minor units; given and fixed by a proposal
  * @param {string} [options.proposal]
- * @param {(body: {product: string, amount: number, key: string, disclosure: {version: number}, proposal?: string}) => Promise<Order>} options.place throws Problem
+ * @param {(body: import("./order_model.js").OrderBody) => Promise<Order>} options.place throws Problem
  * @param {(order: Order) => void} [options.onPlaced]
  * @param {() => void} [options.onClose]
  * @param {Record<string, () => void>} [options.doors] doors answered within the page
@@ -76,10 +76,12 @@ class OrderSheet {
   seen = false;
   confirmed = false;
   busy = false;
+  /** An attempt made here had no answer: until it has one, nobody starts a second order by changing the amount. */
+  waiting = false;
   blocked = "";
   /** The confirmation on its way to the trail. @type {{version: number, done: Promise<boolean>} | null} */
   confirmation = null;
-  keys = new IntentKeys(sessionStorage);
+  attempts = new Attempts(sessionStorage);
   /** Once it is placed. @type {Order | null} */
   order = null;
 
@@ -91,7 +93,6 @@ class OrderSheet {
     /** @type {number | null} */
     this.amount = options.amount ?? options.product.minimum;
     this.#show();
-    this.input.readOnly = this.fixed;
     const disclosure = h(
       "section",
       { class: "stack-2" },
@@ -197,7 +198,9 @@ class OrderSheet {
       fill(this.text, ...product.disclosure.text.split(/\n+/).map((line) => h("p", null, line)));
     this.check.disabled = !this.seen;
     this.hint.hidden = this.seen;
-    const fault = amountFault(product, amount);
+    // What was sent and not answered may have been bought: then neither stock nor sale matter, and asking again must be possible.
+    const again = this.attempts.unanswered(this.#intent()) !== null;
+    const fault = again ? null : amountFault(product, amount);
     const bad = fault && fault.code !== "empty";
     this.input.setAttribute("aria-invalid", String(Boolean(bad)));
     this.amountHint.className = bad ? "field-error figures" : "field-hint figures";
@@ -205,9 +208,11 @@ class OrderSheet {
     this.amountHint.textContent = bad
       ? wrong
       : t("amount.rule", { minimum: money(product.minimum, product.currency), step: money(product.step, product.currency) });
-    this.less.disabled = amount !== null && amount <= product.minimum;
+    this.input.readOnly = this.fixed || this.waiting;
+    this.less.disabled = this.waiting || (amount !== null && amount <= product.minimum);
+    this.more.disabled = this.waiting;
     const missing =
-      this.blocked ||
+      (again ? "" : this.blocked) ||
       (!this.seen
         ? t("buy.missing.read")
         : !this.confirmed
@@ -223,7 +228,13 @@ class OrderSheet {
       ? t("buy.sending")
       : fault
         ? t("buy.confirm.bare", { product: product.name })
-        : t("buy.confirm", { amount: money(amount ?? 0, product.currency), product: product.name });
+        : t(again ? "buy.again" : "buy.confirm", { amount: money(amount ?? 0, product.currency), product: product.name });
+  }
+
+  /** @returns {import("./order_model.js").Intent} */
+  #intent() {
+    const { session, proposal } = this.options;
+    return { session, product: this.product.id, amount: this.amount, proposal };
   }
 
   #nudge() {
@@ -235,37 +246,39 @@ class OrderSheet {
   async #place() {
     if (this.busy) return;
     if (this.button.getAttribute("aria-disabled") === "true" || this.amount === null) return this.#nudge();
-    const { session, proposal, place } = this.options;
-    const { product, amount } = this;
-    const version = product.disclosure.version;
-    const intent = { session, product: product.id, amount, proposal };
+    const intent = this.#intent();
     this.busy = true;
     fill(this.answer);
     this.#refresh();
     try {
-      if (this.confirmation?.version !== version || !(await this.confirmation.done))
-        await api("POST", `/api/sessions/${encodeURIComponent(session)}/disclosures`, { product: product.id, version });
-      const order = await place({
-        product: product.id,
-        amount,
-        key: this.keys.key(intent),
-        disclosure: { version },
-        ...(proposal ? { proposal } : {}),
-      });
-      this.keys.answered(intent);
+      const order = await this.options.place(this.attempts.unanswered(intent) ?? (await this.#prepared(intent)));
+      this.attempts.answered(intent);
       this.busy = false;
       this.#placed(order);
     } catch (error) {
       const problem = asProblem(error);
-      if (isAnswer(problem)) this.keys.answered(intent);
+      if (isAnswer(problem)) this.attempts.answered(intent);
+      this.waiting = this.attempts.unanswered(intent) !== null;
       this.busy = false;
       this.#refused(problem);
     }
   }
 
+  /** A first attempt: the disclosure is on the record before the order goes out. @param {import("./order_model.js").Intent} intent */
+  async #prepared(intent) {
+    const { session, proposal } = this.options;
+    const { version } = this.product.disclosure;
+    if (this.confirmation?.version !== version || !(await this.confirmation.done))
+      await api("POST", `/api/sessions/${encodeURIComponent(session)}/disclosures`, { product: intent.product, version });
+    const body = { product: intent.product, amount: intent.amount ?? 0, disclosure: { version } };
+    return this.attempts.begin(intent, proposal ? { ...body, proposal } : body);
+  }
+
   /** @param {Order} order */
   #placed(order) {
     this.order = order;
+    // Closed by the system while the answer was coming in.
+    if (!this.surface.element.open) this.surface.element.showModal();
     this.surface.setTitle("receipt.title");
     fill(this.surface.body, receipt(order));
     fill(
@@ -310,11 +323,12 @@ class OrderSheet {
       this.text.scrollIntoView();
       this.text.focus();
     };
+    if (problem.code === "idempotency_conflict") problem.door = "orders"; // one of them exists: that is where to look
     const view = refusal(problem, {
       retry: () => void this.#place(),
       doors: { amount: toAmount, disclosure: toDisclosure, ...this.options.doors },
     });
-    fill(this.answer, view, problem.code === "offline" && h("p", { class: "field-hint", t: "buy.safe" }));
+    fill(this.answer, view, this.waiting && h("p", { class: "field-hint", t: "buy.safe" }));
     view.scrollIntoView({ block: "nearest" });
   }
 }

@@ -13,6 +13,13 @@ export function frame({ current, title, class: name = "page", extra = null }) {
   return main;
 }
 
+/** A page that was left has given its connections and devices back: shown again from the browser's memory it would be dead. */
+export function beginAnewWhenRestored() {
+  window.addEventListener("pageshow", (event) => {
+    if (event.persisted) location.reload();
+  });
+}
+
 let stopTitle = () => {};
 
 /** The document's title, in the language of the moment. @param {string} key @param {Record<string, any>} [params] */

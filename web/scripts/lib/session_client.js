@@ -24,6 +24,10 @@ export class SessionClient extends EventTarget {
     this.connection = connect("/room");
     this.closed = false;
     this.mediaTold = -SAME_RESTART_MS;
+    /** of several joins under way the latest counts */
+    this.joins = 0;
+    /** what was told while a join was under way @type {[string, any][] | null} */
+    this.meanwhile = null;
     /** what one's own comments carry @type {string | null} */
     this.authorTag = null;
     /** @type {number | undefined} */
@@ -38,7 +42,7 @@ export class SessionClient extends EventTarget {
     this.stopLang = onLang(() => void this.refresh());
   }
 
-  /** The connection's state: "connecting"|"connected"|"reconnecting"|"offline". */
+  /** The connection's state, a `Status` of socket.js. */
   get status() {
     return this.connection.status();
   }
@@ -50,18 +54,22 @@ export class SessionClient extends EventTarget {
 
   async #join() {
     clearTimeout(this.again);
+    const mine = (this.joins += 1);
+    this.meanwhile ??= [];
     try {
       const after = this.snapshot.seq || undefined;
       const ask = { session: this.id, lang: lang(), ...(after ? { after } : {}) };
       const ack = await this.connection.emit("join", ask, 8000);
-      if (this.closed) return;
+      if (this.closed || mine !== this.joins) return;
       this.authorTag = ack.author_tag ?? this.authorTag;
       const boot = this.snapshot.mediaBoot;
-      this.snapshot = joined(this.snapshot, ack);
+      this.snapshot = joined(this.snapshot, ack, this.meanwhile);
+      this.meanwhile = null;
       this.#tell("snapshot", { snapshot: this.snapshot, comments: ack.comments ?? [] });
       this.#compareBoot(boot);
     } catch (error) {
-      if (this.closed) return;
+      if (this.closed || mine !== this.joins) return;
+      this.meanwhile = null;
       const problem = asProblem(error);
       this.#tell("refused", problem);
       if (problem.code === "offline" || problem.status >= 500 || problem.status === 429)
@@ -77,6 +85,7 @@ export class SessionClient extends EventTarget {
   /** @param {string} event @param {any} payload */
   #received(event, payload) {
     if (payload.session !== this.id) return;
+    this.meanwhile?.push([event, payload]);
     const boot = this.snapshot.mediaBoot;
     this.snapshot = changed(this.snapshot, event, payload);
     if (event === "notice" || event === "order") this.#tell(event, payload);

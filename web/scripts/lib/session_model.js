@@ -3,11 +3,14 @@
 /** @typedef {{id: string, name: string, class: "deposit"|"wealth"|"fund"|"insurance", risk: string, risk_meaning: string, term_days: number | null, rate_text: string, currency: string, minimum: number, step: number, cap: number | null, left: number | null, sale_open: boolean, pinned?: boolean, disclosure: {version: number, text: string}}} Product */
 /** @typedef {{id: string, session: string, product: {id: string, name: string, risk: string}, amount: number, currency: string, state: "placed"|"sent"|"confirmed"|"rejected"|"cancelled", reason?: string | null, placed_at: string, media_ms: number, trail_seq: number, receipt_url: string, cancellable_until: string | null}} Order */
 /** @typedef {{id: string, at: string, media_ms: number, author: string, author_tag: string, text: string, host: boolean}} Comment */
+/** @typedef {{mp4: string, poster: string | null, offset_ms: number, duration_ms: number}} Replay how an ended show is seen again */
 /** @typedef {{open: boolean, reason: string | null, sentence?: string, sentence_en?: string, sentence_zh?: string}} Sale */
-/** @typedef {{id: string, kind: "show"|"call", state: "scheduled"|"live"|"paused"|"ended"|"cancelled", title: string, started_at: string | null, ended_at: string | null, required: string[], streams: {name: string, status: string}[], sale: Sale, recording?: boolean, media_boot?: string | null, shelf: Product[], pinned: string | Product | null, me_role: string, show?: string | null, call?: string | null, host?: {id: string, name: string}}} SessionView */
+/** @typedef {{id: string, kind: "show"|"call", state: "scheduled"|"live"|"paused"|"ended"|"cancelled", title: string, started_at: string | null, ended_at: string | null, required: string[], streams: {name: string, status: string}[], sale: Sale, recording?: boolean, media_boot?: string | null, shelf: Product[], pinned: string | Product | null, me_role: string, show?: string | null, call?: string | null, host?: {id: string, name: string}, replay?: Replay | null}} SessionView */
 /**
  * @typedef {object} Snapshot
- * @property {number} seq the newest sequence number seen
+ * @property {number} seq the sequence number up to which everything is known: that of the last join. Events don't raise it, as
+ *   they come after their commits in any order
+ * @property {Record<string, number>} applied the sequence number of what is shown, by kind of state and by order
  * @property {SessionView | null} session null until joined
  * @property {number} viewers
  * @property {boolean} recording
@@ -18,21 +21,32 @@
 
 /** @returns {Snapshot} */
 export function emptySnapshot() {
-  return { seq: 0, session: null, viewers: 0, recording: false, mediaBoot: null, orders: [], tally: null };
+  return { seq: 0, applied: {}, session: null, viewers: 0, recording: false, mediaBoot: null, orders: [], tally: null };
 }
 
-/** The acknowledgement of `join` over what was known. @param {Snapshot} before @param {any} ack @returns {Snapshot} */
-export function joined(before, ack) {
+/**
+ * The acknowledgement of `join` over what was known, and over that what was told while it was under way: the server enters the
+ * room before it reads the snapshot, so an event may be newer than the answer that follows it.
+ * @param {Snapshot} before @param {any} ack @param {[event: string, payload: any][]} [meanwhile] @returns {Snapshot}
+ */
+export function joined(before, ack, meanwhile = []) {
   const session = /** @type {SessionView} */ (ack.session);
-  return {
+  const seq = ack.seq ?? 0;
+  const applied = { ...before.applied };
+  for (const kind of STATES) applied[kind] = seq;
+  for (const { id } of ack.orders ?? []) applied[`order:${id}`] = seq;
+  /** @type {Snapshot} */
+  const now = {
     ...before,
     session,
-    seq: Math.max(before.seq, ack.seq ?? 0),
+    seq,
+    applied,
     viewers: ack.viewers ?? before.viewers,
     recording: ack.recording ?? session.recording ?? recorded(session),
     mediaBoot: ack.media_boot ?? session.media_boot ?? before.mediaBoot,
     orders: (ack.orders ?? []).reduce(withOrder, before.orders),
   };
+  return meanwhile.reduce((snapshot, [event, payload]) => changed(snapshot, event, payload), now);
 }
 
 /** Whether every required stream is being recorded, from its status. @param {SessionView} session */
@@ -63,14 +77,13 @@ export function pinnedProduct(session) {
 /** @type {Record<string, (snapshot: Snapshot, payload: any, session: SessionView) => Snapshot>} */
 const CHANGES = {
   presence: (snapshot, { viewers }) => ({ ...snapshot, viewers }),
-  shelf: (snapshot, { products }, session) => ({
-    ...snapshot,
-    session: {
-      ...session,
-      shelf: products,
-      pinned: products.find((/** @type {Product} */ p) => p.pinned)?.id ?? session.pinned,
-    },
-  }),
+  shelf: (snapshot, { products, seq }, session) => {
+    const pinnedSince = seq < (snapshot.applied["pinned"] ?? 0);
+    const said = products.find((/** @type {Product} */ p) => p.pinned)?.id;
+    const pinned = pinnedSince ? pinnedId(session.pinned) : (said ?? session.pinned);
+    const shelf = products.map((/** @type {Product} */ p) => ({ ...p, pinned: p.id === pinnedId(pinned) }));
+    return { ...snapshot, session: { ...session, shelf, pinned } };
+  },
   pinned: (snapshot, { product }, session) => ({
     ...snapshot,
     session: {
@@ -93,16 +106,36 @@ const CHANGES = {
       state: payload.state ?? session.state,
       sale: payload.sale ?? session.sale,
       streams: payload.streams ?? session.streams,
+      replay: payload.replay ?? session.replay,
     },
   }),
 };
 
-/** @param {Snapshot} snapshot @param {string} event @param {any} payload @returns {Snapshot} */
+/** Events that say how something is, so that a later one makes an earlier one void. */
+const STATES = ["state", "shelf", "pinned"];
+
+/** Under which name an event's sequence number is kept; null for what only adds. @param {string} event @param {any} payload */
+function placeOf(event, payload) {
+  if (event === "order" && payload.order) return `order:${payload.order.id}`;
+  return STATES.includes(event) ? event : null;
+}
+
+/**
+ * An event over what was known. One that was overtaken by a newer of its kind changes nothing; of two with the same number the
+ * later holds, since not everything that is told has an entry of its own.
+ * @param {Snapshot} snapshot @param {string} event @param {any} payload @returns {Snapshot}
+ */
 export function changed(snapshot, event, payload) {
   const change = CHANGES[event];
   if (!change || !snapshot.session) return snapshot;
+  const place = placeOf(event, payload);
+  if (!place) return change(snapshot, payload, snapshot.session);
+  const { applied } = snapshot;
+  // A shelf says what is pinned as well.
+  const known = place === "pinned" ? Math.max(applied["pinned"] ?? 0, applied["shelf"] ?? 0) : (applied[place] ?? 0);
+  if (payload.seq < known) return snapshot;
   const next = change(snapshot, payload, snapshot.session);
-  return payload.seq > next.seq ? { ...next, seq: payload.seq } : next;
+  return { ...next, applied: { ...applied, [place]: payload.seq } };
 }
 
 /** Why nothing can be bought, in the reader's language; "" when it can. @param {Sale} sale @param {"zh"|"en"} lang */

@@ -1,9 +1,10 @@
-// One Socket.IO namespace, with acknowledgements as promises and the connection's state in four words.
+// One Socket.IO namespace, with acknowledgements as promises and the connection's state in a word.
 import { io } from "/static/vendor/socket.io-client/socket.io.esm.min.js";
 import { Problem, offline } from "./api.js";
 import { lang, onLang } from "./i18n.js";
+import { askToSignIn } from "./sign_in.js";
 
-/** @typedef {"connecting"|"connected"|"reconnecting"|"offline"} Status */
+/** @typedef {"connecting"|"connected"|"reconnecting"|"offline"|"signed_out"} Status `signed_out`: the server knows nobody here any more; it is not tried again */
 /**
  * @typedef {object} Connection
  * @property {(event: string, payload?: unknown, timeoutMs?: number) => Promise<any>} emit the acknowledgement; throws Problem on ok:false or when nobody answered
@@ -31,6 +32,8 @@ export function connect(namespace, { relang = false } = {}) {
   let failures = 0;
   let before = false;
   let closed = false;
+  /** @type {Problem | null} */
+  let signedOut = null;
   /** @type {number | undefined} */
   let again;
 
@@ -42,7 +45,7 @@ export function connect(namespace, { relang = false } = {}) {
   }
 
   function dropped() {
-    if (closed) return;
+    if (closed || signedOut) return;
     const away = !navigator.onLine || failures >= FAILURES_UNTIL_OFFLINE;
     tell(away ? "offline" : before ? "reconnecting" : "connecting");
     // A connection that the server ended or refused is not retried by the client library: we do.
@@ -53,7 +56,16 @@ export function connect(namespace, { relang = false } = {}) {
   function retry() {
     clearTimeout(again);
     again = undefined;
-    if (!closed && !socket.connected) socket.connect();
+    if (!closed && !signedOut && !socket.connected) socket.connect();
+  }
+
+  /** @param {{data?: import("./api.js").ProblemBody}} error */
+  function failed({ data }) {
+    failures += 1;
+    if (data?.code !== "not_signed_in") return dropped();
+    signedOut = new Problem(data);
+    tell("signed_out");
+    askToSignIn(signedOut);
   }
 
   /** A connection that says in which language events shall come. */
@@ -67,11 +79,7 @@ export function connect(namespace, { relang = false } = {}) {
       auth: (/** @type {(data: object) => void} */ give) => give({ lang: lang() }),
     });
     made.on("connect", () => made === socket && connected());
-    made.on("connect_error", () => {
-      if (made !== socket) return;
-      failures += 1;
-      dropped();
-    });
+    made.on("connect_error", (/** @type {any} */ error) => made === socket && failed(error));
     made.on("disconnect", () => made === socket && dropped());
     return made;
   }
@@ -111,6 +119,7 @@ export function connect(namespace, { relang = false } = {}) {
 
   return {
     async emit(event, payload = {}, timeoutMs = 5000) {
+      if (signedOut) throw signedOut;
       let answer;
       try {
         answer = await socket.timeout(timeoutMs).emitWithAck(event, payload);

@@ -14,6 +14,7 @@ export const DOORS = {
   },
   call: { t: "door.call", href: () => "/call" },
   lobby: { t: "door.lobby", href: () => "/" },
+  orders: { t: "door.orders", href: () => "/orders" },
 };
 
 /** Grey lines in the place of what is coming. @param {number} [lines] @param {string} [kind] "text"|"card"|"row" */
@@ -80,10 +81,14 @@ function toastHost() {
   return host;
 }
 
-/** A sentence that goes away by itself; for what needs no answer. @param {string} text @param {{tone?: "plain"|"good"|"warn", ms?: number}} [options] */
-export function toast(text, { tone = "plain", ms = 5000 } = {}) {
+/**
+ * A sentence that goes away by itself; for what needs no answer. A later one on the same `topic` takes the earlier one's place.
+ * @param {string} text @param {{tone?: "plain"|"good"|"warn", ms?: number, topic?: string}} [options]
+ */
+export function toast(text, { tone = "plain", ms = 5000, topic = "" } = {}) {
   const host = toastHost();
-  const item = h("p", { class: `toast toast-${tone}` }, text);
+  const item = h("p", { class: `toast toast-${tone}`, data: { topic } }, text);
+  if (topic) for (const older of document.querySelectorAll(`.toast[data-topic="${topic}"]`)) older.remove();
   host.append(item);
   while (host.children.length > 3) host.firstElementChild?.remove();
   setTimeout(() => item.remove(), ms);
@@ -131,13 +136,18 @@ export function sheet({ title, titleParams, content = [], kind = "sheet", testid
   function close() {
     if (canClose() && element.open) element.close();
   }
-  element.addEventListener("cancel", (event) => {
+  const hold = (/** @type {Event} */ event) => {
     if (!canClose()) event.preventDefault();
-  });
+  };
+  element.addEventListener("cancel", hold);
+  // A second Escape in a row Chromium no longer lets one cancel, unless the key itself is held back.
+  element.addEventListener("keydown", (event) => event.key === "Escape" && hold(event));
   element.addEventListener("click", (event) => {
     if (event.target === element) close();
   });
   element.addEventListener("close", () => {
+    if (element.open) return;
+    if (!canClose()) return element.showModal(); // a phone's back gesture can't be held back
     element.remove();
     before?.focus?.();
     onClose();

@@ -6,13 +6,19 @@ const GATHER_MS = 1000;
 /** ICE servers that the server named in a Link header; used from the next connection on. @type {RTCIceServer[]} */
 let iceServers = [];
 
-/** @returns {RTCPeerConnection} */
+/** @returns {RTCPeerConnection} throws what the browser throws at a server it can't read; the next one goes without */
 export function newPeer() {
-  return new RTCPeerConnection({ bundlePolicy: "max-bundle", iceServers });
+  try {
+    return new RTCPeerConnection({ bundlePolicy: "max-bundle", iceServers });
+  } catch (error) {
+    iceServers = [];
+    throw error;
+  }
 }
 
 /**
- * `<turn:example.org>; rel="ice-server"; username="u"; credential="p"`, several of them in one header.
+ * `<turn:example.org>; rel="ice-server"; username="u"; credential="p"`, several of them in one header. A TURN server without
+ * both credentials is left out: browsers refuse the whole connection for it.
  * @param {string | null} header @returns {RTCIceServer[]}
  */
 export function parseIceLinks(header) {
@@ -23,7 +29,8 @@ export function parseIceLinks(header) {
     if (!url || !/;\s*rel="?ice-server"?/i.test(part)) continue;
     const value = (/** @type {string} */ name) => new RegExp(`;\\s*${name}="([^"]*)"`, "i").exec(part)?.[1];
     const [username, credential] = [value("username"), value("credential")];
-    servers.push(username && credential ? { urls: url, username, credential } : { urls: url });
+    if (username && credential) servers.push({ urls: url, username, credential });
+    else if (!/^turns?:/i.test(url)) servers.push({ urls: url });
   }
   return servers;
 }

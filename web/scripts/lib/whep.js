@@ -43,28 +43,34 @@ export function subscribe({ session, stream, video, onState = () => {}, onMuted 
   }
 
   async function start() {
-    const mine = newPeer();
-    pc = mine;
     bytes = 0;
     movedAt = performance.now();
-    const media = new MediaStream();
-    mine.addTransceiver("video", { direction: "recvonly" });
-    mine.addTransceiver("audio", { direction: "recvonly" });
-    mine.addEventListener("track", (event) => {
-      media.addTrack(event.track);
-      if (mine !== pc || video.srcObject === media) return;
-      // The last picture stays until the new connection has one.
-      video.srcObject = media;
-      void play();
-    });
-    mine.addEventListener("connectionstatechange", () => mine === pc && watch(mine.connectionState));
+    /** @type {RTCPeerConnection | null} */ let mine = null;
     try {
-      const got = await negotiate(mine, url);
+      const peer = newPeer();
+      mine = pc = peer;
+      receive(peer);
+      const got = await negotiate(peer, url);
       if (mine === pc && !closed) resource = got;
       else release(got);
     } catch (error) {
       if (mine === pc && !closed) refused(asProblem(error));
     }
+  }
+
+  /** @param {RTCPeerConnection} peer */
+  function receive(peer) {
+    const media = new MediaStream();
+    peer.addTransceiver("video", { direction: "recvonly" });
+    peer.addTransceiver("audio", { direction: "recvonly" });
+    peer.addEventListener("track", (event) => {
+      media.addTrack(event.track);
+      if (peer !== pc || video.srcObject === media) return;
+      // The last picture stays until the new connection has one.
+      video.srcObject = media;
+      void play();
+    });
+    peer.addEventListener("connectionstatechange", () => peer === pc && watch(peer.connectionState));
   }
 
   async function play() {

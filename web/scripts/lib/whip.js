@@ -12,7 +12,6 @@ import { backoff, negotiate, newPeer, release } from "./webrtc.js";
  * @property {() => void} close
  * @property {(media: MediaStream) => void} replace other camera or microphone, without a new connection when the kinds are the same
  * @property {() => void} reconnect
- * @property {RTCPeerConnection} pc the one in use now
  */
 
 const VIDEO_BITRATE = 1_500_000;
@@ -26,7 +25,7 @@ const HOPELESS = new Set([400, 401, 403, 406, 409, 410, 415]);
  * @returns {Publisher}
  */
 export function publish({ session, media, onState = () => {}, onStats = () => {} }) {
-  let pc = newPeer();
+  /** @type {RTCPeerConnection | null} */ let pc = null;
   let resource = "";
   let attempt = 0;
   let closed = false;
@@ -35,12 +34,14 @@ export function publish({ session, media, onState = () => {}, onStats = () => {}
   /** @type {Sample | null} */ let sample = null;
 
   async function start() {
-    const mine = pc;
     onState(attempt ? "reconnecting" : "connecting");
-    for (const track of media.getTracks()) addTrack(mine, track, media);
-    mine.addEventListener("connectionstatechange", () => mine === pc && watch(mine.connectionState));
+    /** @type {RTCPeerConnection | null} */ let mine = null;
     try {
-      const got = await negotiate(mine, `/api/sessions/${encodeURIComponent(session)}/whip`);
+      const peer = newPeer();
+      mine = pc = peer;
+      for (const track of media.getTracks()) addTrack(peer, track, media);
+      peer.addEventListener("connectionstatechange", () => peer === pc && watch(peer.connectionState));
+      const got = await negotiate(peer, `/api/sessions/${encodeURIComponent(session)}/whip`);
       if (mine === pc && !closed) resource = got;
       else release(got);
     } catch (error) {
@@ -77,10 +78,10 @@ export function publish({ session, media, onState = () => {}, onStats = () => {}
     clearTimeout(lost);
     attempt += 1;
     sample = null;
-    pc.close();
+    pc?.close();
+    pc = null;
     release(resource);
     resource = "";
-    pc = newPeer();
     void start();
   }
 
@@ -93,7 +94,7 @@ export function publish({ session, media, onState = () => {}, onStats = () => {}
   }
 
   async function measure() {
-    if (pc.connectionState !== "connected") return;
+    if (pc?.connectionState !== "connected") return;
     const next = read(await pc.getStats());
     if (sample) onStats(judge(sample, next));
     sample = next;
@@ -105,9 +106,6 @@ export function publish({ session, media, onState = () => {}, onStats = () => {}
   void start();
 
   return {
-    get pc() {
-      return pc;
-    },
     reconnect,
     replace(next) {
       media = next;
@@ -116,7 +114,7 @@ export function publish({ session, media, onState = () => {}, onStats = () => {}
         .map((track) => track.kind)
         .sort()
         .join();
-      const senders = pc.getSenders().filter((sender) => sender.track);
+      const senders = (pc?.getSenders() ?? []).filter((sender) => sender.track);
       if (
         kinds !==
         senders
@@ -137,7 +135,7 @@ export function publish({ session, media, onState = () => {}, onStats = () => {}
       clearTimeout(lost);
       clearInterval(meter);
       window.removeEventListener("pagehide", leaving);
-      pc.close();
+      pc?.close();
       release(resource);
       onState("closed");
     },

@@ -1,12 +1,12 @@
 // A show as a card: large while it is live, in a list before and after.
 import { h, icon } from "../lib/dom.js";
-import { count, when } from "../lib/format.js";
+import { count, duration, when } from "../lib/format.js";
 import { initial } from "../lib/header.js";
 import { saveEntry } from "../lib/calendar.js";
 import { t } from "../lib/i18n.js";
 import { toast } from "../lib/ui.js";
 
-/** @typedef {{id: string, session: string, title: string, summary: string, host: {id: string, name: string}, state: "scheduled"|"live"|"paused"|"ended"|"cancelled", starts_at: string, started_at: string | null, ended_at: string | null, product_class: string | null, viewers: number, viewers_peak?: number, poster: string | null, mine: boolean}} Show */
+/** @typedef {{id: string, session: string, title: string, summary: string, host: {id: string, name: string}, state: "scheduled"|"live"|"paused"|"ended"|"cancelled", starts_at: string, started_at: string | null, ended_at: string | null, product_class: string | null, viewers: number, viewers_peak?: number, poster: string | null, replay_ms?: number | null, mine: boolean}} Show */
 
 /** A show's picture: its poster, or one made of its class and its host. @param {Show} show */
 function poster(show) {
@@ -79,7 +79,7 @@ export function listCard(show, testid) {
       h("span", { t: "lobby.with", tp: { name: show.host.name } }),
       classTag(show),
       running && h("span", { class: "tag tag-live", t: `state.${show.state}` }),
-      !running && !upcoming && h("span", { class: "tag", t: `state.${show.state}` }),
+      !running && !upcoming && pastTag(show),
     ),
   );
   const remind =
@@ -91,6 +91,13 @@ export function listCard(show, testid) {
       h("span", { t: "lobby.remind" }),
     );
   return h("article", { class: "card show-card", testid, data: { show: show.id } }, poster(show), body, remind);
+}
+
+/** That it can be seen again, and how long it takes; or only that it is over. @param {Show} show */
+function pastTag(show) {
+  if (!show.replay_ms) return h("span", { class: "tag", t: `state.${show.state}` });
+  const length = duration(show.replay_ms);
+  return h("span", { class: "tag show-replay" }, icon("play"), h("span", { t: "lobby.replay", tp: { length } }));
 }
 
 /** @param {{id: string, session: string, title: string, starts_at: string}} show */

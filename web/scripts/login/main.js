@@ -5,6 +5,7 @@ import { fill, h, icon } from "../lib/dom.js";
 import { setElder } from "../lib/elder.js";
 import { brand, elderSwitch, initial, languageSwitch } from "../lib/header.js";
 import { has } from "../lib/i18n.js";
+import { ownPath } from "../lib/own_path.js";
 import { setTitle } from "../lib/page.js";
 import { empty, refusal, skeleton } from "../lib/ui.js";
 
@@ -84,7 +85,7 @@ async function signIn(name) {
   try {
     const { person } = await api("POST", "/api/demo/login", { as: name });
     if (name === "customer-elder") setElder(true);
-    location.replace(next() ?? HOMES[/** @type {DemoPerson} */ (person).role] ?? "/");
+    location.replace(ownPath(query.get("next"), HOMES[/** @type {DemoPerson} */ (person).role]));
   } catch (error) {
     const problem = asProblem(error);
     if (problem.status === 404 && problem.code !== "no_such_person")
@@ -97,14 +98,4 @@ async function signIn(name) {
         }),
       );
   }
-}
-
-/** Where to go afterwards: a path of ours only. */
-function next() {
-  const wanted = query.get("next");
-  if (!wanted) return null;
-  const url = new URL(wanted, location.origin);
-  return url.origin === location.origin && wanted.startsWith("/") && !url.pathname.startsWith("/login")
-    ? url.pathname + url.search + url.hash
-    : null;
 }

@@ -1,6 +1,6 @@
 // The host's camera and microphone: preview, level, mute and camera off, and every way in which they may not come.
 import { fill, h, icon, setText } from "../lib/dom.js";
-import { DeviceProblem, devicePicker, deviceRefusal, levelBar, openDevices } from "../lib/devices.js";
+import { DeviceProblem, devicePicker, deviceRefusal, deviceRequests, levelBar, stopTracks } from "../lib/devices.js";
 
 /**
  * @typedef {object} Camera
@@ -8,17 +8,20 @@ import { DeviceProblem, devicePicker, deviceRefusal, levelBar, openDevices } fro
  * @property {HTMLElement} meter
  * @property {HTMLElement} picker
  * @property {() => MediaStream | null} media
- * @property {() => { camera: boolean, microphone: boolean }} on
+ * @property {() => { camera: boolean, microphone: boolean }} on what goes out
  * @property {() => Promise<void>} open
  * @property {(kind: "audio" | "video") => void} toggle
- * @property {() => void} close
+ * @property {(held: boolean) => void} hold in a pause: black and silence go out, whatever is switched on
+ * @property {() => void} close for good: a permission given afterwards opens nothing
  */
 
 /** @param {{ onMedia: (media: MediaStream | null) => void, onToggle: () => void, testid?: string }} does @returns {Camera} */
 export function createCamera({ onMedia, onToggle, testid = "preview" }) {
   /** @type {MediaStream | null} */ let media = null;
+  const requests = deviceRequests();
   let stopMeter = () => {};
   const on = { camera: true, microphone: true };
+  let held = false;
   const video = h("video", {
     class: "camera-video",
     testid,
@@ -27,7 +30,8 @@ export function createCamera({ onMedia, onToggle, testid = "preview" }) {
     playsInline: true,
     tLabel: "studio.preview",
   });
-  const veil = h("p", { class: "camera-veil", hidden: true }, icon("camera-off"), h("span", { t: "studio.camera_is_off" }));
+  const why = h("span", { t: "studio.camera_is_off" });
+  const veil = h("p", { class: "camera-veil", hidden: true }, icon("camera-off"), why);
   const trouble = h("div", { class: "camera-trouble" });
   const microphone = toggle("audio", "mic", "studio.mic", "M");
   const camera = toggle("video", "camera", "studio.camera", "C");
@@ -67,8 +71,9 @@ export function createCamera({ onMedia, onToggle, testid = "preview" }) {
   }
 
   function apply() {
-    for (const track of media?.getTracks() ?? []) track.enabled = track.kind === "audio" ? on.microphone : on.camera;
-    veil.hidden = on.camera || !media;
+    for (const track of media?.getTracks() ?? []) track.enabled = !held && (track.kind === "audio" ? on.microphone : on.camera);
+    veil.hidden = (on.camera && !held) || !media;
+    setText(why, held ? "studio.held" : "studio.camera_is_off");
     paint(microphone, on.microphone, "studio.mic", on.microphone ? "mic" : "mic-off");
     paint(camera, on.camera, "studio.camera", on.camera ? "camera" : "camera-off");
   }
@@ -86,7 +91,8 @@ export function createCamera({ onMedia, onToggle, testid = "preview" }) {
   async function open(ids = {}) {
     fill(trouble);
     try {
-      use(await openDevices(ids), !ids.camera && !ids.microphone);
+      const got = await requests.open(ids);
+      if (got) use(got, !ids.camera && !ids.microphone);
     } catch (error) {
       if (!(error instanceof DeviceProblem)) throw error;
       fill(
@@ -117,7 +123,7 @@ export function createCamera({ onMedia, onToggle, testid = "preview" }) {
   function stop() {
     stopMeter();
     stopMeter = () => {};
-    for (const track of media?.getTracks() ?? []) track.stop();
+    stopTracks(media);
     media = null;
   }
 
@@ -127,9 +133,15 @@ export function createCamera({ onMedia, onToggle, testid = "preview" }) {
     picker,
     open,
     media: () => media,
-    on: () => ({ ...on }),
+    on: () => ({ camera: on.camera && !held, microphone: on.microphone && !held }),
     toggle: flip,
+    hold(on) {
+      if (held === on) return;
+      held = on;
+      apply();
+    },
     close() {
+      requests.close();
       stop();
       video.srcObject = null;
     },

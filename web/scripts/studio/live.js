@@ -3,7 +3,7 @@ import { api, asProblem } from "../lib/api.js";
 import { fill, h, icon, on } from "../lib/dom.js";
 import { lang } from "../lib/i18n.js";
 import { joinSession } from "../lib/session_client.js";
-import { dialog, refusal, sheet, toast } from "../lib/ui.js";
+import { dialog, refusal, sheet } from "../lib/ui.js";
 import { publish } from "../lib/whip.js";
 import { createBar } from "./bar.js";
 import { calmly } from "./calmly.js";
@@ -37,7 +37,9 @@ export function openLive(root, first, camera, { onEnded }) {
   const bar = createBar(show, { onPause: () => void act("pause"), onResume: () => void act("resume"), onEnd: askEnd });
   const trouble = h("div");
   const notices = h("div", { class: "live-notices", role: "status", "aria-live": "polite" });
+  const refused = h("div", { class: "live-refused", testid: "live-refused" });
 
+  camera.hold(stageOf(show.state) === "paused");
   draw();
   wire();
   if (camera.media()) air(/** @type {MediaStream} */ (camera.media()));
@@ -72,7 +74,7 @@ export function openLive(root, first, camera, { onEnded }) {
       "div",
       { class: "live", data: { pane: "shelf" } },
       bar.element,
-      notices,
+      h("div", { class: "live-told" }, refused, notices),
       h("section", { class: "live-left", tLabel: "studio.preview" }, trouble, camera.element, health.element),
       paneChoice((name) => {
         live.dataset["pane"] = name;
@@ -99,7 +101,7 @@ export function openLive(root, first, camera, { onEnded }) {
       calmly(() => publisher?.reconnect()),
     );
     on(client, "status", ({ detail }) => bar.connection(detail));
-    on(client, "refused", ({ detail }) => toast(detail.title, { tone: "warn" }));
+    on(client, "refused", ({ detail }) => refuse(detail, () => void client.refresh()));
   }
 
   function changed() {
@@ -107,6 +109,7 @@ export function openLive(root, first, camera, { onEnded }) {
     if (!view || over) return;
     const stage = stageOf(view.state);
     if (stage === "after" || stage === "cancelled") return void finished();
+    camera.hold(stage === "paused");
     shelf.show(view.shelf);
     orders.tally(tally);
     bar.show({
@@ -141,6 +144,7 @@ export function openLive(root, first, camera, { onEnded }) {
 
   /** @param {MediaStream} media */
   function air(media) {
+    if (over) return;
     if (publisher) return publisher.replace(media);
     publisher = publish({
       session,
@@ -162,6 +166,7 @@ export function openLive(root, first, camera, { onEnded }) {
 
   /** @param {string} what @param {unknown} [body] */
   async function act(what, body) {
+    fill(refused);
     try {
       const answer = await api("POST", `${path}/${what}`, body);
       if (what === "pin") return shelf.pinned(/** @type {any} */ (body).product);
@@ -169,18 +174,31 @@ export function openLive(root, first, camera, { onEnded }) {
       if (what === "end") finish(answer);
       else await client.refresh();
     } catch (error) {
-      toast(asProblem(error).title, { tone: "warn" });
+      refuse(asProblem(error), () => void act(what, body));
     }
+  }
+
+  /** @param {import("../lib/api.js").Problem} problem @param {() => void} retry */
+  function refuse(problem, retry) {
+    fill(refused, refusal(problem, { compact: true, retry }));
   }
 
   /** What is on the shelf may change on air; everybody in the room hears of it. */
   function editShelf() {
     const picker = createShelfPicker(show);
+    shelfSheet(picker, () => {
+      // Comes back with the refusal in it; closed once more, the shelf stays as everybody sees it.
+      if (!over) shelfSheet(picker, picker.close);
+    });
+  }
+
+  /** @param {ReturnType<typeof createShelfPicker>} picker @param {() => void} onRefused */
+  function shelfSheet(picker, onRefused) {
     sheet({
       title: "studio.shelf_edit",
       testid: "shelf-picker",
       content: picker.element,
-      onClose: () => void picker.saved().then(picker.close),
+      onClose: () => void picker.saved().then(picker.close, onRefused),
     });
   }
 

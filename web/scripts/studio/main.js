@@ -4,6 +4,7 @@ import { fill, h, qs } from "../lib/dom.js";
 import { header } from "../lib/header.js";
 import { onLang, t } from "../lib/i18n.js";
 import { requireMe } from "../lib/me.js";
+import { beginAnewWhenRestored } from "../lib/page.js";
 import { openList } from "./list.js";
 import { openShow } from "./show.js";
 
@@ -36,6 +37,8 @@ function go(path) {
 }
 
 window.addEventListener("popstate", show);
+window.addEventListener("pagehide", () => open?.close());
+beginAnewWhenRestored();
 onLang(() => {
   title();
   open?.redraw?.();

@@ -14,6 +14,7 @@ export function createShelfPicker(show) {
   /** @type {Product[]} */ let products = [];
   /** @type {string[]} */ let chosen = [];
   let waiting = 0;
+  let failed = false;
   /** @type {Promise<void>} */ let saving = Promise.resolve();
   const list = h("div", { class: "picker-list" }, skeleton(4, "row"));
   const state = h("p", { class: "picker-state", role: "status" });
@@ -24,7 +25,8 @@ export function createShelfPicker(show) {
       const [all, shelf] = await Promise.all([api("GET", "/api/products"), api("GET", path)]);
       // A show has one class of products; mixed shows may offer all.
       products = all.products.filter((/** @type {Product} */ p) => !show.product_class || p.class === show.product_class);
-      chosen = shelf.products.map((/** @type {any} */ p) => (typeof p === "string" ? p : p.id));
+      // What was chosen and is not saved yet outlives a change of language.
+      if (!waiting && !failed) chosen = shelf.products.map((/** @type {any} */ p) => (typeof p === "string" ? p : p.id));
       draw();
     } catch (error) {
       fill(list, refusal(asProblem(error), { retry: () => void load() }));
@@ -64,24 +66,32 @@ export function createShelfPicker(show) {
     fill(state, h("span", { t: "studio.on_shelf", tp: { n: chosen.length } }));
   }
 
+  /** One after the other: of two on their way at once the earlier might arrive last. */
   function save() {
     clearTimeout(waiting);
     waiting = 0;
-    saving = api("PUT", path, { products: chosen }).then(
-      () => count(),
-      (error) => {
-        fill(state, refusal(asProblem(error), { retry: save, compact: true }));
-      },
-    );
+    saving = saving.catch(() => undefined).then(put);
+    saving.catch((error) => fill(state, refusal(asProblem(error), { retry: save, compact: true })));
+  }
+
+  async function put() {
+    failed = false;
+    try {
+      await api("PUT", path, { products: chosen });
+    } catch (error) {
+      failed = true;
+      throw error;
+    }
+    count();
   }
 
   const stopLang = onLang(() => void load());
   void load();
   return {
     element,
-    /** when what was chosen is with the server */
+    /** when what was chosen is with the server; asks once more for what it refused, and throws Problem when it refuses again */
     async saved() {
-      if (waiting) save();
+      if (waiting || failed) save();
       await saving;
     },
     close: stopLang,

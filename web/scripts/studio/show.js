@@ -31,6 +31,7 @@ export function openShow(root, id, onBack) {
 
   /** @param {Show} show */
   function stage(show) {
+    if (closed) return; // the host left while the server was answering
     part?.close();
     const now = stageOf(show.state);
     if (now === "before") part = openBefore(root, show, camera, { onStarted: stage, onBack });

@@ -7,7 +7,8 @@ import { count } from "../lib/format.js";
 import { header } from "../lib/header.js";
 import { lang, onLang, t } from "../lib/i18n.js";
 import { orderSheet } from "../lib/order_sheet.js";
-import { setTitle } from "../lib/page.js";
+import { beginAnewWhenRestored, setTitle } from "../lib/page.js";
+import { tell } from "../lib/notices.js";
 import { joinSession } from "../lib/session_client.js";
 import { saleSentence } from "../lib/session_model.js";
 import { refusal, sheet, tabs, toast } from "../lib/ui.js";
@@ -24,7 +25,9 @@ const wide = matchMedia("(min-width: 960px)");
 
 setTitle("title.watch");
 const client = joinSession(id);
-const picture = new Picture(id);
+const picture = new Picture(id, () => {
+  if (client.snapshot.session) draw(client.snapshot);
+});
 const shelf = new Shelf(buy);
 const danmaku = createDanmaku(picture.element);
 const comments = new Comments(client, (comment) => danmaku.add(comment));
@@ -40,13 +43,14 @@ const recorded = h(
   h("span", { class: "recorded-word", t: "watch.recorded" }),
 );
 const facts = h("div", { class: "watch-facts" }, stateTag, viewers, recorded);
+const tools = h("div", { class: "watch-tools" }, picture.mute, picture.full);
 const head = h(
   "div",
   { class: "watch-head" },
   h("a", { class: "button-icon watch-back", href: "/", tLabel: "watch.back" }, icon("back")),
   h("div", { class: "watch-names" }, title, host),
   facts,
-  h("div", { class: "watch-tools" }, picture.mute, picture.full),
+  tools,
 );
 const connection = h("p", { class: "connection", role: "status", testid: "connection", hidden: true });
 
@@ -94,10 +98,7 @@ client.addEventListener("snapshot", (event) => {
 });
 client.addEventListener("change", (event) => draw(/** @type {CustomEvent} */ (event).detail.snapshot));
 client.addEventListener("comments", (event) => comments.received(/** @type {CustomEvent} */ (event).detail));
-client.addEventListener("notice", (event) => {
-  const { text_en: en, text_zh: zh } = /** @type {CustomEvent} */ (event).detail;
-  toast(lang() === "zh" ? zh : en);
-});
+client.addEventListener("notice", (event) => tell(/** @type {CustomEvent} */ (event).detail));
 client.addEventListener("order", (event) => orderMoved(/** @type {CustomEvent} */ (event).detail.order));
 client.addEventListener("media", () => picture.reconnect());
 client.addEventListener("refused", (event) => refused(/** @type {CustomEvent} */ (event).detail));
@@ -107,17 +108,19 @@ onLang(() => {
 });
 wide.addEventListener("change", () => shelfSheet?.close());
 window.addEventListener("pagehide", () => client.close());
+beginAnewWhenRestored();
 
 /** @param {Snapshot} snapshot */
 function draw(snapshot) {
   const { session } = snapshot;
   if (!session) return;
+  for (const part of [side, facts, tools]) part.hidden = false;
   setTitle("plain.title", { title: session.title });
   title.textContent = session.title;
   host.textContent = session.host?.name ?? "";
   const live = session.state === "live";
   stateTag.className = live ? "tag tag-live" : "tag";
-  setText(stateTag, `state.${session.state}`);
+  setText(stateTag, picture.replaying ? "watch.replay" : `state.${session.state}`);
   fill(
     viewers,
     icon("eye"),
@@ -125,6 +128,7 @@ function draw(snapshot) {
     h("span", { class: "visually-hidden", t: "watch.viewers", tp: { n: snapshot.viewers } }),
   );
   viewers.hidden = session.state !== "live" && session.state !== "paused";
+  for (const part of [side, facts, tools]) part.hidden = false;
   dock.hidden = session.state === "ended" || session.state === "cancelled";
   recorded.hidden = !live && session.state !== "paused";
   drawRecorded(snapshot.recording);
@@ -212,9 +216,9 @@ function orderMoved(order) {
 /** @param {import("../lib/api.js").Problem} problem */
 function refused(problem) {
   if (problem.code === "offline") return;
-  picture.card.hidden = false;
-  picture.card.className = "state-card";
-  fill(picture.card, refusal(problem, { retry: () => void client.refresh() }));
+  // Nothing to see, to talk or to buy in: what is wrong stands alone.
+  if (!client.snapshot.session) for (const part of [dock, side, facts, tools]) part.hidden = true;
+  picture.say("refused", refusal(problem, { retry: () => void client.refresh() }));
 }
 
 /** @param {import("../lib/socket.js").Status} status */

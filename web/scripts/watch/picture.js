@@ -5,12 +5,12 @@ import { duration, when } from "../lib/format.js";
 import { onLang } from "../lib/i18n.js";
 import { subscribe } from "../lib/whep.js";
 import { remember } from "../lobby/cards.js";
-import { countdown, showing, stateCard } from "./watch_state.js";
+import { countdown, cutsTooMuch, showing, stateCard } from "./watch_state.js";
 
 /** @typedef {import("../lib/session_model.js").SessionView} SessionView */
 /** @typedef {{id: string, session: string, title: string, starts_at: string, host: {name: string}}} ShowFacts */
 
-const FIT = "tellercast.fit";
+const WHOLE = "tellercast.whole";
 
 export class Picture {
   video = h("video", { class: "stage-video", testid: "video", playsInline: true, autoplay: true, tabindex: "-1" });
@@ -41,10 +41,21 @@ export class Picture {
   /** @type {import("../lib/whep.js").Subscriber | null} */
   subscriber = null;
 
-  /** @param {string} id */
-  constructor(id) {
+  /** the show was on while this page was open: its end is said before it is shown again */
+  followed = false;
+  replaying = false;
+  /** all of the picture, or a filled stage; null until chosen: then what suits the picture @type {boolean | null} */
+  chosen = null;
+
+  /** @param {string} id @param {() => void} onReplay the page turns into that of a replay */
+  constructor(id, onReplay) {
     this.id = id;
-    this.fit(kept(FIT) === "1");
+    this.onReplay = onReplay;
+    const choice = kept(WHOLE);
+    this.chosen = choice === null ? null : choice === "1";
+    this.video.addEventListener("resize", () => this.#fit());
+    new ResizeObserver(() => this.#fit()).observe(this.video);
+    this.video.addEventListener("error", () => this.#replayBroke());
     this.video.addEventListener("volumechange", () => this.#drawSound());
     this.#drawSound();
     this.timer = setInterval(() => this.#tick(), 1000);
@@ -59,7 +70,9 @@ export class Picture {
     this.session = session;
     if (showing(session) && !this.subscriber) this.#open();
     if (!showing(session) && this.subscriber) this.#shut();
-    this.#draw();
+    this.followed ||= showing(session);
+    if (session.replay && !this.followed && !this.replaying) this.#replay();
+    else this.#draw();
   }
 
   /** @param {ShowFacts} show */
@@ -99,9 +112,9 @@ export class Picture {
   }
 
   #draw() {
-    const state = stateCard({ session: this.session, media: this.media, seen: this.seen });
+    const state = this.replaying ? null : stateCard({ session: this.session, media: this.media, seen: this.seen });
     this.element.classList.toggle("is-playing", this.media === "playing" && this.seen);
-    const name = state ? `${state.kind}${state.quiet}` : "";
+    const name = state ? `${state.kind}${state.quiet}${Boolean(this.session?.replay)}` : "";
     if (name === this.shown) return;
     this.shown = name;
     this.card.hidden = !state;
@@ -114,7 +127,7 @@ export class Picture {
   #words(kind) {
     const title = (/** @type {string} */ key) => h("h2", { class: "state-title", t: key });
     const text = (/** @type {string} */ key) => h("p", { class: "state-text", t: key });
-    const ways = (/** @type {Node[]} */ ...links) => h("div", { class: "state-ways" }, links);
+    const ways = (/** @type {(Node | null)[]} */ ...links) => h("div", { class: "state-ways" }, links);
     const lobby = (/** @type {string} */ kindOfButton) =>
       h("a", { class: `button ${kindOfButton}`, href: "/", t: "watch.ended.lobby" });
     if (kind === "scheduled") return this.#scheduled();
@@ -123,7 +136,7 @@ export class Picture {
       return [
         title("watch.ended"),
         text("watch.ended.text"),
-        ways(h("a", { class: "button button-primary", href: "/orders", t: "watch.ended.orders" }), lobby("")),
+        ways(this.#again(), h("a", { class: "button", href: "/orders", t: "watch.ended.orders" }), lobby("")),
       ];
     if (kind === "paused") return [icon("pause", "state-icon"), title("watch.paused.title"), text("watch.paused.text")];
     if (kind === "lost") return [title("watch.lost"), text("watch.lost.text")];
@@ -139,6 +152,60 @@ export class Picture {
       h("p", { class: "state-text", t: "watch.opening" }),
       h("span", { class: "skeleton state-skeleton", "aria-hidden": "true" }),
     ];
+  }
+
+  #again() {
+    if (!this.session?.replay) return null;
+    return h(
+      "button",
+      { class: "button button-primary", type: "button", testid: "replay", onclick: () => this.#replay() },
+      icon("play"),
+      h("span", { t: "watch.replay.again" }),
+    );
+  }
+
+  /** The show is over and is seen again: its film, by the browser's own player. */
+  #replay() {
+    const replay = this.session?.replay;
+    if (!replay) return;
+    this.replaying = true;
+    this.element.dataset.replay = "";
+    this.video.tabIndex = 0;
+    this.video.controls = true;
+    this.video.poster = replay.poster ?? "";
+    this.video.srcObject = null;
+    this.video.src = replay.mp4;
+    this.#fit();
+    this.#draw();
+    this.onReplay();
+  }
+
+  /** Says something in the card until there is something else to say. @param {string} kind @param {...Node} words */
+  say(kind, ...words) {
+    this.shown = kind;
+    this.card.hidden = false;
+    this.card.className = "state-card";
+    this.card.dataset.kind = kind;
+    fill(this.card, ...words);
+  }
+
+  #replayBroke() {
+    if (!this.replaying) return;
+    const retry = () => {
+      this.shown = "";
+      this.#replay();
+    };
+    this.say(
+      "broken",
+      h("h2", { class: "state-title", t: "watch.replay.broken" }),
+      h("p", { class: "state-text", t: "watch.replay.broken.next" }),
+      h(
+        "div",
+        { class: "state-ways" },
+        h("button", { class: "button button-primary", type: "button", t: "try_again", onclick: retry }),
+        h("a", { class: "button", href: "/", t: "watch.ended.lobby" }),
+      ),
+    );
   }
 
   #scheduled() {
@@ -205,8 +272,15 @@ export class Picture {
 
   /** Whole picture (with bars) instead of a filled screen. @param {boolean} whole */
   fit(whole) {
-    this.video.classList.toggle("is-whole", whole);
-    keep(FIT, whole ? "1" : "0");
+    this.chosen = whole;
+    keep(WHOLE, whole ? "1" : "0");
+    this.#fit();
+  }
+
+  #fit() {
+    const { videoWidth: width, videoHeight: height, clientWidth, clientHeight } = this.video;
+    const cuts = cutsTooMuch({ width, height }, { width: clientWidth, height: clientHeight });
+    this.video.classList.toggle("is-whole", this.replaying || (this.chosen ?? cuts));
   }
 
   get whole() {

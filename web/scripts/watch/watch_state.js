@@ -23,6 +23,16 @@ export function stateCard({ session, media, seen }) {
   return { kind: seen ? "reconnecting" : "opening", quiet: seen };
 }
 
+/** Filling the stage may cut off this much of a picture at most: more would be the slides, or the adviser. */
+const MOST_CUT = 0.4;
+
+/** Whether a picture that fills the stage would lose too much, so that all of it is shown instead. @param {{width: number, height: number}} picture @param {{width: number, height: number}} stage */
+export function cutsTooMuch(picture, stage) {
+  if (!picture.width || !picture.height || !stage.width || !stage.height) return false;
+  const ratio = picture.width / picture.height / (stage.width / stage.height);
+  return 1 - Math.min(ratio, 1 / ratio) > MOST_CUT;
+}
+
 /** Whether there is a picture to fetch. @param {SessionView | null} session */
 export function showing(session) {
   return session?.state === "live" || session?.state === "paused";
