@@ -187,7 +187,7 @@ def blocker(session: SessionFacts, now: datetime) -> str | None:
     return sale_blocker(session.required, session.watermarks, now)
 
 
-# A pause excuses a picture that stands still (invariant 1); the shelf stays open in it.
+# In a pause the shelf stays open: black and silence are recorded, and an order is bound to them (docs/decisions/0006).
 _RUNNING: Final = frozenset({"live", "paused"})
 
 

@@ -74,7 +74,8 @@ class OrderRecord:
 
 @dataclass(frozen=True, slots=True)
 class OrderChanged:
-    """An order was placed or moved on, and that is committed. `seq` is its entry (after the seal: of the second trail)."""
+    """An order was placed or moved on, and that is committed. `seq` is its entry's number, or of the session's last one when
+    it came after the seal: pages go by one row of numbers."""
 
     order: OrderRecord
     seq: int
@@ -125,13 +126,16 @@ async def move(
     entry = await note(tx, trail, order, event, actor=actor, reason=reason)
     changed = replace(order, state=state, reason=reason or order.reason, changed_at=clock.now())
     values: dict[str, Any] = {"state": state.value, "reason": changed.reason, "changed_at": changed.changed_at}
+    seq = entry.seq
     if entry.session == order.session_id:
-        values["changed_seq"] = entry.seq
+        values["changed_seq"] = seq
+    else:
+        seq = await trail.last(tx, order.session_id)
     await tx.execute(update(orders).where(orders.c.id == order_id).values(values))
     if state in lifecycle.RETURNS_STOCK:
         back = {"left": products.c.left + order.amount}
         await tx.execute(update(products).where(products.c.id == order.product_id).values(back))
-    return OrderChanged(changed, entry.seq)
+    return OrderChanged(changed, seq)
 
 
 async def note(

@@ -21,7 +21,7 @@ from recording.media_time import MediaTime
 Kind = Literal["audio", "video"]
 HOLES = 50  # of one track in one fragment; more are told as one
 # Longest pause of a track that is no hole: a still screen is sent once a second, Opus DTX every 400 ms (RFC 7587 3.1.3).
-QUIET_S = 1
+QUIET_S = 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +224,7 @@ class Cutter:
             if lost or track.lacks(at):
                 _note(holes, track, kind, at, "packets_lost" if lost else "nothing_sent")
                 track.missing = False
-            elif track.last is not None:
+            if track.last is not None and not lost:
                 track.pace = at - track.last
                 if kind == "video":
                     track.delta = min(track.pace, track.rate // 5)

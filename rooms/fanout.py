@@ -29,9 +29,10 @@ from recording.trail import Trail
 from rooms import call_view, session_view, wire
 from rooms.attendance import Attendance
 from rooms.call_wire import CallEvent, ProposalEvent
+from rooms.lifecycle import CallState
 from rooms.notices import NOTICES
-from rooms.rounds import ROUND_S, Round
-from rooms.tables import call_sessions
+from rooms.rounds import ROUND_S, Round, Sold
+from rooms.tables import call_sessions, calls
 
 log = structlog.get_logger()
 
@@ -156,31 +157,35 @@ class Fanout:
             await asyncio.sleep(self._round_s)
 
     async def flush(self) -> None:
-        """Tell what has changed since the last round. What can't be told now is told with its next change."""
+        """Tell what has changed since the last round. What can't be told now is told with the next one."""
         stale, self._stale = self._stale, Round()
-        for session_id, latest in stale.sold.items():
+        for session_id, sold in stale.sold.items():
             try:
-                await self._sold(session_id, list(latest))
+                await self._sold(session_id, sold)
             except Exception:
                 log.exception("what was sold could not be told", session=session_id)
+                self._stale.again(session_id, sold)
         if stale.line:
             try:
                 await self._line()
             except Exception:
                 log.exception("the waiting line could not be told")
+                self.line_changed()
 
-    async def _sold(self, session_id: str, latest: list[OrderChanged]) -> None:
+    async def _sold(self, session_id: str, sold: Sold) -> None:
         """To the room what is left, to its host the sum and who bought last."""
+        placed = list(sold.placed)
         async with self._db.read() as tx:
             session = await sessions.get(tx, session_id)
             offered = await shelf.read(tx, self._trail, session_id)
             sums = {one.currency: one for one in await tally.of_session(tx, session_id)}
-            buyers = await customers.of(tx, {changed.order.customer_id for changed in latest})
+            buyers = await customers.of(tx, {changed.order.customer_id for changed in placed})
         await self.shelf(offered)
-        for changed in latest:
-            order = changed.order
-            sold = sums.get(order.currency, Tally(count=0, amount=0, currency=order.currency))
-            told = partial(_for_host, changed, sold, masked(buyers.get(order.customer_id)))
+        for changed in placed or [sold.last]:
+            currency = changed.order.currency
+            tally_now = sums.get(currency, Tally(count=0, amount=0, currency=currency))
+            name = masked(buyers.get(changed.order.customer_id)) if placed else None
+            told = partial(_for_host, changed, tally_now, name)
             await self._by_language(ROOM, "order", lambda lang: person_room(session.host_id, lang), told)
 
     async def notice(self, session_id: str, kind: str, *, seq: int | None = None) -> None:
@@ -249,8 +254,14 @@ class Fanout:
         await self._by_language(DESK, "queue", desks_room, lambda lang: call_view.queue_view(waiting, self._attendance, lang))
         before, self._places = self._places, {call.row.id: (call.position, call.eta_s) for call in waiting}
         for call in waiting:
-            if before.get(call.row.id) != self._places[call.row.id]:
+            if before.get(call.row.id) != self._places[call.row.id] and await self._still_waits(call.row.id):
                 await self._tell_call(call, {call.row.customer_id})
+
+    async def _still_waits(self, call_id: str) -> bool:
+        """Asked right before it is told: who was accepted meanwhile has heard so, and must not hear of his place after that."""
+        async with self._db.read() as tx:
+            state = (await tx.execute(select(calls.c.state).where(calls.c.id == call_id))).scalar_one()
+        return bool(state == CallState.WAITING)
 
     async def proposal_changed(self, call_id: str) -> None:
         """The latest proposal to both parties."""
@@ -284,7 +295,9 @@ class Fanout:
             log.error("not emitted in time", namespace=namespace, socket_event=event)
 
 
-def _for_host(changed: OrderChanged, sold: Tally, name: str, lang: str) -> wire.HostOrder:
+def _for_host(changed: OrderChanged, sold: Tally, name: str | None, lang: str) -> wire.HostOrder:
+    """`name` is the buyer's, masked; None for an order that was placed before and has only moved on."""
     order = changed.order
     product = order.product_zh if lang == "zh" else order.product_en
-    return wire.HostOrder(order.session_id, changed.seq, sold, wire.LatestOrder(name, product, order.amount))
+    latest = wire.LatestOrder(name, product, order.amount) if name is not None else None
+    return wire.HostOrder(order.session_id, changed.seq, sold, latest)

@@ -6,6 +6,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Final
 
+from commerce.lifecycle import State
 from commerce.order_book import OrderChanged
 
 ROUND_S: Final = 1.0
@@ -14,14 +15,33 @@ LATEST_MAX: Final = 20
 
 
 @dataclass(slots=True)
+class Sold:
+    """What happened to one session's orders: the latest that were placed, oldest first, and whatever changed last."""
+
+    last: OrderChanged
+    placed: deque[OrderChanged] = field(default_factory=lambda: deque(maxlen=LATEST_MAX))
+
+
+@dataclass(slots=True)
 class Round:
     """What has changed since the last round was told."""
 
-    sold: dict[str, deque[OrderChanged]] = field(default_factory=dict)
-    """By session: its shelf has less left, its host's sum is another."""
+    sold: dict[str, Sold] = field(default_factory=dict)
+    """By session: its shelf has another amount left, its host's sum is another."""
     line: bool = False
     """Somebody came into the waiting line, left it or moved up, or an adviser became free."""
 
     def order(self, changed: OrderChanged) -> None:
         """An order was placed or moved on."""
-        self.sold.setdefault(changed.order.session_id, deque(maxlen=LATEST_MAX)).append(changed)
+        sold = self.sold.setdefault(changed.order.session_id, Sold(changed))
+        sold.last = changed
+        if changed.order.state is State.PLACED:
+            sold.placed.append(changed)
+
+    def again(self, session_id: str, untold: Sold) -> None:
+        """It could not be told: the next round tells it with what came since."""
+        since = self.sold.get(session_id)
+        self.sold[session_id] = untold
+        if since is not None:
+            untold.last = since.last
+            untold.placed.extend(since.placed)

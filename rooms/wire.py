@@ -284,7 +284,7 @@ class LatestOrder(Struct, frozen=True):
 
 
 class HostOrder(Struct, frozen=True):
-    """What a host hears of orders: sums and the latest, never who."""
+    """What a host hears of orders: the sum, never who; `latest` only with an order that was just placed."""
 
     session: str
     seq: int

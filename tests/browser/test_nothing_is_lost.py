@@ -77,17 +77,25 @@ async def _an_order_under_way_is_not_closed_by_escape(buyer: Page) -> None:
 
 
 async def _an_order_without_an_answer_is_asked_for_after_the_show(buyer: Page, studio: Page, wire: Wire) -> None:
-    """The server took the order and its answer got lost; nothing can be bought by the time it is asked for again."""
+    """The server took the order and its answer got lost; when a sheet opened anew asks for it again, nothing can be
+    bought any more."""
     await _open_sheet(buyer, "R2")
+    amount = buyer.get_by_test_id("amount")
+    await buyer.get_by_role("button", name="More").click()
+    chosen = await amount.input_value()
     wire.cut_after = '"ok":true,"order"'
     await buyer.get_by_test_id("confirm-order").click()
     refusal = buyer.get_by_test_id("sheet").get_by_test_id("refusal")
     await expect(refusal).to_have_attribute("data-code", "offline")
     assert len(wire.lost) == 1
+    await buyer.keyboard.press("Escape")
+    await _view(buyer, "R2")
+    await expect(amount).to_have_value(chosen)
+    await expect(amount).not_to_be_editable()
     await _a_refused_end_stands_beside_its_button(studio)
     await expect(buyer.get_by_test_id("live")).not_to_have_text("Live", timeout=20_000)
     await expect(buyer.get_by_test_id("confirm-order")).to_contain_text("again")
-    await refusal.get_by_test_id("door").click()
+    await buyer.get_by_test_id("confirm-order").click()
     await expect(buyer.get_by_test_id("receipt")).to_be_visible(timeout=20_000)
 
 
@@ -129,11 +137,15 @@ async def _written(case: Locator) -> None:
 
 
 async def _open_sheet(buyer: Page, risk: str) -> None:
+    await _view(buyer, risk)
+    await confirm_disclosure(buyer)
+
+
+async def _view(buyer: Page, risk: str) -> None:
     await buyer.get_by_role("tab", name="Products").click()
     card = buyer.get_by_test_id("product-card").filter(has_text=risk).first
     await expect(card.get_by_test_id("buy")).to_have_attribute("aria-disabled", "false")
     await card.get_by_test_id("buy").click()
-    await confirm_disclosure(buyer)
 
 
 async def _refuse_saving(route: Route) -> None:

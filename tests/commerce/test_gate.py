@@ -225,4 +225,7 @@ def test_the_page_knows_every_answer_of_the_gate() -> None:
     script = (Path(__file__).parents[2] / "web/scripts/lib/order_model.js").read_text()
     listed = re.search(r"const GATE = new Set\(\[(.*?)\]\)", script, re.DOTALL)
     assert listed is not None
-    assert set(re.findall(r'"(\w+)"', listed[1])) == {code for _wrong, _rule, code in REFUSALS}
+    assert set(re.findall(r'"(\w+)"', listed[1])) == {code for _wrong, _rule, code in REFUSALS} | {
+        "proposal_gone",
+        "proposal_differs",
+    }

@@ -147,14 +147,16 @@ async def test_sound_that_leaps_over_numbers_for_ever_is_a_failed_recording(stud
     assert (begin < 500, stop) == (True, sealed[-1]["end_ms"])
 
 
+@pytest.mark.parametrize("every_s", [1.0, 1.2])
 @pytest.mark.parametrize("answers", [True, False])
-async def test_a_still_screen_and_silence_are_no_holes(studio: Studio, answers: bool) -> None:
-    """One picture a second, as a shared screen that stands still; a packet of sound each 400 ms, as Opus DTX."""
+async def test_a_still_screen_and_silence_are_no_holes(studio: Studio, answers: bool, every_s: float) -> None:
+    """One picture a second, as a shared screen that stands still, also with a timer that is late; a packet of sound each
+    400 ms, as Opus DTX."""
     network = Network()
     publisher = Publisher(studio.start, network=network, answers=answers)
     sink = studio.sink(publisher)
     publisher.run(studio.start + 2, sink.tick)
-    publisher.every = {"audio": 0.4, "video": 1.0}
+    publisher.every = {"audio": 0.4, "video": every_s}
     network.jitter = 0.1
     publisher.run(studio.start + 20, sink.tick)
     sealed = await end(studio, publisher, sink)

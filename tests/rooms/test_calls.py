@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
+
 from commerce.wire import DisclosureVersion, PlaceOrder
 from recording import kinds
+from rooms import call_view
 from rooms.calls import KEEP_PLACE_S
 from tests.rooms.house import AMOUNT, BOND, PEOPLE, House, Tab
 
@@ -306,3 +309,25 @@ async def test_a_rush_into_the_line_is_told_once(house: House) -> None:
     await second.hears("call", lambda told: told["call"]["position"] == 2, "/desk")
     await first.desk("decline", {"call": "x"})  # refused; what was told him before has come by then
     assert len(first.all("call", "/desk")) == 2  # of his request, and of his place; he is still the next
+
+
+async def test_a_place_in_the_line_is_never_told_after_the_call_was_taken(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The round has read the line, then somebody in it is accepted and hears so; what the round read must not follow."""
+    customer, adviser = await house.tab("customer-c5"), await house.tab("adviser-1")
+    await house.pause_rounds()
+    call = (await customer.desk("request", {"topic": "x"}))["call"]
+    read = call_view.waiting
+
+    async def read_then_taken(*args: Any) -> Any:
+        found = await read(*args)
+        assert [one.row.id for one in found] == [call["id"]]
+        assert (await adviser.desk("accept", {"call": call["id"]}))["ok"]
+        return found
+
+    monkeypatch.setattr(call_view, "waiting", read_then_taken)
+    await house.fanout.flush()
+    await customer.hears("call", lambda told: told["call"]["state"] == "accepted", "/desk")
+    await customer.desk("decline", {"call": "x"})  # refused; what was told before has come by then
+    assert customer.all("call", "/desk")[-1]["call"]["state"] == "accepted"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from recording import kinds
-from tests.rooms.house import AMOUNT, BOND, RISKY, House
+from tests.rooms.house import AMOUNT, BOND, PEOPLE, RISKY, House
 
 
 async def test_a_comment_is_on_the_record_before_it_is_acknowledged_and_all_see_it(house: House) -> None:
@@ -109,6 +109,26 @@ async def test_an_order_in_the_room_is_acknowledged_and_told_to_all_tabs_of_the_
     assert other.all("order") == []
     again = await two.room("order", house.wish(session))
     assert again["order"]["id"] == ack["order"]["id"]
+
+
+async def test_a_host_sees_each_order_of_a_rush_once_and_hears_of_moves_without_a_name(house: House) -> None:
+    session = (await house.show(BOND))["session"]
+    host, one, two = [await house.tab(name) for name in ("adviser-1", "customer-c5", "customer-c3")]
+    await house.pause_rounds()
+    for tab in (host, one, two):
+        assert (await tab.room("join", {"session": session}))["ok"]
+    orders = []
+    for tab, name in ((one, "customer-c5"), (two, "customer-c3")):
+        await house.confirm_disclosure(name, session)
+        orders.append((await tab.room("order", house.wish(session)))["order"]["id"])
+    await house.fanout.flush()
+    await host.hears("order", lambda told: told["latest"]["name"] == "李**")
+    assert [(told["latest"]["name"], told["tally"]["count"]) for told in host.all("order")] == [("赵**", 2), ("李**", 2)]
+
+    await house.orders.cancel(PEOPLE["customer-c5"], orders[0])
+    await house.fanout.flush()
+    moved = await host.hears("order", lambda told: told["tally"]["count"] == 1)
+    assert moved["latest"] is None
 
 
 async def test_the_gate_refuses_over_the_socket_in_the_persons_language(house: House) -> None:

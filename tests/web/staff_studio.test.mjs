@@ -3,7 +3,7 @@ import test from "node:test";
 
 import { calmly } from "../../web/scripts/studio/calmly.js";
 import { judge, kept, plot } from "../../web/scripts/studio/health.js";
-import { airtime, isNew, nextQuarter, own, recordingWord, sorted, stageOf, ticked } from "../../web/scripts/studio/model.js";
+import { airtime, nextQuarter, own, recordingWord, sorted, stageOf, ticked } from "../../web/scripts/studio/model.js";
 
 const sample = (over = {}) => ({ kbps: 900, loss: 0, rttMs: 40, fps: 30, limited: "none", ...over });
 const five = (over) => Array.from({ length: 5 }, () => sample(over));
@@ -73,14 +73,6 @@ test("stages, clock, recording words and ticks", () => {
 test("the next quarter of an hour is later than now and fits a datetime-local field", () => {
   const text = nextQuarter(new Date("2026-05-05T10:15:00"));
   assert.equal(text, "2026-05-05T10:30");
-});
-
-test("an order that only moves on is not a new one", () => {
-  const tally = (count) => ({ count, amount: 1, currency: "CNY" });
-  assert.ok(isNew(null, tally(1)));
-  assert.ok(isNew(tally(1), tally(2)));
-  assert.ok(!isNew(tally(2), tally(2)));
-  assert.ok(!isNew(tally(2), tally(1)));
 });
 
 test("news that comes twice reconnects once, later news again", () => {

@@ -36,7 +36,7 @@ export function typed(minor, currency) {
 }
 
 /** @typedef {{product: string, amount: number, key: string, disclosure: {version: number}, proposal?: string}} OrderBody */
-/** @typedef {{session: string, product: string, amount: number | null, proposal?: string}} Intent what makes an order this one */
+/** @typedef {{session: string, product: string, proposal?: string}} Intent what is being bought where; of it one order at a time is on its way */
 
 /**
  * Orders on their way, each with its idempotency key, until the server has answered for good. Whatever happened to the
@@ -76,11 +76,14 @@ function randomKey() {
 }
 
 /** @param {Intent} intent */
-function nameOf({ session, product, amount, proposal }) {
-  return `tellercast.attempt.${JSON.stringify([session, product, amount, proposal ?? null])}`;
+function nameOf({ session, product, proposal }) {
+  return `tellercast.attempt.${JSON.stringify([session, product, proposal ?? null])}`;
 }
 
-/** What the sale gate says of the order itself. It looks only after making sure that no order has this key. */
+/** What is refused for good whenever it is sent: the same body was no order the first time either. */
+const NEVER = new Set(["bad_request", "not_found"]);
+
+/** What stands against the order itself. It is looked at only after making sure that no order has this key. */
 const GATE = new Set([
   "session_not_live",
   "sale_closed",
@@ -101,9 +104,11 @@ const GATE = new Set([
   "elder_needs_call",
   "explanation_missing",
   "risk_review",
+  "proposal_gone",
+  "proposal_differs",
 ]);
 
 /** Whether a refusal says that the order does not exist, so that its key is spent. A lost connection, a busy server, a sign-in that ran out or a conflict of keys say nothing of the first attempt. @param {{code: string}} problem */
 export function isAnswer(problem) {
-  return GATE.has(problem.code);
+  return GATE.has(problem.code) || NEVER.has(problem.code);
 }

@@ -92,6 +92,7 @@ class OrderSheet {
     this.fixed = options.amount !== undefined;
     /** @type {number | null} */
     this.amount = options.amount ?? options.product.minimum;
+    this.#takeUp();
     this.#show();
     const disclosure = h(
       "section",
@@ -123,6 +124,15 @@ class OrderSheet {
     this.stopLang = onLang(() => this.#refresh());
     this.#watchDisclosure();
     this.#refresh();
+  }
+
+  // An attempt that had no answer is gone on with, also by a sheet that was opened anew.
+  #takeUp() {
+    const open = this.attempts.unanswered(this.#intent());
+    if (!open) return;
+    this.waiting = true;
+    this.amount = open.amount;
+    fill(this.answer, h("p", { class: "field-hint", t: "buy.safe" }));
   }
 
   #typed() {
@@ -211,15 +221,16 @@ class OrderSheet {
     this.input.readOnly = this.fixed || this.waiting;
     this.less.disabled = this.waiting || (amount !== null && amount <= product.minimum);
     this.more.disabled = this.waiting;
-    const missing =
-      (again ? "" : this.blocked) ||
-      (!this.seen
-        ? t("buy.missing.read")
-        : !this.confirmed
-          ? t("buy.missing.confirm")
-          : fault
-            ? wrong || t("buy.missing.amount")
-            : "");
+    const missing = again
+      ? ""
+      : this.blocked ||
+        (!this.seen
+          ? t("buy.missing.read")
+          : !this.confirmed
+            ? t("buy.missing.confirm")
+            : fault
+              ? wrong || t("buy.missing.amount")
+              : "");
     this.reason.textContent = missing;
     this.reason.hidden = !missing;
     this.button.setAttribute("aria-disabled", String(Boolean(missing) || this.busy));
@@ -234,7 +245,7 @@ class OrderSheet {
   /** @returns {import("./order_model.js").Intent} */
   #intent() {
     const { session, proposal } = this.options;
-    return { session, product: this.product.id, amount: this.amount, proposal };
+    return { session, product: this.product.id, proposal };
   }
 
   #nudge() {
@@ -270,7 +281,7 @@ class OrderSheet {
     const { version } = this.product.disclosure;
     if (this.confirmation?.version !== version || !(await this.confirmation.done))
       await api("POST", `/api/sessions/${encodeURIComponent(session)}/disclosures`, { product: intent.product, version });
-    const body = { product: intent.product, amount: intent.amount ?? 0, disclosure: { version } };
+    const body = { product: intent.product, amount: this.amount ?? 0, disclosure: { version } };
     return this.attempts.begin(intent, proposal ? { ...body, proposal } : body);
   }
 

@@ -26,6 +26,7 @@ export function openLive(root, first, camera, { onEnded }) {
   let show = first;
   let over = false;
   let published = "connecting";
+  let moving = false;
   const session = show.session ?? "";
   const path = `/api/shows/${encodeURIComponent(show.id)}`;
   /** @type {ReturnType<typeof publish> | null} */ let publisher = null;
@@ -109,7 +110,7 @@ export function openLive(root, first, camera, { onEnded }) {
     if (!view || over) return;
     const stage = stageOf(view.state);
     if (stage === "after" || stage === "cancelled") return void finished();
-    camera.hold(stage === "paused");
+    if (!moving) camera.hold(stage === "paused");
     shelf.show(view.shelf);
     orders.tally(tally);
     bar.show({
@@ -167,14 +168,21 @@ export function openLive(root, first, camera, { onEnded }) {
   /** @param {string} what @param {unknown} [body] */
   async function act(what, body) {
     fill(refused);
+    // Nobody is seen or heard from the moment "pause" is pressed, however long the answer takes.
+    if (what === "pause") camera.hold(true);
+    moving = what === "pause" || what === "resume";
     try {
       const answer = await api("POST", `${path}/${what}`, body);
       if (what === "pin") return shelf.pinned(/** @type {any} */ (body).product);
       show = answer;
+      if (moving) camera.hold(stageOf(answer.state) === "paused");
       if (what === "end") finish(answer);
       else await client.refresh();
     } catch (error) {
+      if (moving) camera.hold(stageOf(client.snapshot.session?.state ?? show.state) === "paused");
       refuse(asProblem(error), () => void act(what, body));
+    } finally {
+      moving = false;
     }
   }
 

@@ -49,13 +49,6 @@ export function ticked(ticks, tick) {
 }
 
 /**
- * A host hears of every change of an order; only one that raises the count is a new order. @param {Tally | null} before @param {Tally | undefined} after
- */
-export function isNew(before, after) {
-  return after === undefined || after.count > (before?.count ?? 0);
-}
-
-/**
  * h:mm:ss since the start, for the clock in the bar. @param {string | null} started_at @param {number} now ms
  */
 export function airtime(started_at, now) {

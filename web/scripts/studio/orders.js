@@ -1,7 +1,7 @@
 // Orders going by with masked names, and their sum.
 import { fill, h } from "../lib/dom.js";
 import { money, number, time } from "../lib/format.js";
-import { isNew, ticked } from "./model.js";
+import { ticked } from "./model.js";
 
 /** @typedef {import("./model.js").Tally} Tally */
 
@@ -48,7 +48,7 @@ export function createOrders() {
     element,
     /** @param {{ tally?: Tally, latest?: { name: string, product: string, amount: number } | null }} event what a host hears */
     add({ tally, latest }) {
-      if (latest && isNew(sum, tally)) ticks = ticked(ticks, { ...latest, at: new Date().toISOString() });
+      if (latest) ticks = ticked(ticks, { ...latest, at: new Date().toISOString() });
       if (tally) sum = tally;
       draw();
     },
