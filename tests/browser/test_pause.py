@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from tests.browser.media_files import Devices
 from tests.browser.people import People
@@ -24,7 +26,7 @@ async def test_a_pause_is_heard_and_seen_by_nobody_and_sold_in(people: People, h
     await hears(video)
     await sale_open(viewer, session)
 
-    await studio.get_by_test_id("pause-show").click()
+    await _holds_at_once(studio, viewer)
     await expect(viewer.get_by_test_id("state-card")).to_have_attribute("data-kind", "paused")
     paused_at = await viewer.evaluate("() => performance.now()")
     await until(lambda: _black(viewer), "a black picture")
@@ -37,6 +39,26 @@ async def test_a_pause_is_heard_and_seen_by_nobody_and_sold_in(people: People, h
     await studio.get_by_test_id("pause-show").click()
     await sees_picture(video)
     await hears(video)
+
+
+async def _holds_at_once(studio: Page, viewer: Page) -> None:
+    """On a slow line too: nothing of the host goes out from the press on, whatever he does before the server has answered."""
+    answer = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        await answer.wait()
+        await route.continue_()
+
+    await studio.route("**/pause", hold)
+    await studio.get_by_test_id("pause-show").click()
+    await until(lambda: _black(viewer), "a black picture before the answer")
+    await studio.locator('[data-testid^="pin-"]').first.click()
+    await expect(viewer.get_by_test_id("pinned-card")).to_be_visible()
+    await viewer.get_by_test_id("comment-input").fill("Are you there?")
+    await viewer.get_by_test_id("comment-send").click()
+    await expect(studio.get_by_test_id("comment-list")).to_contain_text("Are you there?")
+    assert await _black(viewer)
+    answer.set()
 
 
 async def _black(viewer: Page) -> bool:

@@ -119,9 +119,8 @@ async def test_a_database_that_does_not_answer_says_so(market: Market) -> None:
     assert (await market.buy(await market.customer("after"), product=BOND)).created
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)  # of PostgreSQL several processes are the rule
 async def test_a_sqlite_file_that_another_process_holds_says_so(market: Market) -> None:
-    if not market.db.is_sqlite:
-        return  # of PostgreSQL several processes are the rule
     person = await market.customer("patient")
     await market.confirm(person)
     async with market.db.engine.connect() as writer:

@@ -26,7 +26,7 @@ export function openLive(root, first, camera, { onEnded }) {
   let show = first;
   let over = false;
   let published = "connecting";
-  let moving = false;
+  let moving = 0; // pauses and resumptions on their way: what the room said before them no longer holds
   const session = show.session ?? "";
   const path = `/api/shows/${encodeURIComponent(show.id)}`;
   /** @type {ReturnType<typeof publish> | null} */ let publisher = null;
@@ -170,19 +170,20 @@ export function openLive(root, first, camera, { onEnded }) {
     fill(refused);
     // Nobody is seen or heard from the moment "pause" is pressed, however long the answer takes.
     if (what === "pause") camera.hold(true);
-    moving = what === "pause" || what === "resume";
+    const moves = what === "pause" || what === "resume";
+    if (moves) moving += 1;
     try {
       const answer = await api("POST", `${path}/${what}`, body);
       if (what === "pin") return shelf.pinned(/** @type {any} */ (body).product);
       show = answer;
-      if (moving) camera.hold(stageOf(answer.state) === "paused");
+      if (moves) camera.hold(stageOf(answer.state) === "paused");
       if (what === "end") finish(answer);
       else await client.refresh();
     } catch (error) {
-      if (moving) camera.hold(stageOf(client.snapshot.session?.state ?? show.state) === "paused");
+      if (moves) camera.hold(stageOf(client.snapshot.session?.state ?? show.state) === "paused");
       refuse(asProblem(error), () => void act(what, body));
     } finally {
-      moving = false;
+      if (moves) moving -= 1;
     }
   }
 
