@@ -210,6 +210,16 @@ test("steering brings two pictures within 150 ms whatever the start, at any pace
   assert.deepEqual(correction(20, 1), { rate: 1, seek: false });
 });
 
+test("a picture that starts 160 ms late after every jump still falls into step", () => {
+  let off = 400;
+  let ms = 0;
+  for (; Math.abs(off) > 40 && ms < 8000; ms += 100) {
+    const { rate, seek } = correction(off, 1);
+    off = seek ? -160 : off + (rate - 1) * 100;
+  }
+  assert.ok(Math.abs(off) <= 40, `${off} after ${ms} ms`);
+});
+
 test("a link brings back its moment, and nonsense in it is nothing", () => {
   const link = placeLink({ session: "s1", t: 1234.6, seq: 7 });
   assert.equal(link, "/console?session=s1&t=1235&seq=7");

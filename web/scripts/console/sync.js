@@ -2,10 +2,13 @@
 
 /** @typedef {{ offset_ms: number, duration_ms: number }} Span a playable copy's place on the session's axis */
 
-/** Nobody sees 40 ms; up to 120 ms a slightly other pace mends it unheard; more would be seen, so a jump. */
+/** Nobody sees 40 ms. A jump halts every picture and starts it again with a delay of its own, so it is for what pace can't mend soon. */
 const UNSEEN_MS = 40;
-const JUMP_MS = 120;
-const BEND = 0.1;
+const JUMP_MS = 600;
+/** Up to this the other pace is hardly heard. */
+const GENTLE_MS = 120;
+const GENTLE_BEND = 0.1;
+const FIRM_BEND = 0.25;
 
 /** @param {Span} span @param {number} media_ms @returns {number} seconds into the copy */
 export function positionOf(span, media_ms) {
@@ -31,7 +34,8 @@ export function correction(drift_ms, speed) {
   const off = Math.abs(drift_ms);
   if (off <= UNSEEN_MS) return { rate: speed, seek: false };
   if (off > JUMP_MS) return { rate: speed, seek: true };
-  return { rate: speed * (drift_ms > 0 ? 1 - BEND : 1 + BEND), seek: false };
+  const bend = off > GENTLE_MS ? FIRM_BEND : GENTLE_BEND;
+  return { rate: speed * (drift_ms > 0 ? 1 - bend : 1 + bend), seek: false };
 }
 
 /**
