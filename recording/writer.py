@@ -50,14 +50,15 @@ STORAGE, PICTURE, LASTING = "storage", "picture", "lasting"
 class Recording:
     """One publisher's recording as the writer knows it. What is queued, and `dropped_ms`, is shared with the loop.
 
-    `failing` holds the causes for which not all of it is written: one of the above, or the name of a track.
+    `failing` holds the causes for which not all of it is written (one of the above, or the name of a track), each with the
+    media ms at which the last that was lost for it began.
     """
 
     session: str
     stream: str
     epoch: int
     stored: int = 0
-    failing: set[str] = field(default_factory=set)
+    failing: dict[str, int] = field(default_factory=dict)
     dropped_ms: int | None = None
     queued_jobs: int = 0
     queued_bytes: int = 0
@@ -182,7 +183,8 @@ class Writer:
             return
         recording.stored += 1
         for cause in (STORAGE, PICTURE) if media.video else (STORAGE,):
-            self._works(recording, cause, contents.start_ms)
+            if contents.start_ms >= recording.failing.get(cause, 0):  # what was queued before the loss is no recovery from it
+                self._works(recording, cause, contents.start_ms)
         event = sealed_event(place, stored, contents) | extra
         self._announce("fragment_sealed", event, lambda: self._archive.announced(stored.path))
 
@@ -194,9 +196,10 @@ class Writer:
 
     def _failed(self, recording: Recording, cause: str, media_ms: int, reason: str) -> None:
         """One event until it works again, however many fragments are lost: the gap between fragments tells the rest."""
-        if cause in recording.failing:
+        known = recording.failing.get(cause)
+        recording.failing[cause] = max(media_ms, known or 0)
+        if known is not None:
             return
-        recording.failing.add(cause)
         log.error("recording_failed", reason=reason, **recording.data(media_ms=media_ms))
         self._announce("recording_failed", recording.data(media_ms=media_ms, reason=reason))
 
@@ -204,7 +207,7 @@ class Writer:
         """A cause is over; all is written again once none is left."""
         if cause not in recording.failing:
             return
-        recording.failing.remove(cause)
+        del recording.failing[cause]
         if not recording.failing:
             self._announce("recording_recovered", recording.data(media_ms=media_ms))
 

@@ -81,6 +81,8 @@ async def test_more_than_a_publishers_share_is_dropped_and_told_once(tmp_path: P
     assert [data["reason"] for data in crowd.told("recording_failed", "customer")] == ["overloaded"]
     order = [kind for kind, data in crowd.feed.records if data["stream"] == "customer" and kind != "fragment_sealed"]
     assert order == ["recording_failed", "recording_recovered", "stream_closed"]
+    # Not with what was queued before the loss and written after it.
+    assert [data["media_ms"] for data in crowd.told("recording_recovered", "customer")] == [(SHARE_JOBS + 20) * 2000]
     sealed = crowd.told("fragment_sealed", "customer")
     assert len(sealed) == SHARE_JOBS + 5
     assert crowd.told("stream_closed", "customer")[0]["fragments"] == len(sealed)
