@@ -48,10 +48,11 @@ STORAGE, PICTURE, LASTING = "storage", "picture", "lasting"
 
 @dataclass(slots=True)
 class Recording:
-    """One publisher's recording as the writer knows it. What is queued, and `dropped_ms`, is shared with the loop.
+    """One publisher's recording as the writer knows it. What is queued, and `dropped`, is shared with the loop.
 
-    `failing` holds the causes for which not all of it is written (one of the above, or the name of a track), each with the
-    media ms at which the last that was lost for it began.
+    `failing` holds the causes for which not all of it is written: one of the above, or the name of a track. Each comes with the
+    index of the last fragment lost for it, -1 where none is. `dropped` is the loss since the last report: where it begins, in
+    media ms, and the index of its last fragment.
     """
 
     session: str
@@ -59,7 +60,7 @@ class Recording:
     epoch: int
     stored: int = 0
     failing: dict[str, int] = field(default_factory=dict)
-    dropped_ms: int | None = None
+    dropped: tuple[int, int] | None = None
     queued_jobs: int = 0
     queued_bytes: int = 0
 
@@ -104,8 +105,8 @@ class Writer:
         with self._wake:
             full = self._queued_jobs >= QUEUE_JOBS or self._queued_bytes + size > QUEUE_BYTES
             if full or not recording.has_room(size):
-                if recording.dropped_ms is None:
-                    recording.dropped_ms = first_ms(media)
+                began = recording.dropped[0] if recording.dropped else first_ms(media)
+                recording.dropped = began, index
                 return False
             self._count(recording, 1, size)
             self._push(lambda: self._write_queued(recording, index, media))
@@ -179,26 +180,27 @@ class Writer:
         except Exception as error:
             # Sound that is written without its picture is no recovery of the picture.
             cause = PICTURE if isinstance(error, BadMedia) and media.video else STORAGE
-            self._failed(recording, cause, first_ms(media), _reason(error))
+            self._failed(recording, cause, first_ms(media), _reason(error), index)
             return
         recording.stored += 1
         for cause in (STORAGE, PICTURE) if media.video else (STORAGE,):
-            if contents.start_ms >= recording.failing.get(cause, 0):  # what was queued before the loss is no recovery from it
+            if index > recording.failing.get(cause, -1):  # what was queued before the loss is no recovery from it
                 self._works(recording, cause, contents.start_ms)
         event = sealed_event(place, stored, contents) | extra
         self._announce("fragment_sealed", event, lambda: self._archive.announced(stored.path))
 
     def _report_dropped(self, recording: Recording) -> None:
         with self._wake:
-            dropped, recording.dropped_ms = recording.dropped_ms, None
+            dropped, recording.dropped = recording.dropped, None
         if dropped is not None:
-            self._failed(recording, STORAGE, dropped, "overloaded")
+            began_ms, last = dropped
+            self._failed(recording, STORAGE, began_ms, "overloaded", last)
 
-    def _failed(self, recording: Recording, cause: str, media_ms: int, reason: str) -> None:
+    def _failed(self, recording: Recording, cause: str, media_ms: int, reason: str, index: int = -1) -> None:
         """One event until it works again, however many fragments are lost: the gap between fragments tells the rest."""
-        known = recording.failing.get(cause)
-        recording.failing[cause] = max(media_ms, known or 0)
-        if known is not None:
+        known = cause in recording.failing
+        recording.failing[cause] = max(index, recording.failing.get(cause, -1))
+        if known:
             return
         log.error("recording_failed", reason=reason, **recording.data(media_ms=media_ms))
         self._announce("recording_failed", recording.data(media_ms=media_ms, reason=reason))
