@@ -16,7 +16,7 @@ help:
 run: $(VENV)/.run
 	@exec $(VENV)/bin/tellercast serve --demo
 
-test: $(VENV)/.dev test-tools
+test: $(VENV)/.dev test-tools node_modules/.installed
 	$(PYTHON) -m pytest $(ARGS)
 	node --test tests/web/*.test.mjs
 

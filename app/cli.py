@@ -48,7 +48,7 @@ def _parser() -> argparse.ArgumentParser:
         sub.set_defaults(command=command)
         return sub
 
-    serve = add("serve", _serve, "Start one web and one media process and keep both running")
+    serve = add("serve", _serve, "Start one web process and the media processes, and keep them running")
     serve.add_argument("--demo", action="store_true", help="seed shows, products and people; anybody may sign in as any")
     for name, command, help_ in (
         ("web", _web, "Start one web process: pages, API, Socket.IO, database"),
@@ -56,6 +56,12 @@ def _parser() -> argparse.ArgumentParser:
     ):
         alone = add(name, command, help_)
         alone.add_argument("--with-parent", action="store_true", help="end when standard input ends")
+    alone.add_argument(
+        "--edge",
+        type=int,
+        metavar="K",
+        help="be the Kth (from 1) beside the one that records: subscribers alone, where TELLERCAST_MEDIA_PROCESSES is above 1",
+    )
     add("migrate", _migrate, "Bring the database to this version's tables; safe to run again")
     add("demo", _demo, "Seed the demo's shows, products and people; safe to run again")
     verify = add(
@@ -98,10 +104,17 @@ def _web(arguments: argparse.Namespace, settings: Settings) -> int:
 
 
 def _media(arguments: argparse.Namespace, settings: Settings) -> int:
-    from app.media import run_media
+    from app.media import run_edge, run_media
     from app.process import run
 
-    return run(lambda stopping: run_media(settings, stopping), with_parent=arguments.with_parent)
+    edge = arguments.edge
+    if edge is None:
+        return run(lambda stopping: run_media(settings, stopping), with_parent=arguments.with_parent)
+    if not 1 <= edge < settings.media_processes:
+        raise SettingsError(
+            f"--edge {edge}: TELLERCAST_MEDIA_PROCESSES is {settings.media_processes}, so K is from 1 to one less than that"
+        )
+    return run(lambda stopping: run_edge(settings, stopping, edge), with_parent=arguments.with_parent)
 
 
 def _migrate(_arguments: argparse.Namespace, settings: Settings) -> int:

@@ -1,4 +1,4 @@
-"""The media process's composition root: transports, forwarding, recorder, and the internal API web reaches it by."""
+"""The media processes' composition roots: transports, forwarding, recorder, and the internal API web reaches them by."""
 
 from __future__ import annotations
 
@@ -15,17 +15,22 @@ from app.telemetry import watch_lag
 from core.clock import SystemClock
 from recording.archive import FolderArchive
 from recording.recorder import Recorder
+from stream.carrier import Carrier
+from stream.client import MediaClient
+from stream.edge import Edge
 from stream.feed import Feed
 from stream.hub import Hub
 from stream.metrics import MediaMetrics
-from stream.routes import internal_app
+from stream.routes import edge_app, internal_app
 from stream.settings import MediaSettings
 
 log = structlog.get_logger()
 
+_HIGHEST_PORT = 65_535
+
 
 async def run_media(settings: Settings, stopping: asyncio.Event) -> int:
-    """Serves until `stopping`; answers the exit code. What a killed predecessor left on disk is announced first."""
+    """The home: serves until `stopping`; answers the exit code. What a killed predecessor left on disk is announced first."""
     _held = only_one(settings.data_dir / "media.lock")
     clock = SystemClock()
     metrics = MediaMetrics(REGISTRY)
@@ -36,22 +41,41 @@ async def run_media(settings: Settings, stopping: asyncio.Event) -> int:
         log.warning("fragments of a killed process were announced", count=recovered)
     recorder.start()
     hub = Hub(
-        _media_settings(settings), feed, clock, metrics,
+        _media_settings(settings, 0), feed, clock, metrics,
         sink_factory=recorder.sink_factory, flush=lambda _session: recorder.flush(),
     )  # fmt: skip
     runner = web.AppRunner(internal_app(hub, feed, settings.media_secret), access_log=None)
     try:
-        with taking(f"UDP port {settings.media_udp_port}", "TELLERCAST_MEDIA_UDP_PORT"):
-            await hub.start()
-        await runner.setup()
-        await _listen(runner, settings)
-        log.info("media process ready", udp_port=hub.port)
+        await _open(hub, runner, settings, 0)
         return await attend(stopping, {"recorder": recorder.run, "lag": watch_lag})
     finally:
         await hub.stop()
         await recorder.stop()
         await runner.cleanup()
         await asyncio.to_thread(feed.close)
+
+
+async def run_edge(settings: Settings, stopping: asyncio.Event, number: int) -> int:
+    """A media process beside the home, number 1 or above: subscribers alone. Serves until `stopping`; answers the exit code."""
+    _held = only_one(settings.data_dir / f"media-{number}.lock")
+    home = MediaClient(settings.media_home, settings.media_secret, connections=0)  # the edge bounds its relays
+    edge = Edge(_media_settings(settings, number), SystemClock(), MediaMetrics(REGISTRY), home)
+    runner = web.AppRunner(edge_app(edge, settings.media_secret), access_log=None)
+    try:
+        await _open(edge, runner, settings, number)
+        return await attend(stopping, {"lag": watch_lag})
+    finally:
+        await edge.stop()
+        await runner.cleanup()
+
+
+async def _open(carrier: Carrier, runner: web.AppRunner, settings: Settings, number: int) -> None:
+    udp_port = _port_of(settings, number)
+    with taking(f"UDP port {udp_port}", "TELLERCAST_MEDIA_UDP_PORT"):
+        await carrier.start()
+    await runner.setup()
+    await _listen(runner, settings, number)
+    log.info("media process ready", number=number, udp_port=carrier.port)
 
 
 def recover_archive(settings: Settings, *, dry_run: bool) -> int:
@@ -79,21 +103,26 @@ def _archive(settings: Settings) -> FolderArchive:
     return FolderArchive(settings.archive_root, settings.archive_free_floor_mb * 1024 * 1024)
 
 
-def _media_settings(settings: Settings) -> MediaSettings:
+def _port_of(settings: Settings, number: int) -> int:
+    return settings.media_udp_port + number if settings.media_udp_port else 0
+
+
+def _media_settings(settings: Settings, number: int) -> MediaSettings:
     public = tuple(part.strip() for part in settings.public_address.split(",") if part.strip())
-    return MediaSettings(bind_host=settings.media_udp_host, port=settings.media_udp_port, public_addresses=public)
+    return MediaSettings(bind_host=settings.media_udp_host, port=_port_of(settings, number), public_addresses=public)
 
 
-async def _listen(runner: web.AppRunner, settings: Settings) -> None:
+async def _listen(runner: web.AppRunner, settings: Settings, number: int) -> None:
     if settings.media_listen:
         host, _, port = settings.media_listen.rpartition(":")
-        if not host or not port.isdigit():
+        if not host or not port.isdigit() or int(port) + number > _HIGHEST_PORT:
             raise SettingsError(f"TELLERCAST_MEDIA_LISTEN is {settings.media_listen!r}; host:port is wanted")
         if not settings.media_secret:
             raise SettingsError("TELLERCAST_MEDIA_LISTEN opens a port: TELLERCAST_MEDIA_SECRET must be set")
-        await web.TCPSite(runner, host, int(port)).start()
+        with taking(f"port {int(port) + number}", "TELLERCAST_MEDIA_LISTEN"):
+            await web.TCPSite(runner, host, int(port) + number).start()
         return
-    path = settings.media_socket
+    path = settings.media_socket_of(number)
     path.unlink(missing_ok=True)  # left by a killed predecessor
     old = os.umask(0o177)  # for its owner alone
     try:

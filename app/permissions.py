@@ -68,6 +68,8 @@ ROUTES: dict[tuple[str, str], frozenset[Role | None]] = {
     ("PATCH", "/api/sessions/{session}/whep/{resource}"): _only(C, A, S),
     ("DELETE", "/api/sessions/{session}/whep/{resource}"): _only(C, A, S),
     ("OPTIONS", "/api/sessions/{session}/whep/{resource}"): PUBLIC,
+    ("POST", "/api/sessions/{session}/whep/{resource}/layer"): _only(C, A, S),
+    ("OPTIONS", "/api/sessions/{session}/whep/{resource}/layer"): PUBLIC,
     ("GET", "/api/products"): SIGNED_IN,
     ("GET", "/api/products/{product}"): SIGNED_IN,
     ("GET", "/api/assessments"): _only(C),

@@ -102,6 +102,8 @@ Generated from the code by `python -m app.protocol`; a test keeps it true. The s
   strong `ETag`; `PATCH` (`application/trickle-ice-sdpfrag`) trickles or, with `If-Match: "*"`, restarts ICE; `DELETE`
   ends it; 404 with `Retry-After` while nobody publishes, 503 with `Retry-After` when full or away. A show has the
   stream `host`, a call `adviser` and `customer`; `?stream=` chooses.
+  `Link` headers of the 201 name STUN and TURN servers (`rel="ice-server"`), the latter with credentials for this one
+  connection: use them from `setConfiguration` on, before the offer is set. `OPTIONS` names none.
   FFmpeg works (`-f whip -authorization TOKEN`); one built on GnuTLS makes itself a P-224 key, which OpenSSL 4 refuses,
   and needs a P-256 certificate of its own: `-cert_file cert.pem -key_file key.pem`.
 - Socket.IO: namespaces `/room` and `/desk`, over WebSocket or polling. Every event is acknowledged. All events out

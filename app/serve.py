@@ -1,4 +1,4 @@
-"""`tellercast serve`: one web and one media process, watched over; whichever dies is started again."""
+"""`tellercast serve`: one web process and the media processes, watched over; whichever dies is started again."""
 
 from __future__ import annotations
 
@@ -66,9 +66,8 @@ async def serve(settings: Settings) -> int:
     except CannotStart as error:
         print(f"tellercast: {error}", file=sys.stderr)
         return CANNOT_START
-    environ = {**os.environ, "TELLERCAST_DEMO": "1" if settings.demo else "0"}
-    base = (sys.executable, "-m", "app.cli")
-    children = [Child(name, (*base, name, "--with-parent"), environ) for name in ("media", "web")]
+    media, web = _children(settings)
+    children = [*media, web]
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -82,10 +81,22 @@ async def serve(settings: Settings) -> int:
         await stopping.wait()
     stopping.set()
     announced.cancel()
-    for child in children:  # media first: web still hears its last fragments
-        await child.stop()
+    await asyncio.gather(*(child.stop() for child in media))  # web still hears the last fragments
+    await web.stop()
     await asyncio.gather(*watchers)
     return 0 if ready and not any(child.cannot_start for child in children) else 1
+
+
+def _children(settings: Settings) -> tuple[list[Child], Child]:
+    """The media processes, the home first, and web."""
+    environ = {**os.environ, "TELLERCAST_DEMO": "1" if settings.demo else "0"}
+    base = (sys.executable, "-m", "app.cli")
+    home, web = (Child(name, (*base, name, "--with-parent"), environ) for name in ("media", "web"))
+    edges = (
+        Child(f"media {number}", (*base, "media", "--edge", str(number), "--with-parent"), environ)
+        for number in range(1, settings.media_processes)
+    )
+    return [home, *edges], web
 
 
 def _free_port(settings: Settings) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import tempfile
 import tomllib
 from collections.abc import Mapping
@@ -15,6 +16,14 @@ from typing import Any
 PREFIX = "TELLERCAST_"
 # A Unix socket's address holds 108 bytes on Linux (unix(7)).
 _LONGEST_SOCKET_PATH = 100
+# stun:host:port and turn:host:port?transport=… (RFC 7064, RFC 7065), the host a name, an IPv4 or a bracketed IPv6 address.
+_SERVER_URL = re.compile(r"(stuns?|turns?):(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(?::(\d{1,5}))?(\?transport=(?:udp|tcp))?")
+_HIGHEST_PORT = 65_535
+# Everybody who was ever given credentials can try secrets against them without asking anybody.
+_SHORTEST_TURN_SECRET = 32
+_TURN_LIFETIME_S = (300, 604_800)
+_MOST_MEDIA_PROCESSES = 64
+_ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "[::]": "[::1]"}  # noqa: S104 - compared, not bound
 
 
 class SettingsError(ValueError):
@@ -36,10 +45,14 @@ class Settings:
     redis_url: str = _setting("", "Joins several web processes; none is needed for one", secret=True)
     archive_url: str = _setting("", "file:/path of the recordings; default: archive/ in the data directory")
     archive_free_floor_mb: int = _setting(64, "MB that must stay free where recordings go; below it the sale closes")
-    media_udp_host: str = _setting("0.0.0.0", "Address the media process receives on")  # noqa: S104 - media must be reachable
-    media_udp_port: int = _setting(8081, "The one UDP port of the media process")
+    media_udp_host: str = _setting("::", "Address the media process receives on; :: is all, IPv6 and IPv4")
+    media_udp_port: int = _setting(8081, "The one UDP port of the media process; further ones have the ports that follow")
+    media_processes: int = _setting(1, "Media processes, up to one a core: a show's viewers spread over them")
     public_address: str = _setting("", "Address browsers reach the media port at, behind NAT; default: the machine's own")
     ice_servers: str = _setting("", "Comma-separated stun: URLs handed to browsers; none is needed where they reach us")
+    turn_urls: str = _setting("", "Comma-separated turn: and turns: URLs for browsers whose network lets no UDP through to us")
+    turn_secret: str = _setting("", "Shared with those TURN servers (coturn: static-auth-secret)", secret=True)
+    turn_lifetime_s: int = _setting(43_200, "Seconds that TURN credentials are good for: longer than a session lasts")
     media_url: str = _setting("", "http://host:port of a media process elsewhere; default: the Unix socket")
     media_secret: str = _setting("", "Shared by web and media when they meet over a port", secret=True)
     media_listen: str = _setting("", "host:port where a media process elsewhere listens for web; default: the Unix socket")
@@ -75,21 +88,81 @@ class Settings:
 
     @property
     def stun_urls(self) -> tuple[str, ...]:
-        """What `ice_servers` names. Raises SettingsError for a TURN server: browsers refuse one without credentials."""
-        urls = tuple(url.strip() for url in self.ice_servers.split(",") if url.strip())
+        """What `ice_servers` names. Raises SettingsError for anything but STUN servers."""
+        urls = _listed(self.ice_servers)
         for url in urls:
-            if not url.startswith(("stun:", "stuns:")):
-                raise SettingsError(f"{PREFIX}ICE_SERVERS names {url!r}: this version hands out stun: and stuns: servers only")
+            if url.startswith(("turn:", "turns:")):
+                raise SettingsError(f"{PREFIX}ICE_SERVERS names {url!r}: a TURN server belongs in {PREFIX}TURN_URLS")
+            if not _is_server(url, ("stun", "stuns")):
+                raise SettingsError(f"{PREFIX}ICE_SERVERS names {url!r}; stun:host:port is wanted")
+        return urls
+
+    @property
+    def turn_servers(self) -> tuple[str, ...]:
+        """What `turn_urls` names. Raises SettingsError when `turn_secret` and `turn_lifetime_s` make no credentials for them.
+
+        Browsers refuse a TURN server without credentials, and whoever guesses the secret relays through it.
+        """
+        urls = _listed(self.turn_urls)
+        for url in urls:
+            if not _is_server(url, ("turn", "turns")):
+                raise SettingsError(f"{PREFIX}TURN_URLS names {url!r}; turn:host:port?transport=udp (or tcp) is wanted")
+        if urls and not self.turn_secret:
+            raise SettingsError(f"{PREFIX}TURN_URLS is set: {PREFIX}TURN_SECRET must be too, the same as the TURN server's")
+        if self.turn_secret and not urls:
+            raise SettingsError(f"{PREFIX}TURN_SECRET is set: {PREFIX}TURN_URLS must name the servers that share it")
+        if urls and len(self.turn_secret.strip()) < _SHORTEST_TURN_SECRET:
+            raise SettingsError(f"{PREFIX}TURN_SECRET is too short: {_SHORTEST_TURN_SECRET} characters or more are wanted")
+        shortest, longest = _TURN_LIFETIME_S
+        if not shortest <= self.turn_lifetime_s <= longest:
+            raise SettingsError(f"{PREFIX}TURN_LIFETIME_S is {self.turn_lifetime_s}; from {shortest} to {longest} is wanted")
         return urls
 
     @property
     def media_socket(self) -> Path:
-        """Where web meets its media process; short enough for the kernel however deep the data directory lies."""
-        path = self.data_dir.resolve() / "media.sock"
+        """Where web meets its media process, the home of several."""
+        return self.media_socket_of(0)
+
+    def media_socket_of(self, process: int) -> Path:
+        """A media process's Unix socket; short enough for the kernel however deep the data directory lies."""
+        path = self.data_dir.resolve() / (f"media-{process}.sock" if process else "media.sock")
         if len(os.fsencode(path)) <= _LONGEST_SOCKET_PATH:
             return path
         digest = hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
         return Path(tempfile.gettempdir()) / f"tellercast-{os.geteuid()}-{digest}.sock"
+
+    @property
+    def media_addresses(self) -> tuple[str, ...]:
+        """Where web meets the media processes, the home first: Unix sockets, or URLs whose ports follow each other.
+
+        Raises SettingsError when there are too many, or not ports enough for them.
+        """
+        count = self.media_processes
+        if not 1 <= count <= _MOST_MEDIA_PROCESSES:
+            raise SettingsError(f"{PREFIX}MEDIA_PROCESSES is {count}; from 1 to {_MOST_MEDIA_PROCESSES} is wanted")
+        if not 0 <= self.media_udp_port <= _HIGHEST_PORT:
+            raise SettingsError(
+                f"{PREFIX}MEDIA_UDP_PORT is {self.media_udp_port}; from 0 (whichever is free) to {_HIGHEST_PORT} is wanted"
+            )
+        if self.media_udp_port and self.media_udp_port + count - 1 > _HIGHEST_PORT:
+            raise SettingsError(f"{PREFIX}MEDIA_UDP_PORT is {self.media_udp_port}: {count} media processes need as many ports")
+        if not self.media_url:
+            return tuple(str(self.media_socket_of(process)) for process in range(count))
+        if count == 1:
+            return (self.media_url,)
+        scheme, _, rest = self.media_url.rstrip("/").partition("://")
+        host, _, port = rest.rpartition(":")
+        if not host or not port.isdigit() or int(port) + count - 1 > _HIGHEST_PORT:
+            raise SettingsError(
+                f"{PREFIX}MEDIA_URL is {self.media_url!r}; http://host:port is wanted, and the ports that follow"
+            )
+        return tuple(f"{scheme}://{host}:{int(port) + process}" for process in range(count))
+
+    @property
+    def media_home(self) -> str:
+        """Where the other media processes meet the home, which is on their machine."""
+        host, _, port = self.media_listen.rpartition(":")
+        return f"http://{_ANYWHERE.get(host, host)}:{port}" if host else str(self.media_socket)
 
     @property
     def base_url(self) -> str:
@@ -99,7 +172,8 @@ class Settings:
 def load(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
     """Settings from `environ` (the process's own when None), the TOML file that `TELLERCAST_CONFIG` names, and `overrides`.
 
-    Raises SettingsError for an unknown name or a value of the wrong kind: a misspelt setting must not pass for a default.
+    Raises SettingsError for an unknown name, a value of the wrong kind, or servers that no browser could use: what is misspelt
+    must not pass for a default.
     """
     environ = os.environ if environ is None else environ
     known = {f.name: f for f in fields(Settings) if f.name != "sources"}
@@ -120,7 +194,13 @@ def load(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings
         values[name], sources[name] = _parse(known[name], text, variable), variable
     for name, value in overrides.items():
         values[name], sources[name] = value, "command line"
-    return Settings(**values, sources=sources)
+    settings = Settings(**values, sources=sources)
+    _ = (
+        settings.stun_urls,
+        settings.turn_servers,
+        settings.media_addresses,
+    )  # said now, not by a web process that is started again and again
+    return settings
 
 
 def describe(settings: Settings) -> str:
@@ -151,6 +231,19 @@ def secret_file(path: Path, size: int = 32) -> bytes:
     if len(secret) < size:
         raise SettingsError(f"{path} is damaged: restore it from a backup, or remove it, and everybody signs in again")
     return secret
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _is_server(url: str, schemes: tuple[str, ...]) -> bool:
+    """Whether a browser can read it; one that it can't costs it all servers."""
+    found = _SERVER_URL.fullmatch(url)
+    if found is None or found[1] not in schemes:
+        return False
+    transport_fits = found[4] is None or found[1].startswith("turn")  # RFC 7064 gives STUN none
+    return transport_fits and (found[3] is None or 0 < int(found[3]) <= _HIGHEST_PORT)
 
 
 def _write_whole(path: Path, text: str) -> None:

@@ -62,6 +62,8 @@ from rooms.slow import throw_out
 from rooms.sockets import socket_server
 from stream import whip
 from stream.client import MEDIA_CLIENT, MediaClient
+from stream.ice_servers import IceServer, TurnServers
+from stream.pool import MediaPool
 
 log = structlog.get_logger()
 
@@ -108,7 +110,7 @@ async def open_web(settings: Settings, clock: Clock | None = None) -> AsyncItera
     async with AsyncExitStack() as stack:
         db = Database(settings.resolved_database_url)
         stack.push_async_callback(db.close)
-        media = MediaClient(settings.media_url or str(settings.media_socket), settings.media_secret)
+        media = MediaPool([MediaClient(address, settings.media_secret) for address in settings.media_addresses])
         stack.push_async_callback(media.close)
         http = await stack.enter_async_context(aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=15)))
         core = await _core(stack, settings, clock)
@@ -144,7 +146,7 @@ def _assemble(
     settings: Settings,
     clock: Clock,
     db: Database,
-    media: MediaClient,
+    media: MediaPool,
     http: aiohttp.ClientSession,
     core: _Core,
     issuer: Issuer | None,
@@ -188,9 +190,7 @@ def _assemble(
     application[ROOMS] = rooms
     application[MEDIA_CLIENT] = media
     application[whip.MEDIA_DOOR] = RoomDoor(db, trail)
-    application[whip.WHIP_SETTINGS] = whip.WhipSettings(
-        _derived(settings, "whip"), tuple(whip.IceServer(url) for url in settings.stun_urls)
-    )
+    application[whip.WHIP_SETTINGS] = _whip_settings(settings, clock)
     application[COMPLIANCE] = review
     sio.attach(application)
 
@@ -209,6 +209,7 @@ def _assemble(
         "intake": intake.run,
         "closer": closer.run,
         "copies": copies.run,
+        "media": media.run,
         "lag": watch_lag,
         "screening": review.screening.run,
         "evidence": review.evidence.run,
@@ -216,6 +217,12 @@ def _assemble(
     if outbox is not None:
         works["outbox"] = outbox.run
     return Web(application, works, fanout)
+
+
+def _whip_settings(settings: Settings, clock: Clock) -> whip.WhipSettings:
+    urls = settings.turn_servers
+    turn = TurnServers(urls, settings.turn_secret.encode(), settings.turn_lifetime_s, clock) if urls else None
+    return whip.WhipSettings(_derived(settings, "whip"), tuple(IceServer(url) for url in settings.stun_urls), turn)
 
 
 def _add_operations(application: web.Application, settings: Settings, db: Database, intake: Intake) -> None:

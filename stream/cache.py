@@ -65,10 +65,6 @@ class PacketCache:
         """A kept packet by its unwrapped number."""
         return self._kept.get(sequence) if run == self._run else None
 
-    def frames(self) -> list[int]:
-        """The distinct timestamps of the group, in order of first arrival."""
-        return list(dict.fromkeys(packet.timestamp for packet in self.group))
-
     def forget(self) -> None:
         """The source is gone: a joiner must not be shown its past as the present."""
         self._restart(self._run)

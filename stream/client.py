@@ -1,4 +1,4 @@
-"""The web side of the media process's internal API.
+"""The asking side of a media process's internal API: web's, and an edge's towards the home.
 
 Raises what the media process refused with, and Unavailable(MEDIA_UNAVAILABLE) when it does not answer in time.
 """
@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 from urllib.parse import quote
 
 import aiohttp
@@ -22,7 +22,7 @@ from core import errors as core_errors
 from core.clock import to_text
 from core.errors import Refused, Unavailable
 from stream.errors import MEDIA_UNAVAILABLE, PROBLEMS
-from stream.wire import AckIn, HealthOut, OpenedOut, ProblemIn, PublishIn, RestartedOut, SubscribeIn
+from stream.wire import AckIn, HealthOut, LayerIn, OpenedOut, ProblemIn, PublishIn, RestartedOut, SubscribeIn
 
 _log = structlog.get_logger(__name__)
 
@@ -31,8 +31,9 @@ _BY_CODE = MappingProxyType({p.code: p for p in (*core_errors.PROBLEMS, *PROBLEM
 _SILENCE_S = 5.0
 _CLOSE_TIMEOUT_S = 60.0
 _MAX_LINE = 1024 * 1024
-_CREATED = 201
 _REFUSED_FROM = 400
+_CONNECTIONS = 100
+_WS_CLOSE_S = 1.0
 
 T = TypeVar("T")
 
@@ -40,14 +41,16 @@ T = TypeVar("T")
 class MediaClient:
     """`address` is a Unix socket's path or a URL such as http://10.0.0.5:8090. Use it as a context manager, or `close()` it.
 
-    Safe to make before the event loop runs and while the media process is down; each call stands for itself.
+    Safe to make before the event loop runs and while the media process is down; each call stands for itself. `connections`
+    bounds those at a time; 0 for one that bounds them itself.
     """
 
-    def __init__(self, address: str, secret: str, *, timeout_s: float = 10.0) -> None:
+    def __init__(self, address: str, secret: str, *, timeout_s: float = 10.0, connections: int = _CONNECTIONS) -> None:
         self._unix = None if "://" in address else str(address)
         self._base = "http://media" if self._unix else address.rstrip("/")
         self._headers = {"Authorization": f"Bearer {secret}"} if secret else {}
         self._timeout_s = timeout_s
+        self._connections = connections
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -76,6 +79,10 @@ class MediaClient:
         headers = {"If-Match": if_match} if if_match else {}
         raw = await self._call("PATCH", f"/v1/resources/{quote(resource, safe='')}", fragment, headers=headers)
         return _decode(raw, RestartedOut) if raw else None
+
+    async def choose(self, resource: str, layer: LayerIn) -> None:
+        """Which video a subscriber gets. Refused: not_found, which a publisher's resource is too."""
+        await self._call("POST", f"/v1/resources/{quote(resource, safe='')}/layer", layer)
 
     async def delete(self, resource: str) -> None:
         """Ends a publisher or subscriber. Refused: not_found."""
@@ -127,6 +134,28 @@ class MediaClient:
                 raise Unavailable(MEDIA_UNAVAILABLE) from error
         raise Unavailable(MEDIA_UNAVAILABLE)
 
+    @asynccontextmanager
+    async def relay(
+        self, session: str, stream: str, *, group: bool, heartbeat_s: float, max_message: int
+    ) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
+        """A stream's packets, as of `stream/relay_wire.py`. Raises Unavailable when it can't be opened."""
+        path = f"/v1/relay?session={quote(session, safe='')}&stream={quote(stream, safe='')}&group={int(group)}"
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                socket = await self._http().ws_connect(
+                    self._base + path,
+                    heartbeat=heartbeat_s,
+                    compress=0,
+                    max_msg_size=max_message,
+                    timeout=aiohttp.ClientWSTimeout(ws_close=_WS_CLOSE_S),
+                )
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise Unavailable(MEDIA_UNAVAILABLE) from error
+        try:
+            yield socket
+        finally:
+            await socket.close()
+
     async def _call(
         self,
         method: str,
@@ -160,7 +189,8 @@ class MediaClient:
 
     def _http(self) -> aiohttp.ClientSession:
         if self._session is None or self._session.closed:
-            connector = aiohttp.UnixConnector(self._unix) if self._unix else aiohttp.TCPConnector(limit=100)
+            limit = self._connections
+            connector = aiohttp.UnixConnector(self._unix, limit=limit) if self._unix else aiohttp.TCPConnector(limit=limit)
             self._session = aiohttp.ClientSession(connector=connector, headers=self._headers)
         return self._session
 
@@ -187,4 +217,18 @@ def _decode(raw: bytes, shape: type[T]) -> T:
         raise Unavailable(MEDIA_UNAVAILABLE) from error
 
 
-MEDIA_CLIENT: web.AppKey[MediaClient] = web.AppKey("media_client", MediaClient)
+class MediaDesk(Protocol):
+    """What WHIP and WHEP need of the media side: of one process (`MediaClient`) or of all (`stream.pool.MediaPool`)."""
+
+    async def publish(self, session: str, stream: str, started_at: datetime, sdp: str, owner: str = "") -> OpenedOut: ...
+
+    async def subscribe(self, session: str, stream: str, sdp: str, owner: str = "") -> OpenedOut: ...
+
+    async def patch(self, resource: str, if_match: str | None, fragment: str) -> RestartedOut | None: ...
+
+    async def choose(self, resource: str, layer: LayerIn) -> None: ...
+
+    async def delete(self, resource: str) -> None: ...
+
+
+MEDIA_CLIENT: web.AppKey[MediaDesk] = web.AppKey("media_client", MediaDesk)

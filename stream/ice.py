@@ -18,10 +18,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
-from aioice import stun
 from aioice.ice import get_host_addresses
 
 from core.clock import Clock
+from stream import stun
+from stream.arrival import waited
 
 _log = structlog.get_logger(__name__)
 
@@ -29,16 +30,32 @@ _log = structlog.get_logger(__name__)
 _MAX_ADDRESSES = 16
 _QUEUE = 64
 # No peer sends more than an Ethernet frame holds; what is kept during the handshake is bounded by this.
-_MAX_DATAGRAM = 2048
+_MAX_DATAGRAM = 1600
 # An address is its holder's as long as that was heard from within this time (Chromium checks every 2.5 s at the slowest).
 _HELD_S = 5.0
 _EARLY = 128
 _EARLY_S = 2.0
 _SOCKET_BUFFER = 4 * 1024 * 1024
-_ROLE_CONFLICT = 487
 _STUN_LAST, _DTLS_FIRST, _DTLS_LAST, _SRTP_FIRST, _SRTP_LAST = 3, 20, 63, 128, 191
 
+# linux/udp.h; Python's socket module has no name for it.
+_UDP_SEGMENT = 103
+# The kernel's answers when it can't cut datagrams itself: never; or not on the way to this address (its device, tunnel or MTU).
+_NO_SEGMENTS = (errno.ENOPROTOOPT, errno.EOPNOTSUPP)
+_NOT_THERE = (errno.EIO, errno.EINVAL, errno.EMSGSIZE)
+_MOST_WHOLE = 4096
+_WARN_EVERY_S = 60.0
+_ANY = "::"
+_NO_IPV6 = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT)
+_UNREACHED = (errno.EAGAIN, errno.ENOBUFS, errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ECONNREFUSED)
+
 Address = tuple[Any, ...]  # (host, port) on IPv4; IPv6 adds flow and scope
+Control = list[tuple[int, int, bytes]]
+
+
+def segmented(size: int) -> Control:
+    """The control message that has the kernel cut what is sent into datagrams of `size` bytes, the last maybe shorter."""
+    return [(socket.IPPROTO_UDP, _UDP_SEGMENT, struct.pack("=H", size))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +76,7 @@ class IceSession:
     role = "controlled"
 
     def __init__(self, port: MediaPort, remote_ufrag: str) -> None:
-        self._port = port
+        self.port = port
         self.local = Credentials.fresh()
         self._remotes = {self.local.ufrag: (self.local, remote_ufrag)}
         self.remote_ufrag = remote_ufrag
@@ -96,64 +113,63 @@ class IceSession:
 
     def send(self, data: bytes) -> bool:
         """One datagram to the peer; False when it could not go out (UDP may lose it anyway)."""
-        return self.address is not None and self._port.send(data, self.address)
+        return self.address is not None and self.port.send(data, self.address)
 
     def take_media(self, handler: Callable[[bytes], None]) -> None:
         """From now on SRTP goes to `handler` at once; what came during the handshake and is still fresh goes first."""
         self._on_media = handler
-        now = self._port.clock.monotonic()
+        now = self.port.clock.monotonic()
         while self._early:
             at, data = self._early.popleft()
             if now - at < _EARLY_S:
                 handler(data)
 
+    def arrived_at(self) -> float:
+        """When the datagram being handled came, by our monotonic clock."""
+        return self.port.arrived_at()
+
     def heard(self) -> None:
         """Something authentic came: the peer is alive (RFC 7675)."""
-        self.last_heard = self._port.clock.monotonic()
+        self.last_heard = self.port.clock.monotonic()
 
     def restart(self, remote_ufrag: str) -> Credentials:
         """RFC 8445 section 9: new credentials beside the old, which stay good until the first check with the new ones."""
         for ufrag in [u for u in self._remotes if u != self.local.ufrag]:
-            self._port.forget_ufrag(ufrag)
+            self.port.forget_ufrag(ufrag)
             del self._remotes[ufrag]
         fresh = Credentials.fresh()
         self._remotes[fresh.ufrag] = (fresh, remote_ufrag)
-        self._port.know_ufrag(fresh.ufrag, self)
+        self.port.know_ufrag(fresh.ufrag, self)
         self.remote_ufrag = remote_ufrag
         return fresh
 
-    def check(self, request: stun.Message, address: Address) -> stun.Message | None:
+    def check(self, request: stun.BindingRequest, address: Address) -> bytes | None:
         """The answer to a binding request, None when it is not authentic."""
-        ours, _, theirs = str(request.attributes.get("USERNAME", "")).partition(":")
+        ours, _, theirs = request.username.partition(":")
         known = self._remotes.get(ours)
         if known is None or known[1] != theirs or self._closed:
             return None
         credentials = known[0]
         key = credentials.password.encode()
-        if not request.check_message_integrity(key) or not self._port.free_for(address, self):
+        if not request.signed_with(key) or not self.port.free_for(address, self):
             return None
-        answer = stun.Message(request.message_method, stun.Class.RESPONSE, transaction_id=request.transaction_id)
-        if "ICE-CONTROLLED" in request.attributes:  # we are lite and never control: the peer must
-            answer.message_class = stun.Class.ERROR
-            answer.attributes["ERROR-CODE"] = (_ROLE_CONFLICT, "Role Conflict")
-        else:
-            answer.attributes["XOR-MAPPED-ADDRESS"] = _plain(address)
-            self._accept(credentials, address, nominated="USE-CANDIDATE" in request.attributes)
-        answer.add_message_integrity(key)
-        return answer
+        if request.controlled:  # we are lite and never control: the peer must
+            return stun.role_conflict(request.transaction_id, key)
+        self._accept(credentials, address, nominated=request.use_candidate)
+        return stun.success(request.transaction_id, key, address[0], address[1])
 
     def _accept(self, credentials: Credentials, address: Address, *, nominated: bool) -> None:
         self.heard()
         if credentials is not self.local:  # the first check of a restarted session retires the old one
-            self._port.forget_ufrag(self.local.ufrag)
+            self.port.forget_ufrag(self.local.ufrag)
             self._remotes.pop(self.local.ufrag, None)
             self.local = credentials
             self._nominated = False
         self.addresses[address] = None
         self.addresses.move_to_end(address)
-        self._port.know_address(address, self)
+        self.port.know_address(address, self)
         while len(self.addresses) > _MAX_ADDRESSES:
-            self._port.forget_address(self.addresses.popitem(last=False)[0], self)
+            self.port.forget_address(self.addresses.popitem(last=False)[0], self)
         if nominated or not self._nominated:
             self.address = address
         self._nominated = self._nominated or nominated
@@ -166,7 +182,7 @@ class IceSession:
             if self._on_media is not None:
                 self._on_media(data)
             else:
-                self._early.append((self._port.clock.monotonic(), data))
+                self._early.append((self.port.clock.monotonic(), data))
         elif _DTLS_FIRST <= first <= _DTLS_LAST:
             self._queue.append(data)
             self._arrived.set()
@@ -179,9 +195,9 @@ class IceSession:
         self._on_media = None
         self._early.clear()
         for ufrag in self._remotes:
-            self._port.forget_ufrag(ufrag)
+            self.port.forget_ufrag(ufrag)
         for address in self.addresses:
-            self._port.forget_address(address, self)
+            self.port.forget_address(address, self)
         self._arrived.set()
 
 
@@ -193,6 +209,10 @@ class MediaPort(asyncio.DatagramProtocol):
         self.unknown = 0
         self.unsent = 0
         self.number = 0
+        self.segmenting = False
+        """Whether the kernel takes several datagrams in one call."""
+        self._whole: OrderedDict[Address, None] = OrderedDict()  # whom it takes them one by one for
+        self._warned: dict[int, float] = {}
         self._by_ufrag: dict[str, IceSession] = {}
         self._by_address: dict[Address, IceSession] = {}
         self._socket: socket.socket | None = None
@@ -200,22 +220,20 @@ class MediaPort(asyncio.DatagramProtocol):
         self._host = ""
 
     async def open(self, host: str, port: int) -> None:
-        """Binds. Raises OSError when the port is taken."""
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        udp = socket.socket(family, socket.SOCK_DGRAM)
+        """Binds; `::` takes IPv4 too, and that alone where there is no IPv6. Raises OSError when the port is taken."""
         try:
-            if family == socket.AF_INET6:
-                udp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-            udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _SOCKET_BUFFER)
-            udp.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SOCKET_BUFFER)
-            udp.setblocking(False)
-            udp.bind((host, port))
-        except OSError:
-            udp.close()
-            raise
+            udp = _bound(host, port)
+        except OSError as error:
+            if host != _ANY or error.errno not in _NO_IPV6:
+                raise
+            _log.info("media_without_ipv6", error=str(error))
+            host = "0.0.0.0"  # noqa: S104 - media is for the public; what is answered is authenticated by ICE
+            udp = _bound(host, port)
         self._host = host
         self.number = int(udp.getsockname()[1])
         self._socket = udp
+        self.segmenting = _can_segment(udp)
+        waited(udp)  # from now on the kernel notes when datagrams come
         self._transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(lambda: self, sock=udp)
 
     def close(self) -> None:
@@ -255,11 +273,38 @@ class MediaPort(asyncio.DatagramProtocol):
         try:
             self._socket.sendto(data, address)
         except OSError as error:
-            self.unsent += 1
-            if error.errno not in (errno.EAGAIN, errno.ENOBUFS, errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ECONNREFUSED):
-                _log.warning("media_send_failed", error=str(error))
+            self._unsent(error, 1)
             return False
         return True
+
+    def send_run(self, pieces: list[bytes], control: Control, address: Address) -> bool:
+        """Several datagrams of two pieces each, at once if `control` says how to cut them (see `segmented`)."""
+        if control and self.segmenting and self._socket is not None and address not in self._whole:
+            try:
+                self._socket.sendmsg(pieces, control, 0, address)
+                return True
+            except OSError as error:
+                if error.errno in _NO_SEGMENTS:
+                    self.segmenting = False
+                    _log.info("media_without_segments", error=str(error))
+                elif error.errno in _NOT_THERE:
+                    self._whole[address] = None
+                    if len(self._whole) > _MOST_WHOLE:
+                        self._whole.popitem(last=False)
+                else:
+                    self._unsent(error, len(pieces) // 2)
+                    return False
+        sent = True
+        for i in range(0, len(pieces), 2):
+            sent = self.send(pieces[i] + pieces[i + 1], address) and sent
+        return sent
+
+    def _unsent(self, error: OSError, datagrams: int) -> None:
+        self.unsent += datagrams
+        number, now = error.errno or 0, self.clock.monotonic()
+        if number not in _UNREACHED and now - self._warned.get(number, -_WARN_EVERY_S) >= _WARN_EVERY_S:
+            self._warned[number] = now
+            _log.warning("media_send_failed", error=str(error), unsent=self.unsent)
 
     def datagram_received(self, data: bytes, addr: Address) -> None:
         if not data or len(data) > _MAX_DATAGRAM:
@@ -274,35 +319,58 @@ class MediaPort(asyncio.DatagramProtocol):
             return
         session.take(data)
 
+    def arrived_at(self) -> float:
+        """See `stream/arrival.py`; to be asked while the datagram is being handled."""
+        now = self.clock.monotonic()
+        return now - waited(self._socket) if self._socket is not None else now
+
     def error_received(self, exc: Exception) -> None:
         _log.info("media_port_error", error=str(exc))
 
     def _stun(self, data: bytes, address: Address) -> None:
         try:
-            message = stun.parse_message(data)
-        except (ValueError, struct.error, IndexError, KeyError):  # what the parser raises on hostile input
+            request = stun.parse(data)
+        except ValueError:
             self.unknown += 1
             return
-        if message.message_method != stun.Method.BINDING or message.message_class != stun.Class.REQUEST:
+        if request is None:
             return
-        session = self._by_ufrag.get(str(message.attributes.get("USERNAME", "")).partition(":")[0])
-        answer = session.check(message, address) if session is not None else None
+        session = self._by_ufrag.get(request.username.partition(":")[0])
+        answer = session.check(request, address) if session is not None else None
         if answer is None:
             self.unknown += 1
             return
-        self.send(bytes(answer), address)
+        self.send(answer, address)
 
     def addresses(self, public: tuple[str, ...]) -> list[str]:
-        """The addresses to advertise, the widest reaching first: some clients (FFmpeg) try only the first."""
+        """The addresses to advertise, the widest reaching first and IPv4 first: some clients (FFmpeg) try only the first."""
         if public:
             return list(public)
         if not ipaddress.ip_address(self._host).is_unspecified:
             return [self._host]
-        return [*get_host_addresses(use_ipv4=True, use_ipv6=":" in self._host), "127.0.0.1"]
+        own = get_host_addresses(use_ipv4=True, use_ipv6=":" in self._host)
+        return [*sorted(own, key=lambda address: ":" in address), "127.0.0.1"]
 
 
-def _plain(address: Address) -> tuple[str, int]:
-    """Host and port; an IPv4 peer on a dual-stack socket is told its IPv4 address."""
-    host = ipaddress.ip_address(str(address[0]).partition("%")[0])
-    mapped = host.ipv4_mapped if isinstance(host, ipaddress.IPv6Address) else None
-    return str(mapped or host), int(address[1])
+def _bound(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    udp = socket.socket(family, socket.SOCK_DGRAM)
+    try:
+        if family == socket.AF_INET6:
+            udp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _SOCKET_BUFFER)
+        udp.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SOCKET_BUFFER)
+        udp.setblocking(False)
+        udp.bind((host, port))
+    except OSError:
+        udp.close()
+        raise
+    return udp
+
+
+def _can_segment(udp: socket.socket) -> bool:
+    try:
+        udp.getsockopt(socket.IPPROTO_UDP, _UDP_SEGMENT)
+    except OSError:
+        return False
+    return True

@@ -13,9 +13,15 @@ MAX_OFFER_BYTES = 32 * 1024
 _MAX_MEDIA = 16
 # Browsers send four settings a format; a line of thousands would hold the event loop up.
 _MAX_SETTINGS = 16
+# Chromium offers eleven extensions and two sources a line.
+_MAX_EXTENSIONS = 32
+_MAX_SOURCES = 8
 _MEDIA_LINE = re.compile(r"^m=(\S{1,32}) (\d{1,5})(?:/\d+)? (\S{1,64}) (\S.*)$", re.ASCII)
 _RTPMAP = re.compile(r"^(\d{1,3}) ([^/\s]{1,64})/(\d{1,9})(?:/(\d{1,3}))?$", re.ASCII)
 _PAYLOAD_TYPE = re.compile(r"^[0-9]{1,3}$")
+_EXTMAP = re.compile(r"^(\d{1,3})(?:/(?:sendrecv|sendonly|recvonly|inactive))? (\S{1,256})", re.ASCII)
+_SSRC = re.compile(r"^(\d{1,10})(?: |$)", re.ASCII)
+_FID = re.compile(r"^FID (\d{1,10}) (\d{1,10})$", re.ASCII)
 _TOKEN = re.compile(r"^[\x21-\x7e]{1,64}$")
 _ICE = re.compile(r"^[A-Za-z0-9+/\-_=]{4,256}$")
 # Attributes that are one checked value: where each goes and what it looks like.
@@ -24,6 +30,8 @@ _DIGESTS = {"sha-256", "sha-384", "sha-512"}
 _HEX_PAIRS = re.compile(r"^[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){19,63}$")
 # RFC 5761 section 4: payload types that would look like RTCP's 192 to 223.
 _LOOKS_LIKE_RTCP = range(64, 96)
+# RFC 8285 section 4.2: what an extension's one-byte header can name.
+_EXTENSION_IDS = range(1, 15)
 
 
 @dataclass(slots=True)
@@ -56,6 +64,12 @@ class OfferedMedia:
     formats: dict[int, Format] = field(default_factory=dict)
     feedback: set[str] = field(default_factory=set)
     """What is offered for all formats at once."""
+    extensions: dict[str, int] = field(default_factory=dict)
+    """Header extensions (RFC 8285) by their URI; only those that fit a one-byte header."""
+    ssrcs: list[int] = field(default_factory=list)
+    """The sources declared (RFC 5576), in their order."""
+    repeats: dict[int, int] = field(default_factory=dict)
+    """By source, the one that repeats it (RFC 4588 section 8.3, `ssrc-group:FID`)."""
 
     @property
     def rejected(self) -> bool:
@@ -132,6 +146,8 @@ def _attribute(media: OfferedMedia, name: str, value: str) -> None:
         if not pattern.match(value):
             raise bad(f"{name} can't be read")
         setattr(media, field_name, value)
+    elif name in ("ssrc", "ssrc-group", "extmap"):
+        _source_attribute(media, name, value)
     elif name == "rtcp-mux":
         media.rtcp_mux = True
     elif name == "bundle-only":
@@ -140,6 +156,22 @@ def _attribute(media: OfferedMedia, name: str, value: str) -> None:
         algorithm, _, digest = value.partition(" ")
         if algorithm.lower() in _DIGESTS and _HEX_PAIRS.match(digest):
             media.fingerprints.append((algorithm.lower(), digest))
+
+
+def _source_attribute(media: OfferedMedia, name: str, value: str) -> None:
+    """What can't be read is passed over: a source unknown here is still known by its payload type."""
+    if name == "extmap":
+        found = _EXTMAP.match(value)
+        if found and int(found[1]) in _EXTENSION_IDS and len(media.extensions) < _MAX_EXTENSIONS:
+            media.extensions[found[2]] = int(found[1])
+    elif name == "ssrc-group":
+        pair = _FID.match(value)
+        if pair and len(media.repeats) < _MAX_SOURCES:
+            media.repeats[int(pair[1])] = int(pair[2])
+    else:
+        one = _SSRC.match(value)
+        if one and int(one[1]) not in media.ssrcs and len(media.ssrcs) < _MAX_SOURCES:
+            media.ssrcs.append(int(one[1]))
 
 
 def _format_attribute(media: OfferedMedia, name: str, value: str) -> None:

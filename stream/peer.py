@@ -20,7 +20,7 @@ _log = structlog.get_logger(__name__)
 
 _SRTP_BYTES_MIN = 12
 # Bytes per second of RTCP that are read: a report a second and fifty repeats asked for are a quarter of it, while a datagram
-# full of NACKs costs 2 ms to read.
+# full of NACKs costs half a millisecond and more.
 _RTCP_BYTES_S = 16 * 1024
 
 

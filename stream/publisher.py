@@ -4,51 +4,37 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import datetime
 
 import structlog
-from aiortc.rtp import RtcpSrPacket
 
 from core.clock import Clock
 from stream import h264, rtcp
 from stream.metrics import MediaMetrics
 from stream.peer import Peer
-from stream.repair import BitrateAdvice, Budget, KeyframeGate, NackTracker, Reception, SenderClock
-from stream.rtp import MediaPacket, Unwrapper, from_ntp64, parse
+from stream.repair import BitrateAdvice, Budget, SenderClock
+from stream.rtp import MediaPacket, Parsed, extension, from_ntp64, parse
 from stream.sdp import Track
 from stream.settings import MediaSettings
-from stream.sink import Kind, PacketSink, StreamKey
+from stream.sink import PacketSink, StreamKey
+from stream.source import Source, Sources
+from stream.twcc import Arrivals
 
 _log = structlog.get_logger(__name__)
 
-# A source that changes its SSRC is believed once the old one has been silent this long.
-_SSRC_SILENCE_S = 1.0
 _REPORT_S = 1.0
-# RFC 3550 A.1 MAX_DROPOUT: a number further away than this is no loss and no latecomer.
-_MAX_DROPOUT = 3000
+_NUMBER_BYTES = 2
+# Chromium waits for feedback 50 to 250 ms; the sooner it comes, the sooner it gives way.
+_FEEDBACK_S = 0.05
 # What a packet is counted as at least: the small ones cost us as much work as those of this size.
 _PACKET_BYTES = 500
 
 
-@dataclass(slots=True)
-class _Source:
-    """The state of one incoming track."""
-
-    track: Track
-    run: int = 0
-    ssrc: int | None = None
-    last_at: float = 0.0
-    unwrap: Unwrapper = field(default_factory=Unwrapper)
-    stray: int | None = None  # the number that would follow one far away
-    nacks: NackTracker = field(default_factory=NackTracker)
-    reception: Reception = field(default_factory=lambda: Reception(90_000))
-    last_report: int = 0
-    last_report_at: float = 0.0
-
-
 class Publisher:
-    """Feeds a channel (`on_packet`) and a sink. `epoch` is 0 until it is connected."""
+    """Feeds a channel (`on_packet`) and a sink. `epoch` is 0 until it is connected.
+
+    The channel gets the packets of both videos; the sink, `tracks` and `profile` know the better one alone.
+    """
 
     def __init__(
         self,
@@ -72,9 +58,11 @@ class Publisher:
         self._clock = clock
         self._metrics = metrics
         self._next_run = next_run
-        self._sources: dict[int, _Source] = {}
+        self._sources = Sources(())
         self._ssrc = secrets.randbits(32) or 1
-        self._gate = KeyframeGate()
+        self._arrivals = Arrivals()
+        self._numbered = 0  # the header extension with the transport-wide number, 0 for none
+        self._feedback_at = 0.0
         self._limit = Budget(settings.publisher_limit / 8)
         self._advice = BitrateAdvice(settings.start_bitrate, settings.min_bitrate, settings.max_bitrate)
         self._report_at = 0.0
@@ -82,13 +70,20 @@ class Publisher:
     def attach(self, peer: Peer) -> None:
         """The peer this publisher is behind, known before it connects."""
         self.peer = peer
-        self.tracks = peer.negotiated.tracks
-        self._sources = {t.payload_type: _Source(t) for t in self.tracks}
+        tracks = peer.negotiated.tracks
+        self.tracks = tuple(track for track in tracks if not track.low)
+        self._sources = Sources(tracks)
+        self._numbered = next((track.transport_cc for track in tracks if track.transport_cc), 0)
 
     @property
     def profile(self) -> str:
         """The H.264 profile being sent, empty without video."""
         return next((t.profile for t in self.tracks if t.kind == "video"), "")
+
+    @property
+    def has_low(self) -> bool:
+        """Whether a second, lower video was agreed on."""
+        return self._sources.video(low=True) is not None
 
     def on_rtp(self, data: bytes) -> None:
         """A decrypted RTP packet."""
@@ -101,61 +96,65 @@ class Publisher:
         if not self._limit.take(max(len(data), _PACKET_BYTES), now):
             self._metrics.dropped.labels("flood").inc()
             return
-        source = self._sources.get(parsed.payload_type)
-        if source is None or not self._same_source(source, parsed.ssrc, now):
+        if self._numbered and self.peer is not None and len(number := extension(data, self._numbered)) == _NUMBER_BYTES:
+            self._arrivals.seen(int.from_bytes(number), self.peer.ice.arrived_at())
+        found = self._sources.of(parsed, data)
+        if found is None:
             self._metrics.dropped.labels("unexpected").inc()
             return
-        if not self._continues(source, parsed.sequence, now):
+        source, repeats = found
+        if repeats:
+            self._repaired(source, parsed, now)
+        elif self._expected(source, parsed, now):
+            source.last_at = now
+            sequence = source.unwrap(parsed.sequence)
+            arrival = self._clock.now().timestamp()
+            source.reception.seen(sequence, parsed.timestamp, arrival)
+            self._hand_on(source, sequence, parsed, now, arrival)
+
+    def _repaired(self, source: Source, parsed: Parsed, now: float) -> None:
+        """A repeat under its own SSRC. It is no arrival of the original: the receiver report tells what the line lost."""
+        restored = source.restored(parsed)
+        if restored is not None:
+            number, payload = restored
+            original = parsed._replace(sequence=number, payload=payload)
+            self._hand_on(source, source.unwrap(number), original, now, self._clock.now().timestamp())
+
+    def _expected(self, source: Source, parsed: Parsed, now: float) -> bool:
+        if not source.is_from(parsed.ssrc, now):
+            self._metrics.dropped.labels("unexpected").inc()
+            return False
+        if source.ssrc != parsed.ssrc:
+            self._begin_run(source, parsed.ssrc, now)
+        continues = source.continues(parsed.sequence)
+        if continues is False:
             self._metrics.dropped.labels("stray").inc()
-            return
+            return False
+        if continues is None:
+            self._begin_run(source, parsed.ssrc, now)
+            self._ask_for_keyframe(source)
+        return True
+
+    def _begin_run(self, source: Source, ssrc: int, now: float) -> None:
+        source.begin(ssrc, self._next_run())
+        self.senders.forget(source.clock)
+        self._report_at = now  # advise a rate at once: Chromium takes it whole in its first two seconds only
+        self._report(now)
+
+    def _hand_on(self, source: Source, sequence: int, parsed: Parsed, now: float, arrival: float) -> None:
+        """`sequence` is unwrapped, `parsed` the original packet whichever way it came, `now` and `arrival` are ours."""
         self.received += 1
-        source.last_at = now
-        arrival = self._clock.now().timestamp()
-        sequence = source.unwrap(parsed.sequence)
-        source.reception.seen(sequence, parsed.timestamp, arrival)
-        kind = source.track.kind
+        kind, low = source.track.kind, source.track.low
         keyframe = kind == "video" and h264.is_keyframe(parsed.payload)
         if keyframe:
-            self._gate.arrived()
-        packet = MediaPacket(kind, source.run, sequence, parsed.timestamp, parsed.marker, parsed.payload, keyframe, now)
-        if self.on_packet is not None and self.on_packet(packet):
+            source.gate.arrived()
+        packet = MediaPacket(
+            kind, source.run, sequence, parsed.timestamp, parsed.marker, parsed.payload, keyframe, now, low=low
+        )
+        if self.on_packet is not None and self.on_packet(packet) and not low:
             self._record(packet, parsed.sequence, arrival)
         if "nack" in source.track.feedback:
             self._ask_again(source, source.nacks.seen(sequence, now))
-
-    def _same_source(self, source: _Source, ssrc: int, now: float) -> bool:
-        if source.ssrc == ssrc:
-            return True
-        if source.ssrc is not None and now - source.last_at < _SSRC_SILENCE_S:
-            return False
-        source.ssrc = ssrc
-        self._begin_run(source, now)
-        return True
-
-    def _continues(self, source: _Source, sequence: int, now: float) -> bool:
-        """Whether a packet is to be taken. One far from all others is a stray; two in a row are a sender that counts anew."""
-        if source.unwrap.near(sequence, _MAX_DROPOUT):
-            source.stray = None
-            return True
-        if sequence != source.stray:
-            source.stray = (sequence + 1) & 0xFFFF
-            return False
-        self._begin_run(source, now)
-        if source.track.kind == "video":
-            self.request_keyframe()
-        return True
-
-    def _begin_run(self, source: _Source, now: float) -> None:
-        """What comes from here on has nothing to do with the numbers and times before."""
-        source.run = self._next_run()
-        source.unwrap = Unwrapper()
-        source.stray = None
-        source.nacks = NackTracker()
-        source.reception = Reception(source.track.clock_rate)
-        source.last_report = 0
-        self.senders.forget(source.track.kind)
-        self._report_at = now  # advise a rate at once: Chromium takes it whole in its first two seconds only
-        self._report(now)
 
     def _record(self, packet: MediaPacket, sequence: int, arrival: float) -> None:
         if self.sink is None:  # padding alone goes there too: it fills a sequence number that would look lost
@@ -176,11 +175,10 @@ class Publisher:
         if self.on_sink_failure is not None:
             self.on_sink_failure(self, error)
 
-    def _ask_again(self, source: _Source, numbers: list[int]) -> None:
+    def _ask_again(self, source: Source, numbers: list[int]) -> None:
         if source.nacks.gave_up:
             source.nacks.gave_up = False
-            if source.track.kind == "video":
-                self.request_keyframe()
+            self._ask_for_keyframe(source)
         if numbers and self.peer is not None and source.ssrc is not None:
             self._metrics.nacks_sent.inc(len(numbers))
             self.peer.send_rtcp(rtcp.nack(self._ssrc, source.ssrc, numbers))
@@ -193,54 +191,65 @@ class Publisher:
             self._metrics.dropped.labels("malformed").inc()
             return
         for packet in packets:
-            if isinstance(packet, RtcpSrPacket):
+            if isinstance(packet, rtcp.SenderReport):
                 self._sender_report(packet)
 
-    def _sender_report(self, packet: RtcpSrPacket) -> None:
-        source = next((s for s in self._sources.values() if s.ssrc == packet.ssrc), None)
+    def _sender_report(self, packet: rtcp.SenderReport) -> None:
+        source = next((source for source, ssrc in self._sources.heard() if ssrc == packet.ssrc), None)
         if source is None:
             return
         arrival = self._clock.now().timestamp()
-        info = packet.sender_info
-        ntp = from_ntp64(info.ntp_timestamp)
-        source.last_report = (info.ntp_timestamp >> 16) & 0xFFFFFFFF
+        ntp = from_ntp64(packet.ntp)
+        source.last_report = (packet.ntp >> 16) & 0xFFFFFFFF
         source.last_report_at = self._clock.monotonic()
-        self.senders.heard(source.track.kind, source.track.clock_rate, ntp, info.rtp_timestamp, arrival)
-        if self.sink is None:
+        self.senders.heard(source.clock, source.track.clock_rate, ntp, packet.timestamp, arrival)
+        if self.sink is None or source.track.low:
             return
         try:
-            self.sink.sender_report(source.track.kind, ntp=ntp, timestamp=info.rtp_timestamp, arrival=arrival)
+            self.sink.sender_report(source.track.kind, ntp=ntp, timestamp=packet.timestamp, arrival=arrival)
         except Exception as error:
             self._sink_failed(error)
 
-    def request_keyframe(self) -> None:
-        """Asks for a keyframe, merged with everybody else's wish."""
-        if self._gate.want(self._clock.monotonic()):
-            self._send_pli()
+    def request_keyframe(self, low: bool = False) -> None:
+        """Asks for a keyframe of one video, merged with everybody else's wish."""
+        source = self._sources.video(low)
+        if source is not None:
+            self._ask_for_keyframe(source)
 
-    def _send_pli(self) -> None:
-        source = self._source("video")
-        if source is None or source.ssrc is None or self.peer is None:
+    def _ask_for_keyframe(self, source: Source) -> None:
+        if source.track.kind == "video" and source.gate.want(self._clock.monotonic()):
+            self._send_pli(source)
+
+    def _send_pli(self, source: Source) -> None:
+        if source.ssrc is None or self.peer is None:
             return
         self._metrics.plis_sent.inc()
         self.peer.send_rtcp(rtcp.pli(self._ssrc, source.ssrc))
 
-    def _source(self, kind: Kind) -> _Source | None:
-        return next((s for s in self._sources.values() if s.track.kind == kind), None)
-
     def tick(self, now: float) -> None:
         """Every few tens of milliseconds: what is due."""
-        for source in self._sources.values():
+        for source in self._sources.all:
             if source.ssrc is not None and "nack" in source.track.feedback:
                 self._ask_again(source, source.nacks.due(now))
-        if self._gate.due(now):
-            self._send_pli()
+            if source.gate.due(now):
+                self._send_pli(source)
+        if self._numbered and now - self._feedback_at >= _FEEDBACK_S:
+            self._feedback_at = now
+            self._send_feedback()
         if now - self._report_at >= _REPORT_S:
             self._report_at = now
             self._report(now)
 
+    def _send_feedback(self) -> None:
+        """Tells what arrived of the whole transport. The sender looks for one of its own sources in it, whichever."""
+        heard = self._sources.heard()
+        if not heard or self.peer is None:
+            return
+        for packet in self._arrivals.feedback(self._ssrc, heard[0][1]):
+            self.peer.send_rtcp(packet)
+
     def _report(self, now: float) -> None:
-        heard = [(s, s.ssrc, s.reception.report()) for s in self._sources.values() if s.ssrc is not None]
+        heard = [(source, ssrc, source.reception.report()) for source, ssrc in self._sources.heard()]
         if not heard or self.peer is None:
             return
         reports = []

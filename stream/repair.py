@@ -43,6 +43,10 @@ class NackTracker:
             self._missing[number] = (1, now + RETRY_S)
         return fresh
 
+    def wants(self, sequence: int) -> bool:
+        """Whether a repeat of that number is of use: it is missing, or the last ones never came."""
+        return sequence in self._missing or 0 <= self._highest < sequence <= self._highest + MAX_GAP
+
     def due(self, now: float) -> list[int]:
         """The numbers to ask for once more; those asked for too often are given up."""
         again: list[int] = []
@@ -211,6 +215,14 @@ class SenderClock:
     def forget(self, kind: str) -> None:
         """The track's source changed; its old report means nothing now."""
         self._tracks.pop(kind, None)
+
+    def state(self) -> tuple[float | None, dict[str, tuple[float, int, int]]]:
+        """All it knows, for `restore` in another process: its offset, and of each kind (ntp, timestamp, clock rate)."""
+        return self._offset, dict(self._tracks)
+
+    def restore(self, offset: float | None, tracks: dict[str, tuple[float, int, int]]) -> None:
+        """Knows from now on what another one knew."""
+        self._offset, self._tracks = offset, dict(tracks)
 
     def at(self, kind: str, wall: float) -> int | None:
         """The source timestamp that belongs to our wall time; None before the first report."""

@@ -10,6 +10,7 @@ from stream.sink import Kind
 
 _HEADER = struct.Struct("!BBHLL")
 _HEADER_BYTES = 12
+_ONE_BYTE, _TWO_BYTES = 0xBEDE, 0x1000  # RFC 8285 sections 4.2 and 4.3
 _HALF = 0x8000
 _MASK16 = 0xFFFF
 MASK32 = 0xFFFFFFFF
@@ -29,7 +30,11 @@ class Parsed(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class MediaPacket:
-    """A publisher's packet on its way. `sequence` is unwrapped; `run` tells one unbroken RTP source from the next."""
+    """A publisher's packet on its way. `sequence` is unwrapped; `run` tells one unbroken RTP source from the next.
+
+    `low` marks the lower of two videos: a source of its own, with its own runs and numbers. `padding`: bytes added when it
+    is sent on, so that neighbours have the same size: below zero until it is decided, once, before it first goes out.
+    """
 
     kind: Kind
     run: int
@@ -39,6 +44,8 @@ class MediaPacket:
     payload: bytes
     keyframe: bool
     at: float
+    low: bool = False
+    padding: int = -1
 
 
 def parse(data: bytes) -> Parsed:
@@ -64,9 +71,40 @@ def parse(data: bytes) -> Parsed:
     return Parsed(bool(second & 0x80), second & 0x7F, sequence, timestamp, ssrc, data[start:end])
 
 
-def header(payload_type: int, marker: bool, sequence: int, timestamp: int, ssrc: int) -> bytes:
+def extension(data: bytes, number: int) -> bytes:
+    """The header extension of that number in a packet that `parse` took (RFC 8285, either form); empty when there is none."""
+    if not data[0] & 0x10:
+        return b""
+    at = _HEADER_BYTES + 4 * (data[0] & 0x0F)
+    profile = data[at] << 8 | data[at + 1]
+    end = at + 4 + 4 * (data[at + 2] << 8 | data[at + 3])
+    at += 4
+    short = profile == _ONE_BYTE
+    if not short and profile & 0xFFF0 != _TWO_BYTES:
+        return b""
+    while at + 1 < end:
+        first = data[at]
+        if first == 0:  # padding between elements
+            at += 1
+            continue
+        found, size, start = (first >> 4, (first & 0x0F) + 1, at + 1) if short else (first, data[at + 1], at + 2)
+        if short and found == 15:  # noqa: PLR2004 - RFC 8285 4.2: stop here
+            return b""
+        at = start + size
+        if found == number:
+            return data[start:at] if at <= end else b""
+    return b""
+
+
+def header(payload_type: int, marker: bool, sequence: int, timestamp: int, ssrc: int, *, padded: bool = False) -> bytes:
     """The twelve bytes of a header without extensions. `sequence` may be unwrapped."""
-    return _HEADER.pack(0x80, payload_type | (0x80 if marker else 0), sequence & _MASK16, timestamp, ssrc)
+    first = 0xA0 if padded else 0x80
+    return _HEADER.pack(first, payload_type | (0x80 if marker else 0), sequence & _MASK16, timestamp, ssrc)
+
+
+def padded(payload: bytes, padding: int) -> bytes:
+    """The payload with so many bytes of padding, the last of which tells their number (RFC 3550 section 5.1)."""
+    return payload + bytes(padding - 1) + bytes((padding,)) if padding > 0 else payload
 
 
 def is_rtcp(data: bytes) -> bool:
@@ -89,6 +127,10 @@ class Unwrapper:
         extended = nearest(sequence, self.highest)
         self.highest = max(self.highest, extended)
         return extended
+
+    def peek(self, sequence: int) -> int:
+        """What the number unwraps to, without taking it as an arrival; only after the first."""
+        return nearest(sequence, self.highest)
 
     def near(self, sequence: int, distance: int) -> bool:
         """Whether `sequence` is at most `distance` from the highest so far; any is, before the first."""

@@ -12,7 +12,7 @@ class MediaSettings:
     `port` 0 takes any free port. `public_addresses` are advertised instead of the host's own, for a process behind NAT.
     """
 
-    bind_host: str = "0.0.0.0"  # noqa: S104 - media is for the public; what is answered is authenticated by ICE
+    bind_host: str = "::"  # all addresses: media is for the public; what is answered is authenticated by ICE
     port: int = 0
     public_addresses: tuple[str, ...] = ()
     # Chromium checks consent every 2.5 s at the slowest and sends media all the while.

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import pylibsrtp
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
@@ -36,10 +36,43 @@ class SrtpKeys:
     remote: bytes = field(repr=False)
 
 
-class RtpSealer(Protocol):
-    """Encrypts RTP for one receiver. `index` is the unwrapped sequence number: rollover counter and number in one."""
+class Sealable(NamedTuple):
+    """An RTP packet to be encrypted. `number` is its SSRC in the upper bits and its unwrapped sequence number (rollover counter
+    and number in one) in the lower 48: what the nonce of RFC 7714 section 8.1 is made of."""
 
-    def __call__(self, header: bytes, payload: bytes, ssrc: int, index: int) -> bytes: ...
+    header: bytes
+    payload: bytes
+    number: int
+
+
+class Batch(NamedTuple):
+    """Packets to be encrypted one after the other, for one receiver after the other: by columns, since that is soonest done."""
+
+    headers: list[bytes]
+    payloads: list[bytes]
+    numbers: list[int]
+    pieces: list[bytes]
+    """The headers with a gap after each, where the rest of the packet goes."""
+
+    @classmethod
+    def of(cls, packets: Sequence[Sealable]) -> Batch:
+        headers = [p.header for p in packets]
+        pieces = [piece for header in headers for piece in (header, b"")]
+        return cls(headers, [p.payload for p in packets], [p.number for p in packets], pieces)
+
+
+def number(ssrc: int, index: int) -> int:
+    """See `Sealable`."""
+    return ssrc << 48 | index
+
+
+class RtpSealer(Protocol):
+    """Encrypts RTP for one receiver: two pieces for each packet, header and the rest. Raises SrtpError."""
+
+    overhead: int
+    """Bytes that each packet grows by."""
+
+    def __call__(self, batch: Batch) -> list[bytes]: ...
 
 
 class SrtpLink:
@@ -49,7 +82,7 @@ class SrtpLink:
         self._inbound = _session(keys.profile, keys.remote, Policy.SSRC_ANY_INBOUND)
         self._outbound = _session(keys.profile, keys.local, Policy.SSRC_ANY_OUTBOUND)
         self._ssrcs: set[bytes] = set()
-        self.seal_rtp: RtpSealer = GcmSealer(keys.local, keys.key_bytes) if keys.gcm else self._seal_by_libsrtp
+        self.seal: RtpSealer = GcmSealer(keys.local, keys.key_bytes) if keys.gcm else LibsrtpSealer(self._outbound)
 
     def open_rtp(self, data: bytes) -> bytes:
         return self._open(self._inbound.unprotect, data, data[8:12])
@@ -73,26 +106,44 @@ class SrtpLink:
         except (pylibsrtp.Error, ValueError) as error:
             raise SrtpError(str(error)) from error
 
-    def _seal_by_libsrtp(self, header: bytes, payload: bytes, ssrc: int, index: int) -> bytes:
+
+class LibsrtpSealer:
+    """For profiles without GCM."""
+
+    __slots__ = ("_session",)
+    overhead = 10  # the tag of HMAC-SHA1-80
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def __call__(self, batch: Batch) -> list[bytes]:
+        protect, pieces = self._session.protect, batch.pieces.copy()
         try:
-            return bytes(self._outbound.protect(header + payload))
+            pieces[1::2] = [
+                bytes(protect(header + payload))[len(header) :]
+                for header, payload in zip(batch.headers, batch.payloads, strict=True)
+            ]
         except (pylibsrtp.Error, ValueError) as error:
             raise SrtpError(str(error)) from error
+        return pieces
 
 
 class GcmSealer:
     """RFC 7714 section 8: the nonce is the salt against SSRC, rollover counter and number, so a repeat is the same packet."""
 
     __slots__ = ("_encrypt", "_salt")
+    overhead = 16
 
     def __init__(self, master: bytes, key_bytes: int) -> None:
         key, salt = master[:key_bytes], master[key_bytes:]
         self._encrypt = AESGCM(_derive(key, salt, _LABEL_KEY, key_bytes)).encrypt
         self._salt = int.from_bytes(_derive(key, salt, _LABEL_SALT, _SALT_BYTES))
 
-    def __call__(self, header: bytes, payload: bytes, ssrc: int, index: int) -> bytes:
-        nonce = (self._salt ^ (ssrc << 48 | index)).to_bytes(_SALT_BYTES)
-        return header + self._encrypt(nonce, payload, header)
+    def __call__(self, batch: Batch) -> list[bytes]:
+        salt, pieces = self._salt, batch.pieces.copy()
+        nonces = [(salt ^ number).to_bytes(12) for number in batch.numbers]
+        pieces[1::2] = map(self._encrypt, nonces, batch.payloads, batch.headers)
+        return pieces
 
 
 def _derive(key: bytes, salt: bytes, label: int, size: int) -> bytes:

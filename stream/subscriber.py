@@ -1,31 +1,38 @@
-"""One subscriber's end: its own numbers, times and encryption for each packet; whatever goes wrong here stays here."""
+"""One subscriber's end: which lane it follows, where in it, and what it asks for; whatever goes wrong here stays here."""
 
 from __future__ import annotations
 
 import asyncio
-import secrets
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import structlog
 
 from core.clock import Clock
 from stream import rtcp
-from stream.cache import PacketCache
 from stream.errors import SrtpError
-from stream.forwarding import Rewriter
-from stream.metrics import MediaMetrics
+from stream.fanout import Audience, Delivery, gather
+from stream.forwarding import Entry, LaneName
+from stream.lane import Lane
+from stream.leg import Leg
+from stream.metrics import MediaMetrics, Totals
 from stream.peer import Peer
+from stream.quality import LossMeter, QualityChoice, Rates, Wish
 from stream.repair import Budget, SenderClock
-from stream.rtp import MediaPacket, header
-from stream.sdp import Track
+from stream.rtp import MediaPacket
 from stream.sink import Kind, StreamKey
+from stream.srtp import Sealable
+
+if TYPE_CHECKING:
+    from stream.channel import Channel, FlowName
 
 _log = structlog.get_logger(__name__)
 
 # A joiner gets the picture so far in bursts that fit a default socket buffer (208 KiB holds about 90 packets on Linux).
 _BURST = 32
 _BURST_EVERY_S = 0.005
+# Sound and picture find together by the first reports; later ones tell only of the clocks' drift (RFC 3550 6.2: 5 s).
 _REPORT_S = 1.0
+_REPORT_MOST_S = 5.0
 # Repeats (asked for, found or not) per second for one subscriber, and how soon the same packet may go again.
 _REPEATS_S = 800
 _REPEAT_AGAIN_S = 0.02
@@ -33,184 +40,337 @@ _REPEAT_AGAIN_S = 0.02
 # every two seconds anyhow.
 _KEYFRAMES_S = 1 / 4
 _KEYFRAMES_AT_ONCE = 3
-
-
-class _Leg:
-    """One kind of media on its way to one subscriber."""
-
-    __slots__ = ("cursor", "group", "octets", "packets", "repeated", "rewriter", "track")
-
-    def __init__(self, track: Track) -> None:
-        self.track = track
-        self.rewriter = Rewriter(
-            track.ssrc,
-            track.payload_type,
-            track.clock_rate,
-            first_sequence=secrets.randbelow(0x4000) + 1,
-            first_timestamp=secrets.randbits(31),
-        )
-        self.group: list[MediaPacket] | None = None
-        """The group being replayed, from `cursor` on; None when live."""
-        self.cursor = 0
-        self.packets = 0
-        self.octets = 0
-        self.repeated: dict[int, float] = {}
+# Changes of quality by the viewer that take effect at once: each may cost a keyframe and a replay.
+_CHANGES_S = 1 / 2
+_CHANGES_AT_ONCE = 3
+# A request may be lost, and so may the keyframe.
+_ASK_AGAIN_S = 1.0
 
 
 class Subscriber:
-    """Takes a channel's packets. `request_keyframe` is merged upstream."""
+    """Takes a channel's packets, by `deliver` with everybody or by its own replay."""
 
     def __init__(self, key: StreamKey, clock: Clock, metrics: MediaMetrics) -> None:
         self.key = key
         self.peer: Peer | None = None
-        self.caches: dict[Kind, PacketCache] = {}
-        self.request_keyframe: Callable[[], None] = lambda: None
-        self.forwarded = 0
+        self.choice = QualityChoice()
+        self.totals = Totals()
+        self.lost = 0.0
+        """The share of the video lost lately, by the receiver's reports."""
         self._clock = clock
         self._metrics = metrics
-        self._legs: dict[Kind, _Leg] = {}
+        self._channel: Channel | None = None
+        self._legs: dict[Kind, Leg] = {}
         self._cname = key.stream
+        self._losses = LossMeter()
         self._report_at = 0.0
+        self._report_every = _REPORT_S
+        self._asked_at = 0.0
         self._repeats = Budget(_REPEATS_S)
         self._keyframes = Budget(_KEYFRAMES_S, _KEYFRAMES_AT_ONCE)
+        self._changes = Budget(_CHANGES_S, _CHANGES_AT_ONCE)
         self._replay: asyncio.TimerHandle | None = None
 
     def attach(self, peer: Peer) -> None:
         """The peer this subscriber is behind, known before it connects."""
         self.peer = peer
-        self._legs = {t.kind: _Leg(t) for t in peer.negotiated.tracks}
+        self._legs = {t.kind: Leg(t) for t in peer.negotiated.tracks}
 
-    def join(self, caches: dict[Kind, PacketCache]) -> None:
-        """Connected: show the picture so far at once, or ask for a keyframe when there is none."""
-        self.caches = caches
+    @property
+    def video(self) -> LaneName | None:
+        """The video lane it follows or is about to, None for sound alone."""
         leg = self._legs.get("video")
-        if leg is None:
-            return
-        if caches["video"].group:
-            self._start_replay(leg, caches["video"])
-        else:
-            self.request_keyframe()
+        return leg.lane.name if leg is not None and leg.lane is not None else None
+
+    def join(self, channel: Channel) -> None:
+        """Connected: show the picture so far at once, or ask for a keyframe when there is none."""
+        self._channel, self.totals = channel, channel.totals
+        sound = self._legs.get("audio")
+        if sound is not None:
+            sound.lane = lane = channel.lanes["audio"]
+            sound.path.begin(lane.name, lane.numbering.highest + 1, (0,), self._clock.monotonic())
+            sound.live = True
+        channel.settle(self)
+        self.choose()
 
     def leave(self) -> None:
+        self._stop_replay()
+
+    def wish(self, wish: Wish, height: int) -> None:
+        """What the viewer wants (see `QualityChoice`): at once, or with the next tick when it changes its mind too often."""
+        self.choice.wish, self.choice.height = wish, height
+        if self._changes.take(1, self._clock.monotonic()):
+            self.choose()
+
+    def choose(self) -> None:
+        """Follows the video that the choice says; a change takes effect at that lane's next keyframe."""
+        leg, channel = self._legs.get("video"), self._channel
+        if leg is None or channel is None or leg.group is not None:
+            return
+        now = self._clock.monotonic()
+        rates = {name: lane.rate if (lane := channel.lanes[name]).alive(now) else None for name in ("high", "low")}
+        chosen = self.choice.decide(now, Rates(rates["high"], rates["low"]))
+        wanted = None if chosen == "sound" else channel.lanes[chosen]
+        if wanted is leg.lane:
+            if wanted is not None and not leg.follows and now - self._asked_at >= _ASK_AGAIN_S:
+                self._await_keyframe(wanted)
+            return
+        before, leg.lane = leg.lane, wanted
+        if wanted is not None and leg.follows:  # the change back, before the change came about
+            channel.wait(self, None)
+        elif wanted is None:
+            self._leave_lane(leg)
+        elif before is None and wanted.cache.group:
+            self._start_replay(leg, wanted)
+        else:
+            self._await_keyframe(wanted)
+
+    def _await_keyframe(self, lane: Lane) -> None:
+        now = self._asked_at = self._clock.monotonic()
+        if self._channel is not None:
+            self._channel.wait(self, lane.name)
+            if self._keyframes.take(1, now):
+                self._channel.request_keyframe(lane.name)
+
+    def _leave_lane(self, leg: Leg) -> None:
+        """No more of the lane it is in: what of it was waiting goes out, and the numbers go on from there.
+
+        That is the lane of its segment, whatever lane it was about to follow: a number given twice would be a nonce used twice.
+        """
+        self._stop_replay()
+        leg.group = None
+        self.lost = 0.0
+        if self._channel is not None:
+            self._channel.wait(self, None)
+        segment = leg.path.segment
+        if not leg.live or self._channel is None or segment is None:
+            return
+        leg.live = False
+        self._channel.settle(self)
+        last = self._channel.lanes[segment.lane].numbering.last
+        if last is not None:
+            leg.path.reached(*last)
+
+    def begin(self, lane: Lane, entry: Entry) -> None:
+        """The keyframe waited for."""
+        leg = self._legs["video"]
+        if self._channel is None or leg.lane is not lane:
+            return
+        self._leave_lane(leg)
+        leg.path.begin(lane.name, entry.position, (entry.time,), entry.packet.at)
+        self._go_live(leg)
+
+    def _go_live(self, leg: Leg) -> None:
+        leg.live = True
+        if self._channel is not None:
+            self._channel.settle(self)
+
+    def place(self) -> tuple[FlowName, Audience] | None:
+        """Where it gets its packets from now on, None when from nowhere."""
+        if self.peer is None or self.peer.link is None:
+            return None
+        audio, video = self._legs.get("audio"), self._legs.get("video")
+        audience = Audience(
+            audio.target() if audio is not None else None,
+            video.target() if video is not None else None,
+            self.peer.link.seal.overhead,
+        )
+        if video is not None and audience.video is not None and video.path.segment is not None:
+            lane = video.path.segment.lane
+            return ("low" if lane == "low" else "high"), audience
+        return None if audience.audio is None else ("sound", audience)
+
+    def deliver(self, delivery: Delivery) -> None:
+        """Packets that come with everybody's."""
+        audio, video = self._legs.get("audio"), self._legs.get("video")
+        if not self._send(delivery):
+            return
+        if audio is not None:
+            audio.packets += delivery.audio_packets
+            audio.octets += delivery.audio_octets
+        if video is not None:
+            video.packets += delivery.video_packets
+            video.octets += delivery.video_octets
+
+    def _send(self, delivery: Delivery) -> bool:
+        peer = self.peer
+        if peer is None or peer.link is None:
+            return False
+        seal, send, address = peer.link.seal, peer.ice.port.send_run, peer.ice.address
+        if address is None:
+            return False
+        try:
+            for batch, control in delivery.runs:
+                if send(seal(batch), control, address):
+                    self.totals.packets += len(batch.numbers)
+            self.totals.octets += delivery.audio_octets + delivery.video_octets
+        except SrtpError as error:
+            _log.warning("subscriber_ended", error=str(error))
+            peer.end("failed")
+            return False
+        except Exception:
+            _log.exception("subscriber_failed", session=self.key.session, stream=self.key.stream)
+            peer.end("failed")
+            return False
+        return True
+
+    def _send_own(self, leg: Leg, packets: list[Sealable], *, octets: int = 0) -> None:
+        """Packets with headers of this subscriber's own."""
+        if self.peer is None or self.peer.link is None or not packets:
+            return
+        if self._send(Delivery(gather(packets, self.peer.link.seal.overhead), 0, 0, 0, octets)):
+            leg.packets += len(packets)
+            leg.octets += octets
+
+    def late(self, lane: Lane, entry: Entry) -> None:
+        """A packet that came out of order: its place is where it always was."""
+        leg = self._legs.get(lane.kind)
+        if leg is None or not leg.live or leg.path.segment is None or leg.path.segment.lane != lane.name:
+            return
+        ready = leg.ready(leg.path.segment, entry)
+        if ready is not None:
+            self._send_own(leg, [ready], octets=len(entry.packet.payload))
+
+    def _start_replay(self, leg: Leg, lane: Lane) -> None:
+        first = lane.numbering.place(lane.cache.group[0])
+        if first is None:
+            self._await_keyframe(lane)
+            return
+        leg.group = lane.cache.group
+        leg.cursor = 0
+        leg.path.begin(lane.name, first.position, lane.frames(), self._clock.monotonic())
+        self._replay_some(leg, lane)
+
+    def _stop_replay(self) -> None:
         if self._replay is not None:
             self._replay.cancel()
             self._replay = None
 
-    def take(self, packet: MediaPacket) -> None:
-        """A new packet of the stream."""
-        leg = self._legs.get(packet.kind)
-        if leg is None or leg.group is not None:
-            return  # not asked for, or the replay will come to it
-        if leg.rewriter.run != packet.run:
-            if packet.kind == "video" and not self.caches["video"].begins_group(packet):
-                return  # a decoder has to begin at a keyframe
-            leg.rewriter.begin(packet.run, packet.sequence, (packet.timestamp,), packet.at)
-        self._forward(leg, packet)
-
-    def _forward(self, leg: _Leg, packet: MediaPacket) -> None:
-        placed = leg.rewriter.forward(packet)
-        if placed is not None and self._send(leg, packet, placed):
-            self.forwarded += 1
-            leg.packets += 1
-            leg.octets += len(packet.payload)
-
-    def _send(self, leg: _Leg, packet: MediaPacket, placed: tuple[int, int]) -> bool:
-        peer = self.peer
-        if peer is None or peer.link is None:
-            return False
-        track = leg.track
-        head = header(track.payload_type, packet.marker, placed[0], placed[1], track.ssrc)
-        return peer.ice.send(peer.link.seal_rtp(head, packet.payload, track.ssrc, placed[0]))
-
-    def _start_replay(self, leg: _Leg, cache: PacketCache) -> None:
-        first = cache.group[0]
-        leg.group = cache.group
-        leg.cursor = 0
-        leg.rewriter.begin(first.run, min(p.sequence for p in cache.group), cache.frames(), self._clock.monotonic())
-        self._replay_some(leg)
-
-    def _replay_some(self, leg: _Leg) -> None:
+    def _replay_some(self, leg: Leg, lane: Lane) -> None:
         self._replay = None
-        try:
-            done = self._replay_burst(leg)
-        except SrtpError as error:
-            _log.warning("subscriber_failed", error=str(error))
-            if self.peer is not None:
-                self.peer.end("failed")
+        if leg.lane is not lane or leg.group is None:
             return
-        if not done:
-            self._replay = asyncio.get_running_loop().call_later(_BURST_EVERY_S, self._replay_some, leg)
-
-    def _replay_burst(self, leg: _Leg) -> bool:
-        """Sends the next packets; True when the replay has caught up with the present (or with nothing)."""
-        group, cache = leg.group, self.caches["video"]
-        if group is None:
-            return True
-        if cache.group is not group:  # a keyframe came meanwhile: the rest of the past is of no use
-            if not cache.group or cache.group[0].run != leg.rewriter.run:
+        group = lane.cache.group
+        if group is not leg.group:  # a keyframe came meanwhile: the rest of the past is of no use
+            first = lane.numbering.place(group[0]) if group else None
+            if first is None:
                 leg.group = None
-                self.request_keyframe()
-                return True
-            leg.group = group = cache.group
-            leg.cursor = 0
-            leg.rewriter.skip_to(min(p.sequence for p in group))
-        burst = group[leg.cursor : leg.cursor + _BURST]
-        leg.cursor += len(burst)
-        for packet in burst:
-            self._forward(leg, packet)
-        if leg.cursor < len(group):
-            return False
-        leg.group = None
-        return True
+                self._await_keyframe(lane)
+                return
+            leg.group, leg.cursor = group, 0
+            leg.path.skip_to(first.position)
+        if self._replay_burst(leg, lane, group):
+            leg.group = None
+            self._go_live(leg)
+        else:
+            self._replay = asyncio.get_running_loop().call_later(_BURST_EVERY_S, self._replay_some, leg, lane)
+
+    def _replay_burst(self, leg: Leg, lane: Lane, group: list[MediaPacket]) -> bool:
+        """Sends the next packets; True when the replay has caught up with what everybody has been sent."""
+        segment, octets = leg.path.segment, 0
+        ready: list[Sealable] = []
+        caught_up = False
+        while leg.cursor < len(group) and len(ready) < _BURST and segment is not None:
+            entry = lane.numbering.place(group[leg.cursor])
+            if entry is not None and entry.position > lane.sent:
+                caught_up = True  # it waits for its frame, and will come with everybody's
+                break
+            leg.cursor += 1
+            sent = leg.ready(segment, entry) if entry is not None else None
+            if entry is not None and sent is not None:
+                ready.append(sent)
+                octets += len(entry.packet.payload)
+                leg.path.reached(entry.position, entry.time, entry.packet.at)
+        self._send_own(leg, ready, octets=octets)
+        return caught_up or leg.cursor >= len(group)
 
     def on_rtp(self, data: bytes) -> None:
         """Subscribers send no media; a sendrecv offer may, and it goes nowhere."""
 
     def on_rtcp(self, data: bytes) -> None:
-        """A decrypted RTCP compound: what this subscriber misses."""
+        """A decrypted RTCP compound: what this subscriber misses, loses and can take."""
         try:
             packets = rtcp.parse(data)
         except ValueError:
             self._metrics.dropped.labels("malformed").inc()
             return
-        for packet in packets:
-            if rtcp.is_keyframe_request(packet):
-                self._metrics.plis_received.inc()
-                if self._keyframes.take(1, self._clock.monotonic()):
-                    self.request_keyframe()
-                continue
-            numbers = rtcp.nacked(packet)
-            leg = next((leg for leg in self._legs.values() if leg.track.ssrc == getattr(packet, "media_ssrc", None)), None)
-            if numbers and leg is not None:
-                self._repeat(leg, numbers)
-
-    def _repeat(self, leg: _Leg, numbers: list[int]) -> None:
-        """Sends packets again from the cache, within this subscriber's budget."""
         now = self._clock.monotonic()
-        self._metrics.nacks_received.inc(len(numbers))
-        leg.repeated = {n: at for n, at in leg.repeated.items() if now - at < _REPEAT_AGAIN_S}
-        for number in numbers:
-            if not self._repeats.take(1, now):  # looking costs too, so what is not found is paid for as well
-                return
-            found = leg.rewriter.find(number)
-            cache = self.caches.get(leg.track.kind)
-            if found is None or cache is None or number in leg.repeated:
+        for packet in packets:
+            if isinstance(packet, rtcp.KeyframeRequest):
+                self.totals.keyframe_requests += 1
+                if self._keyframes.take(1, now):
+                    self._wish_keyframe()
                 continue
-            segment, source = found
-            packet = cache.get(segment.run, source)
-            placed = segment.place(packet) if packet is not None else None
-            if packet is not None and placed is not None and self._send(leg, packet, placed):
-                leg.repeated[number] = now
-                self._metrics.retransmitted.inc()
+            if isinstance(packet, rtcp.Nack):
+                leg = next((leg for leg in self._legs.values() if leg.track.ssrc == packet.media_ssrc), None)
+                if leg is not None:
+                    self._repeat(leg, packet.numbers, now)
+                continue
+            video = self._legs.get("video")
+            if video is not None:
+                self._heed(packet, video.track.ssrc, now)
+
+    def _heed(self, packet: rtcp.Packet, ssrc: int, now: float) -> None:
+        sums = rtcp.losses(packet, ssrc)
+        share = self._losses.reported(*sums, now) if sums is not None else None
+        if share is not None:
+            self.lost = share
+            self.choice.lost(share, now)
+        if isinstance(packet, rtcp.Remb):
+            self.choice.estimated(packet.bitrate)
+
+    def _wish_keyframe(self) -> None:
+        name = self.video
+        if name is not None and self._channel is not None:
+            self._channel.request_keyframe(name)
+
+    def _repeat(self, leg: Leg, numbers: list[int], now: float) -> None:
+        """Sends packets again from the cache, within this subscriber's budget."""
+        self.totals.nacks += len(numbers)
+        leg.repeated = {n: at for n, at in leg.repeated.items() if now - at < _REPEAT_AGAIN_S}
+        ready: list[Sealable] = []
+        for wanted in numbers:
+            if not self._repeats.take(1, now):  # looking costs too, so what is not found is paid for as well
+                break
+            again = None if wanted in leg.repeated else self._again(leg, wanted)
+            if again is not None:
+                leg.repeated[wanted] = now
+                ready.append(again)
+        self.totals.repeats += len(ready)
+        self._send_own(leg, ready)
+
+    def _again(self, leg: Leg, wanted: int) -> Sealable | None:
+        """What was sent as that 16-bit number, if it is still kept."""
+        channel, track = self._channel, leg.track
+        current = leg.path.segment
+        if channel is None or current is None:
+            return None
+        lane = channel.lanes[current.lane]
+        sent = lane.numbering.highest if track.kind == "audio" else lane.sent if leg.live else None
+        found = leg.path.find(wanted, sent)
+        if found is None:
+            return None
+        segment, position = found
+        lane = channel.lanes[segment.lane]
+        packet = lane.get(position)
+        entry = lane.numbering.place(packet) if packet is not None else None
+        return leg.repeat(segment, entry) if entry is not None else None
 
     def tick(self, now: float, senders: SenderClock | None) -> None:
-        """Once in a while: sender reports, without which sound and picture drift apart."""
-        if senders is None or self.peer is None or now - self._report_at < _REPORT_S:
+        """Once in a while: another video where that is better, and sender reports, which keep sound and picture together."""
+        self.choose()
+        if senders is None or self.peer is None or now - self._report_at < self._report_every:
             return
         wall = self._clock.now().timestamp()
         for leg in self._legs.values():
-            run, source = leg.rewriter.run, senders.at(leg.track.kind, wall)
-            stamp = leg.rewriter.timestamp_of(run, source) if run is not None and source is not None else None
-            if stamp is not None and leg.packets:
+            segment = leg.path.segment
+            if segment is None or self._channel is None or not leg.packets:
+                continue
+            source = senders.at("low" if segment.lane == "low" else leg.track.kind, wall)
+            numbering = self._channel.lanes[segment.lane].numbering
+            time = numbering.time_of(numbering.run, source) if source is not None and numbering.run is not None else None
+            stamp = leg.path.time_of(time) if time is not None else None
+            if stamp is not None:
                 self._report_at = now
+                self._report_every = min(self._report_every * 2, _REPORT_MOST_S)
                 self.peer.send_rtcp(rtcp.sender_report(leg.track.ssrc, self._cname, wall, stamp, leg.packets, leg.octets))

@@ -16,7 +16,7 @@ from typing import Literal, Protocol
 
 from aiohttp import hdrs, web
 
-from core.errors import FORBIDDEN, NOT_FOUND, Refused
+from core.errors import BAD_REQUEST, FORBIDDEN, NOT_FOUND, Refused
 from core.http import Route, person
 from stream.client import MEDIA_CLIENT
 from stream.errors import (
@@ -31,14 +31,17 @@ from stream.errors import (
     UNSUPPORTED_MEDIA,
     WRONG_CONTENT_TYPE,
 )
+from stream.ice_servers import IceServer, TurnServers
 from stream.offer import MAX_OFFER_BYTES, bad
-from stream.wire import OpenedOut
+from stream.wire import LayerIn, OpenedOut
 
 SDP = "application/sdp"
 FRAGMENT = "application/trickle-ice-sdpfrag"
 _READ_TIMEOUT_S = 10.0
 _MAC_HEX = 32
 _EXPOSED = "Location, ETag, Link, Accept-Post, Accept-Patch, Retry-After"
+# The relation that the WHEP draft's extension for layers had; the body is ours.
+_LAYER_REL = "urn:ietf:params:whep:ext:core:layer"
 _DOOR = re.compile(r"/api/sessions/[^/]+/(whip|whep)(/|$)")
 
 Way = Literal["whip", "whep"]
@@ -61,20 +64,15 @@ class MediaDoor(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class IceServer:
-    """A STUN or TURN server told to clients, such as turn:turn.example.org?transport=udp."""
-
-    url: str
-    username: str = ""
-    credential: str = field(default="", repr=False)
-
-
-@dataclass(frozen=True, slots=True)
 class WhipSettings:
-    """`secret` signs resource addresses: the same in every web process, at least 16 bytes."""
+    """`secret` signs resource addresses: the same in every web process, at least 16 bytes.
+
+    `ice_servers` are told to everybody, `turn` with credentials made for each.
+    """
 
     secret: bytes = field(repr=False)
     ice_servers: tuple[IceServer, ...] = ()
+    turn: TurnServers | None = None
 
 
 MEDIA_DOOR: web.AppKey[MediaDoor] = web.AppKey("media_door", MediaDoor)
@@ -98,6 +96,16 @@ def routes() -> list[Route]:
         Route("PATCH", base + "/whep/{resource}", patch_whep, "Trickle or restart ICE of a subscriber", problems=changing),
         Route("DELETE", base + "/whep/{resource}", delete_whep, "Stop watching", problems=ending),
         Route("OPTIONS", base + "/whep/{resource}", options, "What a WHEP resource takes; CORS preflight", status=204),
+        Route(
+            "POST",
+            base + "/whep/{resource}/layer",
+            post_layer,
+            "Choose the quality of the picture",
+            status=204,
+            takes=LayerIn,
+            problems=(BAD_REQUEST, NOT_FOUND, FORBIDDEN, MEDIA_UNAVAILABLE),
+        ),
+        Route("OPTIONS", base + "/whep/{resource}/layer", options_layer, "CORS preflight", status=204),
     ]
 
 
@@ -135,8 +143,13 @@ async def delete_whep(request: web.Request) -> web.Response:
     return await _delete(request, "whep")
 
 
+async def post_layer(request: web.Request, body: LayerIn) -> web.Response:
+    await request.app[MEDIA_CLIENT].choose(_own(request, "whep"), body)
+    return web.Response(status=204, headers=cors())
+
+
 async def options(request: web.Request) -> web.Response:
-    """Open to all: a preflight carries no identity and tells nothing but what the RFC says anyway."""
+    """Open to all: a preflight carries no identity and tells nothing but what the RFC says anyway, no TURN server either."""
     on_resource = "resource" in request.match_info
     headers = {
         "Access-Control-Allow-Methods": "PATCH, DELETE, OPTIONS" if on_resource else "POST, OPTIONS",
@@ -144,6 +157,16 @@ async def options(request: web.Request) -> web.Response:
         **cors(),
     }
     headers["Accept-Patch" if on_resource else "Accept-Post"] = FRAGMENT if on_resource else SDP
+    return web.Response(status=204, headers=headers)
+
+
+async def options_layer(_request: web.Request) -> web.Response:
+    headers = {
+        "Access-Control-Allow-Methods": "POST, OPTIONS",
+        "Access-Control-Allow-Headers": "Authorization, Content-Type",
+        "Accept-Post": "application/json",
+        **cors(),
+    }
     return web.Response(status=204, headers=headers)
 
 
@@ -167,8 +190,11 @@ def _created(request: web.Request, way: Way, session: str, owner: str, opened: O
     response = web.Response(status=201, text=opened.sdp, content_type=SDP, headers=cors())
     response.headers["Location"] = f"/api/sessions/{session}/{way}/{opened.resource}.{mac}"
     response.headers["ETag"] = opened.etag
-    for server in settings.ice_servers:
-        response.headers.add("Link", _link(server))
+    if way == "whep":
+        response.headers.add("Link", f'<{response.headers["Location"]}/layer>; rel="{_LAYER_REL}"')
+    turn = settings.turn.for_owner(_opaque(request, owner)) if settings.turn is not None else ()
+    for server in (*settings.ice_servers, *turn):
+        response.headers.add("Link", server.link())
     return response
 
 
@@ -189,16 +215,8 @@ def _mac(secret: bytes, way: Way, session: str, owner: str, resource: str) -> st
 
 
 def _opaque(request: web.Request, owner: str) -> str:
-    """Tells the media process which peers are one person's, and not whose."""
+    """Tells the media process, and TURN servers, which peers are one person's, and not whose."""
     return hmac.new(request.app[WHIP_SETTINGS].secret, f"owner\0{owner}".encode(), hashlib.sha256).hexdigest()[:_MAC_HEX]
-
-
-def _link(server: IceServer) -> str:
-    """RFC 9725 section 4.6."""
-    parts = [f"<{server.url}>", 'rel="ice-server"']
-    if server.username:
-        parts += [f'username="{server.username}"', f'credential="{server.credential}"', 'credential-type="password"']
-    return "; ".join(parts)
 
 
 def is_media(path: str) -> bool:

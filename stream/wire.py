@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import msgspec
 
 from stream.offer import MAX_OFFER_BYTES
+from stream.quality import Wish
 
 # Session and stream names become parts of archive paths, so they are held to what is harmless there.
 Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
@@ -33,6 +34,13 @@ class SubscribeIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     stream: Name
     sdp: Sdp
     owner: Owner = ""
+
+
+class LayerIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which video a subscriber wishes for; `height` is that of its picture in device pixels, 0 when it does not say."""
+
+    quality: Wish = "auto"
+    height: Annotated[int, msgspec.Meta(ge=0, le=16_384)] = 0
 
 
 class OpenedOut(msgspec.Struct, frozen=True):

@@ -1,11 +1,14 @@
 #!/bin/sh
-# What the tests need besides Python: Chromium, PostgreSQL, Redis, ffprobe, Node.js, a Chinese font. Installs them through apt when it may.
+# What the tests need besides Python: Chromium, Firefox ESR, PostgreSQL, Redis, ffprobe, coturn, Node.js, a Chinese font. Installs them through apt when it may.
 set -eu
 missing=
 [ -x /usr/bin/chromium ] || missing="$missing chromium"
+[ -x /usr/bin/firefox-esr ] || missing="$missing firefox-esr"
 ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || missing="$missing postgresql"
 command -v redis-server >/dev/null || missing="$missing redis-server"
 command -v ffprobe >/dev/null || missing="$missing ffmpeg"
+command -v turnserver >/dev/null || missing="$missing coturn"
+command -v janus >/dev/null || missing="$missing janus"
 command -v npm >/dev/null || missing="$missing nodejs npm"
 [ -n "$(ls /usr/share/fonts/opentype/noto/NotoSansCJK* 2>/dev/null)" ] || missing="$missing fonts-noto-cjk"
 [ -z "$missing" ] && exit 0

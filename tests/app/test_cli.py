@@ -252,3 +252,13 @@ def test_an_unfit_key_of_the_banks_keeps_the_web_process_from_starting(
         assert main([command]) == 2
         assert "bank.pem can't be read" in capsys.readouterr().err
     assert not house.exists()
+
+
+@pytest.mark.parametrize("edge", ["0", "-1", "2"])
+def test_an_edge_that_there_is_none_of_is_refused(
+    edge: str, house: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TELLERCAST_MEDIA_PROCESSES", "2")
+    assert main(["media", "--edge", edge]) == 2
+    assert f"--edge {edge}: TELLERCAST_MEDIA_PROCESSES is 2" in capsys.readouterr().err
+    assert not house.exists()

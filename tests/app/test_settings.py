@@ -37,18 +37,57 @@ def test_an_archive_that_this_version_cannot_write_to_is_refused() -> None:
         _ = load({"TELLERCAST_ARCHIVE_URL": "ftp://example"}).archive_root
 
 
-def test_a_turn_server_is_refused_as_no_browser_would_take_it_without_credentials() -> None:
-    assert load({"TELLERCAST_ICE_SERVERS": "stun:a.example, stuns:b.example"}).stun_urls == (
-        "stun:a.example",
-        "stuns:b.example",
+def test_servers_that_browsers_are_told_of_are_read() -> None:
+    settings = load(
+        {
+            "TELLERCAST_ICE_SERVERS": "stun:a.example, stuns:b.example:5349",
+            "TELLERCAST_TURN_URLS": "turn:t.example:3478?transport=udp, turns:192.0.2.1?transport=tcp,turn:[2001:db8::1]:443",
+            "TELLERCAST_TURN_SECRET": "s" * 32,
+        }
     )
-    with pytest.raises(SettingsError, match="turn:c"):
-        _ = load({"TELLERCAST_ICE_SERVERS": "stun:a.example, turn:c.example"}).stun_urls
+    assert settings.stun_urls == ("stun:a.example", "stuns:b.example:5349")
+    assert settings.turn_servers == (
+        "turn:t.example:3478?transport=udp",
+        "turns:192.0.2.1?transport=tcp",
+        "turn:[2001:db8::1]:443",
+    )
+    assert load({}).turn_servers == ()
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"TELLERCAST_ICE_SERVERS": "stun:a.example, turn:c.example"}, "turn:c.example.*TELLERCAST_TURN_URLS"),
+        ({"TELLERCAST_ICE_SERVERS": "stun:"}, "ICE_SERVERS.*stun:host:port is wanted"),
+        ({"TELLERCAST_ICE_SERVERS": "stun:a.example?transport=udp"}, "stun:host:port is wanted"),
+        ({"TELLERCAST_TURN_SECRET": ""}, "TELLERCAST_TURN_SECRET must be too"),
+        ({"TELLERCAST_TURN_URLS": " , "}, "TELLERCAST_TURN_URLS must name"),
+        ({"TELLERCAST_TURN_SECRET": "hunter2"}, "TURN_SECRET is too short: 32 characters"),
+        ({"TELLERCAST_TURN_SECRET": " " * 40}, "TURN_SECRET is too short: 32 characters"),
+        ({"TELLERCAST_TURN_SECRET": f"{'hunter2':>40}"}, "TURN_SECRET is too short: 32 characters"),
+        ({"TELLERCAST_TURN_URLS": "t.example:3478"}, "'t.example:3478'; turn:host:port"),
+        ({"TELLERCAST_TURN_URLS": "turn://t.example"}, "turn:host:port"),
+        ({"TELLERCAST_TURN_URLS": "turn:t.example:0"}, "turn:host:port"),
+        ({"TELLERCAST_TURN_URLS": "turn:t.example:65536"}, "turn:host:port"),
+        ({"TELLERCAST_TURN_URLS": "turn:t.example?transport=sctp"}, "turn:host:port"),
+        ({"TELLERCAST_TURN_URLS": 'turn:t.example>; rel="x"'}, "turn:host:port"),
+        ({"TELLERCAST_TURN_URLS": "stun:t.example"}, "turn:host:port"),
+        ({"TELLERCAST_TURN_LIFETIME_S": "10"}, "TURN_LIFETIME_S is 10; from 300 to 604800"),
+        ({"TELLERCAST_TURN_LIFETIME_S": "1000000"}, "TURN_LIFETIME_S"),
+    ],
+)
+def test_servers_that_no_browser_could_use_are_refused_at_the_start(changed: dict[str, str], said: str) -> None:
+    good = {"TELLERCAST_TURN_URLS": "turn:t.example", "TELLERCAST_TURN_SECRET": "s" * 32}
+    assert load(good).turn_servers == ("turn:t.example",)
+    with pytest.raises(SettingsError, match=said) as refused:
+        load({**good, **changed})
+    assert "hunter2" not in str(refused.value)
 
 
 def test_secrets_are_masked() -> None:
-    shown = describe(load({"TELLERCAST_CORE_SECRET": "hunter2", "TELLERCAST_DATABASE_URL": "postgresql://u:p@h/d"}))
-    assert "hunter2" not in shown
+    turn = {"TELLERCAST_TURN_URLS": "turn:t.example", "TELLERCAST_TURN_SECRET": "hunter3" * 5}
+    shown = describe(load({"TELLERCAST_CORE_SECRET": "hunter2", "TELLERCAST_DATABASE_URL": "postgresql://u:p@h/d", **turn}))
+    assert "hunter" not in shown
     assert "u:p" not in shown
     assert "[TELLERCAST_CORE_SECRET]" in shown
 
@@ -64,6 +103,56 @@ def test_a_secret_is_made_once_and_kept_for_its_owner_alone(tmp_path: Path) -> N
 def test_the_media_socket_fits_the_kernel_however_deep_the_folder(tmp_path: Path) -> None:
     deep = tmp_path.joinpath(*["a" * 40] * 5)
     assert len(str(load({"TELLERCAST_DATA_DIR": str(deep)}).media_socket)) <= 100
+
+
+def test_each_media_process_has_an_address_of_its_own(tmp_path: Path) -> None:
+    three = {"TELLERCAST_DATA_DIR": str(tmp_path), "TELLERCAST_MEDIA_PROCESSES": "3"}
+    sockets = tuple(str(tmp_path / name) for name in ("media.sock", "media-1.sock", "media-2.sock"))
+    assert load(three).media_addresses == sockets
+    assert load(three).media_home == sockets[0]
+    assert load({"TELLERCAST_DATA_DIR": str(tmp_path)}).media_addresses == sockets[:1]
+    deep = load({**three, "TELLERCAST_DATA_DIR": str(tmp_path.joinpath(*["a" * 40] * 5))}).media_addresses
+    assert len(set(deep)) == 3
+    assert max(map(len, deep)) <= 100
+    away = load({**three, "TELLERCAST_MEDIA_URL": "http://10.0.0.5:8090/"})
+    assert away.media_addresses == tuple(f"http://10.0.0.5:{port}" for port in (8090, 8091, 8092))
+    assert load({"TELLERCAST_MEDIA_URL": "https://media.bank.example/here"}).media_addresses == (
+        "https://media.bank.example/here",
+    )
+
+
+@pytest.mark.parametrize(
+    ("listen", "home"),
+    [("10.0.0.5:8090", "10.0.0.5"), ("0.0.0.0:8090", "127.0.0.1"), ("[::]:8090", "[::1]"), (":::8090", "[::1]")],
+)
+def test_an_edge_meets_the_home_where_that_listens(listen: str, home: str) -> None:
+    assert load({"TELLERCAST_MEDIA_LISTEN": listen}).media_home == f"http://{home}:8090"
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"TELLERCAST_MEDIA_PROCESSES": "0"}, "MEDIA_PROCESSES is 0; from 1 to 64"),
+        ({"TELLERCAST_MEDIA_PROCESSES": "65"}, "MEDIA_PROCESSES is 65; from 1 to 64"),
+        ({"TELLERCAST_MEDIA_PROCESSES": "two"}, "media_processes is 'two'; a whole number"),
+        ({"TELLERCAST_MEDIA_UDP_PORT": "-1"}, "MEDIA_UDP_PORT is -1; from 0 .* to 65535"),
+        ({"TELLERCAST_MEDIA_UDP_PORT": "65536"}, "MEDIA_UDP_PORT is 65536; from 0 .* to 65535"),
+        (
+            {"TELLERCAST_MEDIA_PROCESSES": "2", "TELLERCAST_MEDIA_UDP_PORT": "65535"},
+            "MEDIA_UDP_PORT is 65535: 2 media processes",
+        ),
+        ({"TELLERCAST_MEDIA_PROCESSES": "2", "TELLERCAST_MEDIA_URL": "http://media.example"}, "MEDIA_URL.*http://host:port"),
+        ({"TELLERCAST_MEDIA_PROCESSES": "2", "TELLERCAST_MEDIA_URL": "http://m:65535"}, "MEDIA_URL.*http://host:port"),
+    ],
+)
+def test_media_processes_that_there_is_no_room_for_are_refused_at_the_start(changed: dict[str, str], said: str) -> None:
+    with pytest.raises(SettingsError, match=said):
+        load(changed)
+
+
+@pytest.mark.parametrize("port", [0, 1, 65_535])
+def test_the_media_port_is_any_that_there_is(port: int) -> None:
+    assert load({"TELLERCAST_MEDIA_UDP_PORT": str(port)}).media_udp_port == port
 
 
 @pytest.mark.parametrize("left", ["", "ab", "not hex"])

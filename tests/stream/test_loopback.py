@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -12,8 +11,9 @@ from prometheus_client import CollectorRegistry
 
 from core.clock import ManualClock
 from core.errors import Refused
-from stream import closing, hub, rtcp, rtp
+from stream import carrier, closing, rtcp, rtp
 from stream import feed as feed_module
+from stream.admission import Admission
 from stream.aiortc_private import new_certificate
 from stream.channel import Channel
 from stream.errors import MEDIA_FULL, MEDIA_UNAVAILABLE, SESSION_CLOSED, STREAM_NOT_FOUND, ConnectFailed
@@ -139,7 +139,7 @@ async def test_closing_a_session_ends_all_and_says_so_last(house: House, clients
 
 
 async def test_a_full_house_still_lets_its_host_in(house: House, clients: Clients) -> None:
-    house.hub._settings = replace(house.hub._settings, max_peers=1, kept_for_publishers=1)
+    house.hub._admission = Admission(1, 1)
     publisher, viewer = clients.publisher(), clients.subscriber()
     await publish(house, publisher)
     await until(lambda: bool(house.records("publisher_joined")))
@@ -156,7 +156,7 @@ async def test_what_a_person_sends_outlives_what_that_person_watches(house: Hous
     opened = await house.hub.publish(KEY, datetime.now(UTC), await publisher.offer(), "person")
     await publisher.answer(opened.sdp)
     await until(lambda: bool(house.records("publisher_joined")))
-    places = [(await house.hub.subscribe(KEY, offer, "person")).resource for _ in range(hub._PEERS_A_PERSON - 1)]
+    places = [(await house.hub.subscribe(KEY, offer, "person")).resource for _ in range(carrier._PEERS_A_PERSON - 1)]
     peers = [house.hub._resources[place] for place in places]
     for peer in peers:
         peer.connected = True
@@ -167,18 +167,17 @@ async def test_what_a_person_sends_outlives_what_that_person_watches(house: Hous
 
 async def test_a_viewers_wishes_for_keyframes_are_few(clients: Clients, clock: ManualClock) -> None:
     viewer = Subscriber(KEY, clock, MediaMetrics(CollectorRegistry()))
-    asked: list[int] = []
-    viewer.request_keyframe = lambda: asked.append(1)
+    channel, asked = Channel(KEY), []
+    channel.request_keyframe = asked.append  # type: ignore[method-assign]
+    negotiated = negotiate_subscribe(await clients.subscriber().offer(), "host", channel.ssrc, "")
+    ice = MediaPort(clock).session("user")
+    viewer.attach(Peer(ice, new_certificate(), negotiated, on_rtp=viewer.on_rtp, on_rtcp=viewer.on_rtcp))
+    channel.join(viewer)
+    assert asked == ["high"]  # there is no picture yet: the first one is not its wish alone
     for _ in range(1000):
         viewer.on_rtcp(rtcp.pli(1, 2))
         clock.advance(0.01)
     assert 3 <= len(asked) <= 3 + 10 / 4
-    negotiated = negotiate_subscribe(await clients.subscriber().offer(), "host", lambda _kind: 1, "")
-    ice = MediaPort(clock).session("user")
-    viewer.attach(Peer(ice, new_certificate(), negotiated, on_rtp=viewer.on_rtp, on_rtcp=viewer.on_rtcp))
-    before = len(asked)
-    viewer.join(Channel(KEY).caches)  # there is no picture yet: the first one is not its wish alone
-    assert len(asked) == before + 1
 
 
 async def test_a_close_that_the_disk_delays_is_told_once(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,14 +30,16 @@ KEYFRAME = b"\x65\x88\x84"
 class Stage:
     """A publisher in its channel, before any network: what it sends is noted as viewers and recorder get it."""
 
-    def __init__(self, clock: ManualClock) -> None:
+    def __init__(self, clock: ManualClock, sdp: str = offer(HEAD, AUDIO, VIDEO)) -> None:
         self.clock = clock
         self.metrics = MediaMetrics(CollectorRegistry())
         runs = iter(range(1, 1000))
         self.publisher = Publisher(KEY, clock.now(), clock, MediaSettings(), self.metrics, lambda: next(runs))
-        negotiated = negotiate_publish(offer(HEAD, AUDIO, VIDEO), "host")
+        negotiated = negotiate_publish(sdp, "host")
         ice = MediaPort(clock).session("user")
         peer = Peer(ice, new_certificate(), negotiated, on_rtp=self.publisher.on_rtp, on_rtcp=self.publisher.on_rtcp)
+        self.rtcp: list[bytes] = []
+        peer.send_rtcp = self.rtcp.append  # type: ignore[method-assign,assignment]
         self.publisher.attach(peer)
         self.recorded = RememberingSink(SinkOrder(KEY, 1, 0.0, lambda: None))
         self.publisher.sink = self.recorded

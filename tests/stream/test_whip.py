@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
@@ -17,18 +18,24 @@ from aiortc.rtcdtlstransport import generate_certificate
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from core.clock import ManualClock
 from core.errors import FORBIDDEN, NOT_FOUND, Refused, Unavailable
 from core.http import PERSON
 from core.identity import Person, Role
 from stream import whip
 from stream.client import MEDIA_CLIENT, MediaClient
 from stream.errors import BAD_OFFER, FEED_AHEAD, FEED_ANEW, MEDIA_UNAVAILABLE, STREAM_NOT_FOUND
+from stream.ice_servers import IceServer, TurnServers
 from stream.routes import internal_app
-from stream.whip import FRAGMENT, MEDIA_DOOR, SDP, WHIP_SETTINGS, Grant, IceServer, WhipSettings
+from stream.whip import FRAGMENT, MEDIA_DOOR, SDP, WHIP_SETTINGS, Grant, WhipSettings
 from tests.stream.clients import until
 from tests.stream.conftest import Clients, House
 
 SECRET = "shared"
+_TURN = re.compile(
+    r'<(?P<url>[^>]+)>; rel="ice-server"; username="(?P<username>\d+:[0-9a-f]+)"; '
+    r'credential="[^"]+"; credential-type="password"'
+)
 
 
 class Door:
@@ -82,7 +89,8 @@ async def site(house: House, tmp_path: Path) -> AsyncIterator[Site]:
     app = web.Application(middlewares=[front])
     app[MEDIA_DOOR] = Door()
     app[MEDIA_CLIENT] = client
-    app[WHIP_SETTINGS] = WhipSettings(b"0123456789abcdef", (IceServer("turn:turn.example.org?transport=udp", "u", "c"),))
+    turn = TurnServers(("turn:turn.example.org?transport=udp", "turns:turn.example.org"), b"shared with it", 600, ManualClock())
+    app[WHIP_SETTINGS] = WhipSettings(b"0123456789abcdef", (IceServer("stun:stun.example.org"),), turn)
     for route in whip.routes():
         app.router.add_route(route.method, route.path, route.handler)
     outer = web.AppRunner(app)
@@ -101,7 +109,7 @@ async def test_publish_watch_restart_and_stop(site: Site, house: House, clients:
     assert status == 201
     assert response.content_type == SDP
     assert response.headers["ETag"].startswith('"')
-    assert 'rel="ice-server"; username="u"' in response.headers["Link"]
+    assert response.headers.getall("Link")[0] == '<stun:stun.example.org>; rel="ice-server"'
     own = response.headers["Location"]
     await publisher.answer(answer)
     joined = await first(site.client, 0, "publisher_joined")
@@ -118,7 +126,8 @@ async def test_publish_watch_restart_and_stop(site: Site, house: House, clients:
     assert (await site.ask("PATCH", seen, frag, Content_Type=FRAGMENT, If_Match='"old"'))[0] == 412
     assert (await site.ask("PATCH", seen, frag, Content_Type=SDP, If_Match=tag))[0] == 415
     assert (await site.ask("PATCH", seen, "nonsense", Content_Type=FRAGMENT, If_Match=tag))[0] == 400
-    assert (await site.ask("PATCH", seen, frag, Content_Type=FRAGMENT, If_Match=tag))[0] == 204
+    trickled = "a=end-of-candidates\r\n"
+    assert (await site.ask("PATCH", seen, trickled, Content_Type=FRAGMENT, If_Match=tag))[0] == 204
     status, text, restarted = await site.ask("PATCH", seen, frag, Content_Type=FRAGMENT, If_Match="*")
     assert status == 200
     assert "a=ice-ufrag:" in text
@@ -156,6 +165,30 @@ async def test_refusals_as_the_rfc_says(site: Site) -> None:
     assert (status, json.loads(text)["code"], response.headers["Retry-After"]) == (404, "stream_not_found", "1")
 
 
+async def test_each_is_told_the_turn_servers_with_credentials_of_his_own(site: Site, clients: Clients) -> None:
+    names = {}
+    for person in ("adviser-1", "adviser-2"):
+        offer = await clients.publisher().offer()
+        status, _, response = await site.ask("POST", "/api/sessions/ses_1/whip", offer, Content_Type=SDP, X_Person=person)
+        assert status == 201
+        _, *turn = response.headers.getall("Link")
+        found = [_TURN.fullmatch(link) for link in turn]
+        assert [match and match["url"] for match in found] == ["turn:turn.example.org?transport=udp", "turns:turn.example.org"]
+        told = {match["username"] for match in found if match}
+        assert len(told) == 1
+        names[person] = told.pop()
+    expiry = int(ManualClock().now().timestamp()) + 600
+    assert {name.partition(":")[0] for name in names.values()} == {str(expiry)}
+    assert names["adviser-1"] != names["adviser-2"]
+    assert not any("adviser" in name for name in names.values())
+
+
+async def test_a_preflight_tells_no_turn_server(site: Site) -> None:
+    for path in ("whip", "whep", "whip/rsc_1.mac"):
+        _, _, response = await site.ask("OPTIONS", f"/api/sessions/ses_1/{path}")
+        assert "Link" not in response.headers
+
+
 async def test_the_client_tells_refusals_apart(site: Site) -> None:
     client = site.client
     for call, problem in (
@@ -189,13 +222,16 @@ async def test_a_wrong_secret_or_no_media_process_is_unavailable(site: Site, tmp
             await anext(away.feed(0))
 
 
-async def test_figures_are_told_without_the_secret(site: Site) -> None:
+async def test_figures_name_sessions_and_so_want_the_secret(site: Site) -> None:
     connector = aiohttp.UnixConnector(site.socket)
     async with aiohttp.ClientSession(connector=connector) as http:
-        async with http.get("http://media/metrics") as response:
+        async with http.get("http://media/metrics", headers={"Authorization": f"Bearer {SECRET}"}) as response:
             assert "tellercast_media_publishers" in await response.text()
-        async with http.get("http://media/v1/feed") as response:
-            assert response.status == 401
+        for path in ("/metrics", "/v1/feed"):
+            async with http.get("http://media" + path) as response:
+                assert response.status == 401
+        async with http.get("http://media/healthz") as response:
+            assert response.status == 200
 
 
 @pytest.fixture

@@ -2,8 +2,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { openCall, openProposal, stepOf, waitOf } from "../../web/scripts/call/call_model.js";
+import { layerTeller } from "../../web/scripts/lib/layer.js";
 import { matching } from "../../web/scripts/lobby/search.js";
-import { countdown, stateCard, talking } from "../../web/scripts/watch/watch_state.js";
+import { ChosenQuality, paced, qualityOf, shownHeight } from "../../web/scripts/watch/quality_model.js";
+import { away, countdown, stateCard, talking } from "../../web/scripts/watch/watch_state.js";
 
 const session = (more = {}) => ({
   state: "live",
@@ -35,9 +37,151 @@ test("what stands over the picture", () => {
   assert.deepEqual(stateCard({ session: session(), media: "waiting", seen: false }), { kind: "waiting", quiet: false });
   assert.deepEqual(
     stateCard({ session: session({ streams: [{ name: "host", status: "lost" }] }), media: "reconnecting", seen: true }),
-    { kind: "lost", quiet: true },
+    { kind: "lost", quiet: false },
   );
   assert.deepEqual(stateCard({ session: session(), media: "reconnecting", seen: true }), { kind: "reconnecting", quiet: true });
+});
+
+test("a host who left is away like one who was lost; one whose recording failed is not", () => {
+  for (const [status, gone] of [
+    ["publishing", false],
+    ["lost", true],
+    ["left", true],
+    ["closed", true],
+    ["failed", false],
+  ])
+    assert.equal(away(session({ streams: [{ name: "host", status }] })), gone, status);
+  const left = session({ streams: [{ name: "host", status: "left" }] });
+  assert.equal(stateCard({ session: left, media: "reconnecting", seen: true })?.kind, "lost");
+  assert.equal(stateCard({ session: left, media: "playing", seen: true }), null);
+  assert.equal(away({ ...left, state: "ended" }), false);
+  assert.equal(away(session({ streams: [{ name: "slides", status: "left" }] })), false);
+});
+
+test("the sound alone has a card while it plays, and gives way to what is worse", () => {
+  const known = { session: session(), media: "playing", seen: true, soundOnly: true };
+  assert.deepEqual(stateCard(known), { kind: "sound", quiet: false });
+  assert.equal(stateCard({ ...known, session: session({ state: "paused" }) })?.kind, "paused");
+  assert.equal(stateCard({ ...known, media: "reconnecting" })?.kind, "reconnecting");
+});
+
+test("a quality that was kept by another version is automatic", () => {
+  assert.deepEqual(["auto", "high", "low", "audio", "4k", "", null].map(qualityOf), [
+    "auto",
+    "high",
+    "low",
+    "audio",
+    "auto",
+    "auto",
+    "auto",
+  ]);
+});
+
+/** A device that keeps. @param {Record<string, string>} [kept] */
+function device(kept = {}) {
+  const store = new Map(Object.entries(kept));
+  const visit = () =>
+    new ChosenQuality(
+      (key) => store.get(key) ?? null,
+      (key, value) => void store.set(key, value),
+    );
+  return { store, visit };
+}
+
+test("after the sound alone the picture comes back as it was chosen before, also at a later visit", () => {
+  const { visit } = device();
+  const first = visit();
+  assert.deepEqual([first.quality, first.pictured], ["auto", "auto"]);
+  first.choose("low");
+  first.choose("audio");
+  assert.deepEqual([first.quality, first.pictured], ["audio", "low"]);
+  const second = visit();
+  assert.deepEqual([second.quality, second.pictured], ["audio", "low"]);
+  second.choose(second.pictured);
+  assert.equal(visit().quality, "low");
+  const older = device({ "tellercast.quality": "low" });
+  older.visit().choose("audio");
+  assert.equal(older.visit().pictured, "low");
+  for (const kept of ["audio", "4k"])
+    assert.equal(device({ "tellercast.quality": "audio", "tellercast.quality.picture": kept }).visit().pictured, "auto");
+});
+
+test("the sound alone, where it can't be chosen, is everything; the device keeps the choice for where it can", () => {
+  const { store, visit } = device({ "tellercast.quality": "audio" });
+  const chosen = visit();
+  assert.deepEqual([chosen.quality, chosen.soundOnly], ["audio", false]);
+  assert.equal(chosen.allowed(false), true);
+  assert.deepEqual([chosen.quality, chosen.soundOnly], ["auto", false]);
+  assert.equal(chosen.allowed(false), false);
+  assert.equal(store.get("tellercast.quality"), "audio");
+  assert.equal(chosen.allowed(true), true);
+  assert.deepEqual([chosen.quality, chosen.soundOnly], ["audio", true]);
+});
+
+test("a kept sound alone, at a server that does not answer, ends with the picture and not with a black page", async () => {
+  const { visit } = device({ "tellercast.quality": "audio" });
+  const chosen = visit();
+  const tell = () => teller.choose({ quality: chosen.quality, height: 720 });
+  let status = 503;
+  const teller = layerTeller({
+    where: () => "/r1",
+    onAble: (able) => chosen.allowed(able) && tell(),
+    post: async () => status,
+    pause: async () => {},
+  });
+  const settled = () => new Promise((resolve) => setImmediate(resolve));
+  tell();
+  await settled();
+  assert.deepEqual([chosen.quality, chosen.soundOnly], ["auto", false]);
+  status = 204;
+  teller.connected();
+  await settled();
+  assert.deepEqual([chosen.quality, chosen.soundOnly], ["audio", true]);
+});
+
+test("the picture's height is what is seen of it, in device pixels", () => {
+  const phone = { width: 390, height: 844 };
+  const wide = { width: 1280, height: 720 };
+  assert.equal(shownHeight(phone, wide, { whole: true, ratio: 3 }), 658);
+  assert.equal(shownHeight(phone, wide, { whole: false, ratio: 3 }), 2532);
+  assert.equal(shownHeight(phone, { width: 0, height: 0 }, { whole: true, ratio: 2 }), 1688);
+  assert.equal(shownHeight({ width: 0, height: 0 }, wide, { whole: true, ratio: 1 }), 1);
+  assert.equal(shownHeight({ width: 9000, height: 9000 }, wide, { whole: false, ratio: 3 }), 4320);
+});
+
+test("while a window is dragged nothing is sent, and afterwards at most once in two seconds", () => {
+  let now = 0;
+  let done = 0;
+  /** @type {{at: number, run: () => void} | null} */ let timer = null;
+  const pass = (/** @type {number} */ ms) => {
+    now += ms;
+    if (!timer || timer.at > now) return;
+    const { run } = timer;
+    timer = null;
+    run();
+  };
+  const resized = paced(() => done++, {
+    now: () => now,
+    after: (run, ms) => {
+      timer = { at: now + ms, run };
+      return 1;
+    },
+    stop: () => {
+      timer = null;
+    },
+  });
+  for (let i = 0; i < 10; i++) {
+    resized();
+    pass(100);
+  }
+  assert.equal(done, 0);
+  pass(300);
+  assert.equal(done, 1);
+  resized();
+  pass(300);
+  assert.equal(done, 1);
+  pass(1700);
+  assert.equal(done, 2);
 });
 
 test("one may talk while the show is on", () => {

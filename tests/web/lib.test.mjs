@@ -1,6 +1,6 @@
 // The pages' thinking that needs no page.
 import assert from "node:assert/strict";
-import { describe, test } from "node:test";
+import { afterEach, describe, test } from "node:test";
 import { CommentsModel, draft } from "../../web/scripts/lib/comments_model.js";
 import { Airspace, capacity, DEFAULTS, FlightClock, settingsOf } from "../../web/scripts/lib/danmaku_model.js";
 import { duration, durationWords, money, parseMoney, setLocale, signed } from "../../web/scripts/lib/format.js";
@@ -8,8 +8,8 @@ import { register, t } from "../../web/scripts/lib/i18n.js";
 import { amountFault, Attempts, isAnswer, stepped, typed } from "../../web/scripts/lib/order_model.js";
 import { changed, emptySnapshot, joined, pinnedProduct, saleSentence } from "../../web/scripts/lib/session_model.js";
 import { ownPath } from "../../web/scripts/lib/own_path.js";
-import { backoff, parseIceLinks } from "../../web/scripts/lib/webrtc.js";
-import { judge, preferred } from "../../web/scripts/lib/whip.js";
+import { backoff, negotiate, parseIceLinks } from "../../web/scripts/lib/webrtc.js";
+import { preferred } from "../../web/scripts/lib/whip.js";
 import { browserOf, deviceRequests, failureOf, isUsable, loudness } from "../../web/scripts/lib/devices.js";
 import { entry } from "../../web/scripts/lib/calendar.js";
 
@@ -344,6 +344,78 @@ describe("media", () => {
     );
   });
 
+  describe("an offer", () => {
+    const TURN = '<turn:t>; rel="ice-server"; username="1:u"; credential="c+/="; credential-type="password"';
+
+    /** A peer that notes what is done to it, and a server that answers with `link`. */
+    const offering = (/** @type {string | null} */ link, /** @type {Record<string, any>} */ peer = {}) => {
+      /** @type {any[]} */
+      const done = [];
+      const note = (/** @type {string} */ name) => async (/** @type {any} */ what) => void done.push([name, what]);
+      const pc = {
+        signalingState: "stable",
+        createOffer: async () => ({ type: "offer", sdp: "o" }),
+        setConfiguration: (/** @type {any} */ what) => void done.push(["configuration", what.iceServers]),
+        setLocalDescription: note("local"),
+        setRemoteDescription: note("remote"),
+        ...peer,
+      };
+      globalThis.fetch = /** @type {any} */ (
+        async (/** @type {string} */ url, /** @type {any} */ { method, body }) => {
+          done.push([method, body ?? url]);
+          const headers = new Headers({ Location: "/r/1", ...(link ? { Link: link } : {}) });
+          return { ok: true, url: "http://t/whip", headers, text: async () => "a" };
+        }
+      );
+      return { done, sent: () => negotiate(/** @type {any} */ (pc), "/whip") };
+    };
+    const original = globalThis.fetch;
+    afterEach(() => void (globalThis.fetch = original));
+
+    test("is set, which starts the gathering, when the answer has told the ICE servers", async () => {
+      const { done, sent } = offering(TURN);
+      assert.equal(await sent(), "http://t/r/1");
+      assert.deepEqual(done, [
+        ["POST", "o"],
+        ["configuration", [{ urls: "turn:t", username: "1:u", credential: "c+/=" }]],
+        ["local", { type: "offer", sdp: "o" }],
+        ["remote", { type: "answer", sdp: "a" }],
+      ]);
+    });
+
+    test("needs no ICE servers, nor such as the browser can read", async (context) => {
+      context.mock.method(console, "warn", () => {});
+      const none = offering(null);
+      await none.sent();
+      assert.deepEqual(
+        none.done.map(([name]) => name),
+        ["POST", "local", "remote"],
+      );
+      const refusing = () => {
+        throw new SyntaxError("no such server");
+      };
+      const broken = offering(TURN, { setConfiguration: refusing });
+      await broken.sent();
+      assert.deepEqual(
+        broken.done.map(([name]) => name),
+        ["POST", "local", "remote"],
+      );
+    });
+
+    test("that can't be gone through with gives its resource back", async () => {
+      const closed = offering(TURN, { signalingState: "closed" });
+      await assert.rejects(closed.sent(), { code: "offline" });
+      assert.deepEqual(closed.done, [
+        ["POST", "o"],
+        ["DELETE", "http://t/r/1"],
+      ]);
+      const refusing = () => Promise.reject(new Error("no such answer"));
+      const bad = offering(null, { setRemoteDescription: refusing });
+      await assert.rejects(bad.sent(), /no such answer/);
+      assert.deepEqual(bad.done.at(-1), ["DELETE", "http://t/r/1"]);
+    });
+  });
+
   test("of several requests for devices the latest counts, and none after closing", async () => {
     const stream = () => {
       const track = { readyState: "live", stop: () => (track.readyState = "ended") };
@@ -382,27 +454,6 @@ describe("media", () => {
       preferred(codecs, "video/h264").map((codec) => codec.mimeType),
       ["video/H264", "video/VP8", "video/AV1"],
     );
-  });
-
-  test("an upload's health in a word", () => {
-    const sample = (more) => ({
-      at: 0,
-      bytes: 0,
-      packets: 0,
-      lost: 0,
-      rttMs: 20,
-      fps: 30,
-      width: 1280,
-      height: 720,
-      limited: "none",
-      ...more,
-    });
-    const after = (more) => sample({ at: 2000, bytes: 250_000, packets: 300, ...more });
-    assert.equal(judge(sample(), after()).level, "good");
-    assert.equal(judge(sample(), after()).kbps, 1000);
-    assert.equal(judge(sample(), after({ lost: 15 })).level, "weak");
-    assert.equal(judge(sample(), after({ lost: 60 })).level, "bad");
-    assert.equal(judge(sample(), after({ bytes: 1000 })).level, "bad");
   });
 
   test("a device's failure and the browser to explain", () => {

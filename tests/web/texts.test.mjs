@@ -22,6 +22,15 @@ test("every text exists in both languages with the same parameters", async () =>
   }
 });
 
+test("the card of the sound alone promises no sound: it may be muted", async () => {
+  const source = await readFile(new URL("texts/customer.js", WEB), "utf8");
+  const said = [...source.matchAll(/"quality\.sound_only\.text": "(.*)",/g)].map(([, text]) => text);
+  assert.deepEqual(said, [
+    "The picture is off, as you chose. You can comment and buy as always.",
+    "已按您的选择关闭画面，您仍可评论和购买。",
+  ]);
+});
+
 test("every text key that the customer's scripts name exists", async () => {
   const texts = (
     await Promise.all(["common", "orders", "customer"].map((name) => readFile(new URL(`texts/${name}.js`, WEB), "utf8")))

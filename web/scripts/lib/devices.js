@@ -128,7 +128,7 @@ export function deviceRefusal(problem, retry, other = null) {
     h(
       "div",
       { class: "refusal-words" },
-      h("p", { class: "refusal-title", t: `devices.${problem.kind}`, tp: { device: { t: `devices.${problem.device}` } } }),
+      h("p", { class: "refusal-title", t: `devices.${problem.kind}`, tp: { device: { t: `devices.in.${problem.device}` } } }),
       h("p", { class: "refusal-next", t: steps }),
     ),
     h(

@@ -1,20 +1,10 @@
 // What publishing (WHIP, RFC 9725) and watching (WHEP) have in common: one POST of an offer, one answer, one resource.
 import { offline, problemOf } from "./api.js";
 
-const GATHER_MS = 1000;
+/** @type {RTCConfiguration} */
+const CONFIGURATION = { bundlePolicy: "max-bundle" };
 
-/** ICE servers that the server named in a Link header; used from the next connection on. @type {RTCIceServer[]} */
-let iceServers = [];
-
-/** @returns {RTCPeerConnection} throws what the browser throws at a server it can't read; the next one goes without */
-export function newPeer() {
-  try {
-    return new RTCPeerConnection({ bundlePolicy: "max-bundle", iceServers });
-  } catch (error) {
-    iceServers = [];
-    throw error;
-  }
-}
+export const newPeer = () => new RTCPeerConnection(CONFIGURATION);
 
 /**
  * `<turn:example.org>; rel="ice-server"; username="u"; credential="p"`, several of them in one header. A TURN server without
@@ -40,26 +30,15 @@ export function backoff(attempt, random = Math.random()) {
   return Math.min(8000, 500 * 2 ** attempt) * (1 + random / 4);
 }
 
-/** @param {RTCPeerConnection} pc @returns {Promise<void>} when all candidates are known, or after a second */
-function gathered(pc) {
-  if (pc.iceGatheringState === "complete") return Promise.resolve();
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, GATHER_MS);
-    pc.addEventListener("icegatheringstatechange", () => {
-      if (pc.iceGatheringState !== "complete") return;
-      clearTimeout(timer);
-      resolve();
-    });
-  });
-}
-
 /**
  * Offers `pc` to `url` and sets the answer. Throws Problem (retryAfter from the server, when it gave one).
+ *
+ * The offer goes out before it is set: the ICE servers come with the answer, and setting the offer starts the gathering, which takes
+ * only those it knows by then (RFC 9725 section 4.6). Candidates need not be in the offer, as the server answers whoever checks it.
  * @param {RTCPeerConnection} pc @param {string} url @returns {Promise<string>} the resource to DELETE at the end
  */
 export async function negotiate(pc, url) {
-  await pc.setLocalDescription(await pc.createOffer());
-  await gathered(pc);
+  const offer = await pc.createOffer();
   let response;
   let answer;
   try {
@@ -68,22 +47,37 @@ export async function negotiate(pc, url) {
       credentials: "same-origin",
       signal: AbortSignal.timeout(10_000),
       headers: { "Content-Type": "application/sdp", Accept: "application/sdp, application/problem+json" },
-      body: pc.localDescription?.sdp ?? "",
+      body: offer.sdp ?? "",
     });
     if (response.ok) answer = await response.text();
   } catch {
     throw offline();
   }
   if (!response.ok) throw await problemOf(response);
-  const named = parseIceLinks(response.headers.get("Link"));
-  if (named.length) iceServers = named;
   const resource = new URL(response.headers.get("Location") ?? "", response.url).href;
   if (pc.signalingState === "closed") {
     release(resource);
     throw offline();
   }
-  await pc.setRemoteDescription({ type: "answer", sdp: answer ?? "" });
+  try {
+    useServers(pc, parseIceLinks(response.headers.get("Link")));
+    await pc.setLocalDescription(offer);
+    await pc.setRemoteDescription({ type: "answer", sdp: answer ?? "" });
+  } catch (error) {
+    release(resource);
+    throw error;
+  }
   return resource;
+}
+
+/** One that the browser can't read costs it all of them, but not the connection. @param {RTCPeerConnection} pc @param {RTCIceServer[]} iceServers */
+function useServers(pc, iceServers) {
+  if (!iceServers.length) return;
+  try {
+    pc.setConfiguration({ ...CONFIGURATION, iceServers });
+  } catch (error) {
+    console.warn("No ICE server is used, as this browser can't read one of them.", error);
+  }
 }
 
 /** Gives a resource back; also while the page is going away. @param {string} resource */

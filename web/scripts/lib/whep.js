@@ -1,9 +1,17 @@
 // Watching a stream, and staying with it: it may not have begun, may break, may come back; `close` alone ends it.
 import { asProblem, Problem } from "./api.js";
+import { layerTeller } from "./layer.js";
 import { backoff, negotiate, newPeer, release } from "./webrtc.js";
 
 /** @typedef {"waiting"|"connecting"|"playing"|"reconnecting"|"ended"|"failed"} WatchState `waiting`: nobody publishes yet; `failed`: refused, asked again slowly */
-/** @typedef {{close: () => void, reconnect: () => void, state: () => WatchState}} Subscriber */
+/**
+ * @typedef {object} Subscriber
+ * @property {() => void} close
+ * @property {() => void} reconnect
+ * @property {() => WatchState} state
+ * @property {(choice: import("./layer.js").Choice) => void} choose which picture, or the sound alone; holds for later connections too
+ * @property {(away: boolean) => void} away the publisher is known to be gone: nothing comes, and the connection is kept for the return
+ */
 
 const DISCONNECTED_MS = 2000;
 // Without a byte: said after the first, connected anew after the second.
@@ -20,9 +28,10 @@ const REFUSED_MS = 15_000;
  * @param {HTMLVideoElement} options.video
  * @param {(state: WatchState, problem?: Problem) => void} [options.onState]
  * @param {() => void} [options.onMuted] the browser would not play sound before a tap: the picture plays muted
+ * @param {(able: boolean) => void} [options.onAble] whether the server lets viewers choose; told after `choose`
  * @returns {Subscriber}
  */
-export function subscribe({ session, stream, video, onState = () => {}, onMuted = () => {} }) {
+export function subscribe({ session, stream, video, onState = () => {}, onMuted = () => {}, onAble = () => {} }) {
   const url = `/api/sessions/${encodeURIComponent(session)}/whep${stream ? `?stream=${encodeURIComponent(stream)}` : ""}`;
   /** @type {RTCPeerConnection | null} */ let pc = null;
   /** @type {WatchState} */ let state = "connecting";
@@ -32,6 +41,11 @@ export function subscribe({ session, stream, video, onState = () => {}, onMuted 
   let closed = false;
   let bytes = 0;
   let movedAt = 0;
+  let deserted = false;
+  let pictured = true;
+  /** @type {MediaStream} */ let media = new MediaStream();
+  /** @type {MediaStreamTrack | null} */ let picture = null;
+  const layer = layerTeller({ where: () => resource, onAble });
   /** @type {number | undefined} */ let retry;
   /** @type {number | undefined} */ let lost;
 
@@ -51,8 +65,10 @@ export function subscribe({ session, stream, video, onState = () => {}, onMuted 
       mine = pc = peer;
       receive(peer);
       const got = await negotiate(peer, url);
-      if (mine === pc && !closed) resource = got;
-      else release(got);
+      if (mine === pc && !closed) {
+        resource = got;
+        layer.connected();
+      } else release(got);
     } catch (error) {
       if (mine === pc && !closed) refused(asProblem(error));
     }
@@ -60,17 +76,29 @@ export function subscribe({ session, stream, video, onState = () => {}, onMuted 
 
   /** @param {RTCPeerConnection} peer */
   function receive(peer) {
-    const media = new MediaStream();
+    const mine = new MediaStream();
     peer.addTransceiver("video", { direction: "recvonly" });
     peer.addTransceiver("audio", { direction: "recvonly" });
     peer.addEventListener("track", (event) => {
-      media.addTrack(event.track);
-      if (peer !== pc || video.srcObject === media) return;
+      if (peer !== pc) return;
+      if (media !== mine) picture = null;
+      media = mine;
+      if (event.track.kind === "video") picture = event.track;
+      else media.addTrack(event.track);
+      showPicture();
+      if (video.srcObject === media || !media.getTracks().length) return;
       // The last picture stays until the new connection has one.
       video.srcObject = media;
       void play();
     });
     peer.addEventListener("connectionstatechange", () => peer === pc && watch(peer.connectionState));
+  }
+
+  /** For the sound alone the picture's track is taken out: one that never comes would hold the sound up. */
+  function showPicture() {
+    if (!picture) return;
+    if (pictured) media.addTrack(picture);
+    else media.removeTrack(picture);
   }
 
   async function play() {
@@ -149,7 +177,7 @@ export function subscribe({ session, stream, video, onState = () => {}, onMuted 
     if (total > bytes) {
       movedAt = performance.now();
       if (!video.paused && video.readyState >= 2) playing();
-    } else if (performance.now() - movedAt > STALL_MS) again();
+    } else if (!deserted && performance.now() - movedAt > STALL_MS) again();
     else if (performance.now() - movedAt > SILENT_MS && state === "playing") tell("reconnecting");
     bytes = total;
   }
@@ -165,6 +193,15 @@ export function subscribe({ session, stream, video, onState = () => {}, onMuted 
   return {
     reconnect: again,
     state: () => state,
+    choose(choice) {
+      pictured = choice.quality !== "audio";
+      showPicture();
+      layer.choose(choice);
+    },
+    away(is) {
+      if (deserted && !is) movedAt = performance.now();
+      deserted = is;
+    },
     close() {
       if (closed) return;
       closed = true;

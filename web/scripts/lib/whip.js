@@ -1,26 +1,26 @@
 // Publishing a camera and a microphone, and staying published: whatever breaks is connected again until `close`.
 import { asProblem, Problem } from "./api.js";
+import { measured, sampled } from "./publish_stats.js";
+import { partsOf, videoEncoding } from "./qualities.js";
 import { backoff, negotiate, newPeer, release } from "./webrtc.js";
 
 /** @typedef {"connecting"|"live"|"reconnecting"|"failed"|"closed"} PublishState `failed`: refused for a reason that waiting will not mend */
-/**
- * Measured over the last two seconds. `level` is the advice: "good", "weak" (picture will suffer), "bad" (sound will).
- * @typedef {{level: "good"|"weak"|"bad", kbps: number, loss: number, rttMs: number, fps: number, width: number, height: number, limited: string}} PublishStats
- */
+/** @typedef {import("./publish_stats.js").PublishStats} PublishStats measured over the last two seconds */
+/** @typedef {{transceiver: RTCRtpTransceiver, kind: string, low: boolean}} Slot one m-line of ours */
 /**
  * @typedef {object} Publisher
  * @property {() => void} close
- * @property {(media: MediaStream) => void} replace other camera or microphone, without a new connection when the kinds are the same
+ * @property {(media: MediaStream) => void} replace another camera, a screen, another microphone: without a new connection when the kinds are the same
  * @property {() => void} reconnect
  */
 
-const VIDEO_BITRATE = 1_500_000;
 const AUDIO_BITRATE = 48_000;
 const DISCONNECTED_MS = 2000;
 const STATS_MS = 2000;
 const HOPELESS = new Set([400, 401, 403, 406, 409, 410, 415]);
 
 /**
+ * A second video track in `media` is sent as a smaller picture beside the first, where the server takes one (qualities.js).
  * @param {{session: string, media: MediaStream, onState?: (state: PublishState, problem?: Problem) => void, onStats?: (stats: PublishStats) => void}} options
  * @returns {Publisher}
  */
@@ -31,7 +31,9 @@ export function publish({ session, media, onState = () => {}, onStats = () => {}
   let closed = false;
   /** @type {number | undefined} */ let retry;
   /** @type {number | undefined} */ let lost;
-  /** @type {Sample | null} */ let sample = null;
+  /** @type {import("./publish_stats.js").Sample | null} */ let sample = null;
+  /** @type {Slot[]} */ let slots = [];
+  /** @type {Promise<void>} */ let swapping = Promise.resolve();
 
   async function start() {
     onState(attempt ? "reconnecting" : "connecting");
@@ -39,11 +41,13 @@ export function publish({ session, media, onState = () => {}, onStats = () => {}
     try {
       const peer = newPeer();
       mine = pc = peer;
-      for (const track of media.getTracks()) addTrack(peer, track, media);
+      slots = partsOf(media).map((part, _, all) => addPart(peer, part, all, media));
       peer.addEventListener("connectionstatechange", () => peer === pc && watch(peer.connectionState));
       const got = await negotiate(peer, `/api/sessions/${encodeURIComponent(session)}/whip`);
-      if (mine === pc && !closed) resource = got;
-      else release(got);
+      if (mine === pc && !closed) {
+        resource = got;
+        dropRefused();
+      } else release(got);
     } catch (error) {
       if (mine === pc && !closed) failed(asProblem(error));
     }
@@ -64,6 +68,7 @@ export function publish({ session, media, onState = () => {}, onStats = () => {}
   /** @param {Problem} problem */
   function failed(problem) {
     if (HOPELESS.has(problem.status)) {
+      drop();
       onState("failed", problem);
       return;
     }
@@ -77,12 +82,18 @@ export function publish({ session, media, onState = () => {}, onStats = () => {}
     clearTimeout(retry);
     clearTimeout(lost);
     attempt += 1;
+    drop();
+    void start();
+  }
+
+  /** Nothing of this connection is kept; its encoders stop. */
+  function drop() {
     sample = null;
     pc?.close();
     pc = null;
+    slots = [];
     release(resource);
     resource = "";
-    void start();
   }
 
   function reconnect() {
@@ -95,9 +106,44 @@ export function publish({ session, media, onState = () => {}, onStats = () => {}
 
   async function measure() {
     if (pc?.connectionState !== "connected") return;
-    const next = read(await pc.getStats());
-    if (sample) onStats(judge(sample, next));
+    const mine = pc;
+    const next = sampled(await mine.getStats(), performance.now());
+    if (mine !== pc) return;
+    if (sample) onStats(measured(sample, next));
     sample = next;
+  }
+
+  /** A server that takes one video refuses the second: its encoder goes, and the first has the limits of one that is alone. */
+  function dropRefused() {
+    const refused = slots.filter(({ transceiver, low }) => low && transceiver.currentDirection !== "sendonly");
+    for (const { transceiver } of refused) transceiver.stop();
+    slots = slots.filter((slot) => !refused.includes(slot));
+    if (!refused.length) return;
+    const left = slots.find((slot) => slot.kind === "video");
+    // Higher limits than it should have are no reason to begin anew.
+    if (left)
+      swapping = swapping.then(() => limit(left)).catch((error) => console.warn("The picture keeps its limits.", error));
+  }
+
+  /** @param {Slot} slot of a video */
+  async function limit({ transceiver: { sender }, low }) {
+    if (!sender.track) return;
+    const parameters = sender.getParameters();
+    const paired = slots.some((one) => one.low);
+    for (const encoding of parameters.encodings) Object.assign(encoding, videoEncoding(sender.track, { low, paired }));
+    await sender.setParameters(parameters);
+  }
+
+  /** @param {Slot} slot @param {MediaStreamTrack | null} track */
+  async function swap(slot, track) {
+    if (closed || !slots.includes(slot)) return;
+    try {
+      await slot.transceiver.sender.replaceTrack(track);
+      if (slot.kind === "video") await limit(slot);
+    } catch {
+      // What can't be changed in place goes out over a new connection.
+      if (!closed && slots.includes(slot)) again();
+    }
   }
 
   const meter = window.setInterval(() => void measure(), STATS_MS);
@@ -109,23 +155,12 @@ export function publish({ session, media, onState = () => {}, onStats = () => {}
     reconnect,
     replace(next) {
       media = next;
-      const kinds = next
-        .getTracks()
-        .map((track) => track.kind)
-        .sort()
-        .join();
-      const senders = (pc?.getSenders() ?? []).filter((sender) => sender.track);
-      if (
-        kinds !==
-        senders
-          .map((sender) => sender.track?.kind)
-          .sort()
-          .join()
-      )
-        return again();
-      for (const sender of senders) {
-        const track = next.getTracks().find((one) => one.kind === sender.track?.kind);
-        if (track) void sender.replaceTrack(track);
+      const parts = partsOf(next);
+      const kinds = (/** @type {{kind: string}[]} */ some) => [...new Set(some.map((one) => one.kind))].sort().join();
+      if (kinds(parts) !== kinds(slots)) return again();
+      for (const slot of slots) {
+        const part = parts.find((one) => one.kind === slot.kind && one.low === slot.low);
+        swapping = swapping.then(() => swap(slot, part?.track ?? null));
       }
     },
     close() {
@@ -142,77 +177,23 @@ export function publish({ session, media, onState = () => {}, onStats = () => {}
   };
 }
 
-/** @param {RTCPeerConnection} pc @param {MediaStreamTrack} track @param {MediaStream} media */
-function addTrack(pc, track, media) {
-  const video = track.kind === "video";
+/** @param {RTCPeerConnection} pc @param {import("./qualities.js").Part} part @param {import("./qualities.js").Part[]} all @param {MediaStream} media @returns {Slot} */
+function addPart(pc, { kind, track, low }, all, media) {
+  const video = kind === "video";
+  const paired = all.some((part) => part.low);
   const transceiver = pc.addTransceiver(track, {
     direction: "sendonly",
     streams: [media],
-    sendEncodings: [video ? { maxBitrate: VIDEO_BITRATE, maxFramerate: 30 } : { maxBitrate: AUDIO_BITRATE }],
+    sendEncodings: [video ? videoEncoding(track, { low, paired }) : { maxBitrate: AUDIO_BITRATE }],
   });
-  const codecs = RTCRtpSender.getCapabilities(track.kind)?.codecs ?? [];
+  const codecs = RTCRtpSender.getCapabilities(kind)?.codecs ?? [];
   if (codecs.length && "setCodecPreferences" in transceiver)
     transceiver.setCodecPreferences(preferred(codecs, video ? "video/h264" : "audio/opus"));
+  return { transceiver, kind, low };
 }
 
 /** `codecs` with those of `wanted` first, the rest in their order. H.264 is what recordings and every player can hold. @template {{mimeType: string}} T @param {T[]} codecs @param {string} wanted @returns {T[]} */
 export function preferred(codecs, wanted) {
   const first = (/** @type {T} */ codec) => codec.mimeType.toLowerCase() === wanted;
   return [...codecs.filter(first), ...codecs.filter((codec) => !first(codec))];
-}
-
-/** @typedef {{at: number, bytes: number, packets: number, lost: number, rttMs: number, fps: number, width: number, height: number, limited: string}} Sample */
-
-/** @param {RTCStatsReport} report @returns {Sample} */
-function read(report) {
-  /** @type {Sample} */
-  const sample = {
-    at: performance.now(),
-    bytes: 0,
-    packets: 0,
-    lost: 0,
-    rttMs: 0,
-    fps: 0,
-    width: 0,
-    height: 0,
-    limited: "none",
-  };
-  report.forEach((/** @type {any} */ row) => {
-    if (row.type === "outbound-rtp") {
-      sample.bytes += row.bytesSent ?? 0;
-      sample.packets += row.packetsSent ?? 0;
-      if (row.kind === "video") {
-        Object.assign(sample, {
-          fps: row.framesPerSecond ?? 0,
-          width: row.frameWidth ?? 0,
-          height: row.frameHeight ?? 0,
-          limited: row.qualityLimitationReason ?? "none",
-        });
-      }
-    } else if (row.type === "remote-inbound-rtp") {
-      sample.lost += Math.max(0, row.packetsLost ?? 0);
-      sample.rttMs = Math.max(sample.rttMs, (row.roundTripTime ?? 0) * 1000);
-    }
-  });
-  return sample;
-}
-
-/** Two samples as what a host can act on. @param {Sample} before @param {Sample} now @returns {PublishStats} */
-export function judge(before, now) {
-  const seconds = Math.max(0.1, (now.at - before.at) / 1000);
-  const sent = Math.max(1, now.packets - before.packets);
-  const loss = Math.min(1, Math.max(0, (now.lost - before.lost) / sent));
-  const kbps = Math.round(((now.bytes - before.bytes) * 8) / seconds / 1000);
-  const bad = loss > 0.1 || now.rttMs > 800 || kbps < 40;
-  const weak = loss > 0.03 || now.rttMs > 300 || now.limited === "bandwidth";
-  return {
-    level: bad ? "bad" : weak ? "weak" : "good",
-    kbps,
-    loss,
-    rttMs: Math.round(now.rttMs),
-    fps: Math.round(now.fps),
-    width: now.width,
-    height: now.height,
-    limited: now.limited,
-  };
 }

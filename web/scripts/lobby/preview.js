@@ -24,7 +24,8 @@ export function preview(card, session) {
   });
 
   function open() {
-    subscriber ??= subscribe({
+    if (subscriber) return;
+    subscriber = subscribe({
       session,
       video,
       onState: (state) => {
@@ -32,6 +33,7 @@ export function preview(card, session) {
         if (state === "failed" || state === "ended") shut();
       },
     });
+    subscriber.choose({ quality: "low", height: 0 }); // a card shows no more than that
   }
 
   function shut() {

@@ -1,87 +1,112 @@
-// The upload's health under the preview: one sentence, a small plot, and the figures for those who want them.
-import { fill, h } from "../lib/dom.js";
+// The upload's health under the preview: what is so, what to do about it, the last two minutes, and the figures.
+import { fill, h, icon, setText } from "../lib/dom.js";
 import { number, percent } from "../lib/format.js";
-import { judge, kept, plot } from "./health.js";
+import { onLang } from "../lib/i18n.js";
+import { judge, kept, steady, TONE, UNDECIDED } from "./health.js";
+import { createPlot } from "./health_plot.js";
 
 /** @typedef {import("./health.js").Sample} Sample */
+/** @typedef {Omit<import("./health.js").Now, "connected" | "refused">} Sending what the host has switched on */
 
-const SVG = "http://www.w3.org/2000/svg";
-const WIDTH = 240;
-const HEIGHT = 40;
-const TONE = {
-  starting: "warn",
-  good: "good",
-  fair: "good",
-  weak: "warn",
-  slow: "warn",
-  busy: "warn",
-  silent: "bad",
-  lost: "bad",
-};
+/** A tone's sign beside its colour. */
+const SIGN = { good: "check", plain: "info", warn: "warn", bad: "warn" };
 
-export function createHealth() {
+/** @param {() => Sending} sending */
+export function createHealth(sending) {
   /** @type {Sample[]} */ let samples = [];
+  /** @type {Sample[]} */ let current = [];
   let connected = false;
-  let camera = true;
-  const words = h("p", { class: "health-words", testid: "health", role: "status" });
-  const line = document.createElementNS(SVG, "polyline");
-  line.setAttribute("class", "health-line");
-  const chart = document.createElementNS(SVG, "svg");
-  chart.setAttribute("class", "health-plot");
-  chart.setAttribute("viewBox", `0 0 ${WIDTH} ${HEIGHT}`);
-  chart.setAttribute("preserveAspectRatio", "none");
-  chart.setAttribute("aria-hidden", "true");
-  chart.append(line);
-  const top = h("span", { class: "health-top", "aria-hidden": "true" });
-  const figures = h("dl", { class: "health-figures" });
-  const element = h("div", { class: "health" }, words, h("div", { class: "health-chart" }, chart, top), figures);
+  let refused = false;
+  let verdict = UNDECIDED;
+  const state = h("p", { class: "health-state" });
+  const advice = h("p", { class: "health-advice" });
+  const sign = h("span", { class: "health-sign", "aria-hidden": "true" });
+  const words = h(
+    "div",
+    { class: "health-words", testid: "health", role: "status", "aria-atomic": "true" },
+    sign,
+    h("div", { class: "health-said" }, state, advice),
+  );
+  const plot = createPlot();
+  const figures = h("dl", { class: "health-figures", tLabel: "health.figures" });
+  const element = h(
+    "section",
+    { class: "health", tLabel: "health.title" },
+    words,
+    h("div", { class: "health-facts" }, plot.element, figures),
+  );
+  const stopLang = onLang(count);
 
-  function draw() {
-    const level = judge(samples, { camera, connected });
-    if (words.dataset["level"] !== level) {
-      words.dataset["level"] = level;
-      fill(words, h("span", { class: `dot dot-${TONE[level]}` }), h("span", { t: `health.${level}` }));
-    }
-    const { line: points, top_kbps } = plot(samples, WIDTH, HEIGHT);
-    line.setAttribute("points", points);
-    top.textContent = `${number(top_kbps)} kbit/s`;
+  /** @param {boolean} reading */
+  function draw(reading) {
+    verdict = steady(verdict, judge(current, { ...sending(), connected, refused }), reading);
+    say(verdict.shown);
+    if (!reading) return;
+    plot.show(samples);
+    count();
+  }
+
+  /** Written when it changes alone, so that it is read out once. @param {import("./health.js").Level} level */
+  function say(level) {
+    if (words.dataset["level"] === level) return;
+    words.dataset["level"] = level;
+    words.dataset["tone"] = TONE[level];
+    fill(sign, icon(SIGN[TONE[level]]));
+    setText(state, `health.${level}`);
+    setText(advice, `health.${level}.do`);
+  }
+
+  function count() {
     const last = samples.at(-1);
+    if (!last) return fill(figures);
     fill(
       figures,
-      last
-        ? [
-            pair("health.rate", `${number(Math.round(last.kbps))} kbit/s`),
-            pair("health.loss", percent(last.loss, 1)),
-            pair("health.rtt", `${number(Math.round(last.rttMs))} ms`),
-            pair("health.fps", number(last.fps)),
-          ]
-        : [],
+      pair("health.rate", `${number(last.kbps)} kbit/s`, "rate"),
+      pair("health.loss", percent(last.loss, 1), "loss"),
+      pair("health.rtt", `${number(last.rttMs)} ms`, "rtt"),
+      pair("health.picture", sizeOf(last), "picture"),
+      last.low && pair("health.small", sizeOf(last.low), "small"),
+      pair("health.limited", h("span", { t: `health.limited_${limitOf(last)}` }), "limited"),
+      last.relayed && pair("health.path", h("span", { t: "health.relayed" }), "path"),
     );
   }
 
-  draw();
+  draw(false);
   return {
     element,
-    /** @param {Sample} sample @param {boolean} cameraOn */
-    add(sample, cameraOn) {
-      camera = cameraOn;
+    /** @param {Sample} sample */
+    add(sample) {
       samples = kept(samples, sample);
-      draw();
+      current = kept(current, sample);
+      draw(true);
     },
-    /** @param {boolean} live */
-    state(live) {
-      connected = live;
-      draw();
+    /** A new connection is judged by its own readings; the plot goes on. @param {import("../lib/whip.js").PublishState} next `failed` also when there is nothing to send */
+    state(next) {
+      if (next === "live" && !connected) current = [];
+      connected = next === "live";
+      refused = next === "failed";
+      draw(false);
     },
-    /** @param {boolean} cameraOn */
-    redraw(cameraOn) {
-      camera = cameraOn;
-      draw();
+    /** The host has switched something. */
+    redraw: () => draw(false),
+    close() {
+      stopLang();
+      plot.close();
     },
   };
 }
 
-/** @param {string} key @param {string} value */
-function pair(key, value) {
-  return h("div", null, h("dt", { t: key }), h("dd", null, value));
+/** @param {{ width: number, height: number, fps: number }} video */
+function sizeOf({ width, height, fps }) {
+  return width ? `${width} × ${height} · ${number(fps)}/s` : "–";
+}
+
+/** @param {Sample} sample @returns {"none" | "cpu" | "bandwidth" | "other"} */
+function limitOf({ limited }) {
+  return limited === "none" || limited === "cpu" || limited === "bandwidth" ? limited : "other";
+}
+
+/** @param {string} key @param {string | Node} value @param {string} name */
+function pair(key, value, name) {
+  return h("div", { testid: `health-${name}` }, h("dt", { t: key }), h("dd", null, value));
 }

@@ -31,7 +31,7 @@ export function openLive(root, first, camera, { onEnded }) {
   const path = `/api/shows/${encodeURIComponent(show.id)}`;
   /** @type {ReturnType<typeof publish> | null} */ let publisher = null;
   const client = joinSession(session);
-  const health = createHealth();
+  const health = createHealth(camera.on);
   const comments = createComments((text) => client.emit("comment", { text }));
   const orders = createOrders();
   const shelf = createShelf({ onPin: (product) => void act("pin", { product }) });
@@ -152,7 +152,7 @@ export function openLive(root, first, camera, { onEnded }) {
       media,
       onState: (state, problem) => {
         published = state;
-        health.state(state === "live");
+        health.state(state);
         fill(
           trouble,
           state === "failed" && problem
@@ -161,7 +161,7 @@ export function openLive(root, first, camera, { onEnded }) {
         );
         if (!over) changed();
       },
-      onStats: (stats) => health.add(stats, camera.on().camera),
+      onStats: health.add,
     });
   }
 
@@ -235,24 +235,28 @@ export function openLive(root, first, camera, { onEnded }) {
     onEnded(ended);
   }
 
-  // M and C work wherever nothing is being typed.
+  // M, C and S work wherever nothing is being typed.
   const stopKeys = on(document, "keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select, dialog")) return;
+    if (event.repeat || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.target.closest("input, textarea, select, dialog")) return;
     if (event.key.toLowerCase() === "m") camera.toggle("audio");
     else if (event.key.toLowerCase() === "c") camera.toggle("video");
+    else if (event.key.toLowerCase() === "s") void camera.share();
   });
 
   return {
     media: (media) => {
       if (media) air(media);
+      else health.state("failed");
     },
-    toggled: () => health.redraw(camera.on().camera),
+    toggled: health.redraw,
     close() {
       over = true;
       stopKeys();
       publisher?.close();
       client.close();
       bar.close();
+      health.close();
     },
   };
 }

@@ -16,7 +16,11 @@ import { stageOf } from "./model.js";
 export function openShow(root, id, onBack) {
   let closed = false;
   /** @type {Part | null} */ let part = null;
-  const camera = createCamera({ onMedia: (media) => part?.media?.(media), onToggle: () => part?.toggled?.() });
+  const camera = createCamera({
+    onMedia: (media) => part?.media?.(media),
+    onToggle: () => part?.toggled?.(),
+    broadcast: true,
+  });
   fill(root, h("div", { class: "page" }, skeleton(6)));
   void load();
 

@@ -43,7 +43,7 @@ const recorded = h(
   h("span", { class: "recorded-word", t: "watch.recorded" }),
 );
 const facts = h("div", { class: "watch-facts" }, stateTag, viewers, recorded);
-const tools = h("div", { class: "watch-tools" }, picture.mute, picture.full);
+const tools = h("div", { class: "watch-tools" }, picture.quality.button, picture.mute, picture.full);
 const head = h(
   "div",
   { class: "watch-head" },

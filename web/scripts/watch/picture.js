@@ -5,7 +5,8 @@ import { duration, when } from "../lib/format.js";
 import { onLang } from "../lib/i18n.js";
 import { subscribe } from "../lib/whep.js";
 import { remember } from "../lobby/cards.js";
-import { countdown, cutsTooMuch, showing, stateCard } from "./watch_state.js";
+import { QualityChoice } from "./quality.js";
+import { away, countdown, cutsTooMuch, showing, stateCard } from "./watch_state.js";
 
 /** @typedef {import("../lib/session_model.js").SessionView} SessionView */
 /** @typedef {{id: string, session: string, title: string, starts_at: string, host: {name: string}}} ShowFacts */
@@ -27,6 +28,7 @@ export class Picture {
     { class: "button-icon only-wide", type: "button", tLabel: "watch.fullscreen", onclick: () => this.#fullscreen() },
     icon("fullscreen"),
   );
+  quality = new QualityChoice(this.video, () => this.#draw());
   element = h("section", { class: "stage", tLabel: "title.watch" }, this.video, this.card, this.sound);
   /** @type {import("../lib/whep.js").WatchState} */
   media = "connecting";
@@ -70,6 +72,7 @@ export class Picture {
     this.session = session;
     if (showing(session) && !this.subscriber) this.#open();
     if (!showing(session) && this.subscriber) this.#shut();
+    this.subscriber?.away(away(session));
     this.followed ||= showing(session);
     if (session.replay && !this.followed && !this.replaying) this.#replay();
     else this.#draw();
@@ -95,12 +98,15 @@ export class Picture {
         if (state === "playing") this.seen = true;
         this.#draw();
       },
+      onAble: (able) => this.quality.allowed(able),
     });
+    this.quality.follow(this.subscriber);
   }
 
   #shut() {
     const old = this.subscriber;
     this.subscriber = null;
+    this.quality.follow(null);
     old?.close();
     this.media = "connecting";
     this.seen = false;
@@ -112,7 +118,10 @@ export class Picture {
   }
 
   #draw() {
-    const state = this.replaying ? null : stateCard({ session: this.session, media: this.media, seen: this.seen });
+    const { soundOnly } = this.quality;
+    const state = this.replaying ? null : stateCard({ session: this.session, media: this.media, seen: this.seen, soundOnly });
+    this.element.classList.toggle("is-away", state?.kind === "lost");
+    this.element.classList.toggle("is-sound-only", soundOnly && !this.replaying);
     this.element.classList.toggle("is-playing", this.media === "playing" && this.seen);
     const name = state ? `${state.kind}${state.quiet}${Boolean(this.session?.replay)}` : "";
     if (name === this.shown) return;
@@ -139,6 +148,7 @@ export class Picture {
         ways(this.#again(), h("a", { class: "button", href: "/orders", t: "watch.ended.orders" }), lobby("")),
       ];
     if (kind === "paused") return [icon("pause", "state-icon"), title("watch.paused.title"), text("watch.paused.text")];
+    if (kind === "sound") return this.quality.card();
     if (kind === "lost") return [title("watch.lost"), text("watch.lost.text")];
     if (kind === "waiting") return [title("watch.waiting"), text("watch.waiting.text")];
     if (kind === "failed")

@@ -1,26 +1,34 @@
 // What stands over the picture, decided from what is known. Pure.
 
 /** @typedef {import("../lib/session_model.js").SessionView} SessionView */
-/** @typedef {"scheduled"|"cancelled"|"ended"|"paused"|"lost"|"waiting"|"reconnecting"|"opening"|"failed"} CardKind */
+/** @typedef {"scheduled"|"cancelled"|"ended"|"paused"|"lost"|"waiting"|"reconnecting"|"opening"|"failed"|"sound"} CardKind */
 
 /**
  * The card over the picture, null while it plays. `quiet` ones are a line at the head, as the last picture is still there.
- * @param {{session: SessionView | null, media: import("../lib/whep.js").WatchState, seen: boolean}} known `seen`: a picture has been shown before
+ * @param {{session: SessionView | null, media: import("../lib/whep.js").WatchState, seen: boolean, soundOnly?: boolean}} known
+ *   `seen`: a picture has been shown before; `soundOnly`: none is wanted
  * @returns {{kind: CardKind, quiet: boolean} | null}
  */
-export function stateCard({ session, media, seen }) {
+export function stateCard({ session, media, seen, soundOnly = false }) {
   if (!session) return { kind: "opening", quiet: false };
   if (session.state === "scheduled" || session.state === "cancelled" || session.state === "ended" || session.state === "paused")
     return { kind: session.state, quiet: false };
-  if (media === "playing") return null;
-  const lost = session.streams.some(
-    (stream) => session.required.includes(stream.name) && (stream.status === "lost" || stream.status === "failed"),
-  );
-  if (lost) return { kind: "lost", quiet: seen };
+  if (media === "playing") return soundOnly ? { kind: "sound", quiet: false } : null;
+  if (away(session) || required(session, ["failed"])) return { kind: "lost", quiet: false };
   if (media === "waiting") return { kind: seen ? "lost" : "waiting", quiet: false };
   if (media === "reconnecting") return { kind: "reconnecting", quiet: seen };
   if (media === "failed") return { kind: "failed", quiet: false };
   return { kind: seen ? "reconnecting" : "opening", quiet: seen };
+}
+
+/** @param {SessionView} session @param {string[]} statuses */
+function required(session, statuses) {
+  return session.streams.some((stream) => session.required.includes(stream.name) && statuses.includes(stream.status));
+}
+
+/** Whether who is to be seen has gone for now: the show is on, and nothing comes. @param {SessionView | null} session */
+export function away(session) {
+  return session !== null && showing(session) && required(session, ["lost", "left", "closed"]);
 }
 
 /** Filling the stage may cut off this much of a picture at most: more would be the slides, or the adviser. */

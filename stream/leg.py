@@ -1,0 +1,64 @@
+"""One kind of media on its way to one subscriber: where in its lane it is, and how its packets look."""
+
+from __future__ import annotations
+
+import secrets
+import struct
+
+from stream.fanout import Target, sealable
+from stream.forwarding import Entry, Path, Segment
+from stream.lane import Lane
+from stream.rtp import MediaPacket, header, padded
+from stream.sdp import Track
+from stream.srtp import Sealable, number
+
+
+class Leg:
+    """One kind of media on its way to one subscriber. `live`: its packets come with everybody's."""
+
+    __slots__ = ("cursor", "group", "lane", "live", "octets", "packets", "path", "repeat_index", "repeated", "track")
+
+    def __init__(self, track: Track) -> None:
+        self.track = track
+        self.path = Path(track.clock_rate)
+        self.lane: Lane | None = None
+        self.live = False
+        self.group: list[MediaPacket] | None = None
+        """The group being replayed, from `cursor` on."""
+        self.cursor = 0
+        self.packets = 0
+        self.octets = 0
+        self.repeated: dict[int, float] = {}
+        self.repeat_index = secrets.randbelow(0x4000)
+        """The next number of the source of repeats (RFC 4588)."""
+
+    def target(self) -> Target | None:
+        segment = self.path.segment
+        if not self.live or segment is None:
+            return None
+        return Target(self.track.ssrc, self.track.payload_type, segment.shift, segment.time_shift)
+
+    @property
+    def follows(self) -> bool:
+        """Whether it gets the lane it is meant to."""
+        segment = self.path.segment
+        return self.live and self.lane is not None and segment is not None and segment.lane == self.lane.name
+
+    def ready(self, segment: Segment, entry: Entry) -> Sealable | None:
+        """A packet with a header of this leg's own, None when it lies before the segment."""
+        placed = segment.place(entry.position, entry.time)
+        if placed is None:
+            return None
+        target = Target(self.track.ssrc, self.track.payload_type, segment.shift, segment.time_shift)
+        return sealable(entry, target, placed[1])
+
+    def repeat(self, segment: Segment, entry: Entry) -> Sealable | None:
+        """The packet once more: as an RTX packet (RFC 4588) if agreed, else just as it was."""
+        track, packet = self.track, entry.packet
+        placed = segment.place(entry.position, entry.time)
+        if placed is None or track.rtx is None:
+            return self.ready(segment, entry)
+        payload = struct.pack("!H", placed[0] & 0xFFFF) + padded(packet.payload, packet.padding)
+        index, self.repeat_index = self.repeat_index, self.repeat_index + 1
+        head = header(track.rtx, packet.marker, index, placed[1], track.rtx_ssrc, padded=packet.padding > 0)
+        return Sealable(head, payload, number(track.rtx_ssrc, index))
