@@ -7,6 +7,7 @@ are the same are one `Audience`. Sound waits for the next frame for a moment and
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
@@ -19,7 +20,7 @@ from stream.srtp import Batch, Sealable, number
 
 # Waiting saves a call for each receiver and costs everybody its length: only where there are many is it worth that.
 _CROWD = 16
-_HOLD_S = 0.015
+_HOLD_S = 0.012
 # The rest of a frame that its sender spreads out, or whose end was lost.
 _FRAME_S = 0.010
 _LONGEST = 64
@@ -113,7 +114,7 @@ def _welcome(receiver: Receiver, audience: Audience, queue: Sequence[Entry], sin
 
 
 class Flow:
-    """Everyone who follows the same video lane (or none). Nothing waits longer than 15 ms or beyond 64 packets."""
+    """Everyone who follows the same video lane (or none). Nothing waits longer than 12 ms or beyond 64 packets."""
 
     def __init__(self, lane: Lane | None) -> None:
         self._lane = lane
@@ -122,6 +123,7 @@ class Flow:
         self._queue: list[Entry] = []
         self._timer: asyncio.TimerHandle | None = None
         self._size = 0
+        self._took = 0.0  # seconds that sending to all took, lately: whoever comes last waits that long on top
 
     def add(self, receiver: Receiver, audience: Audience) -> None:
         """From now on. Of what waits it gets the video, which it has not seen; the sound came to it otherwise or is past."""
@@ -159,7 +161,7 @@ class Flow:
         if ends or len(self._queue) >= _LONGEST:
             self.flush()
         elif self._timer is None:
-            hold = _FRAME_S if packet.kind == "video" else _HOLD_S
+            hold = _FRAME_S if packet.kind == "video" else max(0.0, _HOLD_S - self._took)
             self._timer = asyncio.get_running_loop().call_later(hold, self.flush)
 
     def flush(self) -> None:
@@ -170,6 +172,7 @@ class Flow:
         if not self._queue:
             return
         self._level()
+        began = time.monotonic()
         queue, self._queue = self._queue, []
         newcomers, self._newcomers = self._newcomers, {}
         for audience, members in self._audiences.items():
@@ -181,6 +184,7 @@ class Flow:
             self._audiences.setdefault(audience, {})[receiver] = None
         for entry in queue:
             self._sent(entry)
+        self._took += (time.monotonic() - began - self._took) / 8
 
     def _level(self) -> None:
         """Decides the padding of what is waiting, once: a number must never carry two different contents."""

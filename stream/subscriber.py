@@ -30,9 +30,8 @@ _log = structlog.get_logger(__name__)
 # A joiner gets the picture so far in bursts that fit a default socket buffer (208 KiB holds about 90 packets on Linux).
 _BURST = 32
 _BURST_EVERY_S = 0.005
-# Sound and picture find together by the first reports; later ones tell only of the clocks' drift (RFC 3550 6.2: 5 s).
+# A player keeps sound and picture together by these, and its buffers with them: on a lossy line one in five seconds is too few.
 _REPORT_S = 1.0
-_REPORT_MOST_S = 5.0
 # Repeats (asked for, found or not) per second for one subscriber, and how soon the same packet may go again.
 _REPEATS_S = 800
 _REPEAT_AGAIN_S = 0.02
@@ -64,7 +63,6 @@ class Subscriber:
         self._cname = key.stream
         self._losses = LossMeter()
         self._report_at = 0.0
-        self._report_every = _REPORT_S
         self._asked_at = 0.0
         self._repeats = Budget(_REPEATS_S)
         self._keyframes = Budget(_KEYFRAMES_S, _KEYFRAMES_AT_ONCE)
@@ -359,7 +357,7 @@ class Subscriber:
     def tick(self, now: float, senders: SenderClock | None) -> None:
         """Once in a while: another video where that is better, and sender reports, which keep sound and picture together."""
         self.choose()
-        if senders is None or self.peer is None or now - self._report_at < self._report_every:
+        if senders is None or self.peer is None or now - self._report_at < _REPORT_S:
             return
         wall = self._clock.now().timestamp()
         for leg in self._legs.values():
@@ -372,5 +370,4 @@ class Subscriber:
             stamp = leg.path.time_of(time) if time is not None else None
             if stamp is not None:
                 self._report_at = now
-                self._report_every = min(self._report_every * 2, _REPORT_MOST_S)
                 self.peer.send_rtcp(rtcp.sender_report(leg.track.ssrc, self._cname, wall, stamp, leg.packets, leg.octets))
