@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from abc import ABC, abstractmethod
 
 import structlog
 
@@ -39,7 +40,7 @@ _TURNS = 50
 _PEERS_A_PERSON = 16
 
 
-class Carrier:
+class Carrier(ABC):
     """`start()` binds the UDP port; `stop()` ends every peer."""
 
     def __init__(self, settings: MediaSettings, clock: Clock, metrics: MediaMetrics) -> None:
@@ -129,9 +130,9 @@ class Carrier:
             StreamView(c.key, c.publisher.epoch if c.publisher else None, len(c.subscribers)) for c in self._channels.values()
         ]
 
+    @abstractmethod
     def _closed(self, session: str) -> bool:
         """Whether nobody may come to that session any more."""
-        raise NotImplementedError
 
     def _admit(self, key: StreamKey, *, publisher: bool) -> None:
         if self._closed(key.session):

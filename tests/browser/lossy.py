@@ -133,7 +133,7 @@ async def measure(server: Server, people: People, folder: Path, seconds: float, 
         _viewer(server, people, session, seed, repair=True) as one,
         _viewer(server, people, session, seed, repair=False) as other,
     ):
-        await asyncio.sleep(SETTLES_S)
+        await asyncio.sleep(SETTLES_S)  # these two are no waits for something: they are the time that is measured
         before = await asyncio.gather(_counters(server), _state(*one), _state(*other))
         await asyncio.sleep(seconds)
         after = await asyncio.gather(_counters(server), _state(*one), _state(*other))
