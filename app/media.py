@@ -17,6 +17,7 @@ from recording.archive import FolderArchive
 from recording.recorder import Recorder
 from stream.carrier import Carrier
 from stream.client import MediaClient
+from stream.collecting import Collecting
 from stream.edge import Edge
 from stream.feed import Feed
 from stream.hub import Hub
@@ -47,7 +48,8 @@ async def run_media(settings: Settings, stopping: asyncio.Event) -> int:
     runner = web.AppRunner(internal_app(hub, feed, settings.media_secret), access_log=None)
     try:
         await _open(hub, runner, settings, 0)
-        return await attend(stopping, {"recorder": recorder.run, "lag": watch_lag})
+        collecting = Collecting(metrics, lambda: hub.peers)
+        return await attend(stopping, {"recorder": recorder.run, "lag": watch_lag, "collecting": collecting.run})
     finally:
         await hub.stop()
         await recorder.stop()
@@ -59,11 +61,12 @@ async def run_edge(settings: Settings, stopping: asyncio.Event, number: int) -> 
     """A media process beside the home, number 1 or above: subscribers alone. Serves until `stopping`; answers the exit code."""
     _held = only_one(settings.data_dir / f"media-{number}.lock")
     home = MediaClient(settings.media_home, settings.media_secret, connections=0)  # the edge bounds its relays
-    edge = Edge(_media_settings(settings, number), SystemClock(), MediaMetrics(REGISTRY), home)
+    metrics = MediaMetrics(REGISTRY)
+    edge = Edge(_media_settings(settings, number), SystemClock(), metrics, home)
     runner = web.AppRunner(edge_app(edge, settings.media_secret), access_log=None)
     try:
         await _open(edge, runner, settings, number)
-        return await attend(stopping, {"lag": watch_lag})
+        return await attend(stopping, {"lag": watch_lag, "collecting": Collecting(metrics, lambda: edge.peers).run})
     finally:
         await edge.stop()
         await runner.cleanup()

@@ -84,7 +84,7 @@ def _lossy(found: dict[str, Any]) -> str:
 
 BENCHMARKS = (
     Benchmark("Orders", "bench.orders", _orders),
-    # A crowd takes 80 s, and there are four to try; the other scenarios take four minutes.
+    # A crowd takes 80 s, and there are four to try; the other scenarios take five minutes.
     Benchmark("A bad line", "bench.lossy", _lossy, limit_s=240.0),
     Benchmark("Viewers", "bench.viewers", viewers_report.table, limit_s=900.0, plot=viewers_report.plot),
 )

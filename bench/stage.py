@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -125,18 +125,50 @@ async def sink_process() -> AsyncIterator[Child]:
         yield sinks
 
 
+@dataclass(frozen=True, slots=True)
+class Home:
+    """A media process of ours with the source publishing to it. `api` is the path of its internal API's socket."""
+
+    media: Child
+    source: Child
+    url: str
+    api: str
+
+
+@asynccontextmanager
+async def home() -> AsyncIterator[Home]:
+    """Both started, and nobody watching."""
+    async with child("bench.media") as media:
+        told = await media.line(READY_WITHIN_S)
+        async with child("bench.source", "--whip", f"{told['url']}/whip") as source:
+            await source.line(READY_WITHIN_S)
+            yield Home(media, source, told["url"], told["api"])
+
+
+@asynccontextmanager
+async def watching(sinks: Child, media: Child, url: str, source: Child) -> AsyncIterator[Stage]:
+    """The sinks' way to a media process of ours is open, by its `url`."""
+    await sinks.ask("open", whep=f"{url}/whep")
+    try:
+        yield Stage(media.pid, media, source, sinks)
+    finally:
+        await sinks.ask("close", limit_s=READY_WITHIN_S)
+
+
 @asynccontextmanager
 async def ours(sinks: Child) -> AsyncIterator[Stage]:
     """A media process of ours with the source publishing to it."""
-    async with child("bench.media") as media:
+    async with home() as one, watching(sinks, one.media, one.url, one.source) as stage:
+        yield stage
+
+
+@asynccontextmanager
+async def edge(sinks: Child, of: Home) -> AsyncIterator[Stage]:
+    """A second media process, which gets its streams from the home."""
+    async with child("bench.media", "--home", of.api) as media:
         url = (await media.line(READY_WITHIN_S))["url"]
-        async with child("bench.source", "--whip", f"{url}/whip") as source:
-            await source.line(READY_WITHIN_S)
-            await sinks.ask("open", whep=f"{url}/whep")
-            try:
-                yield Stage(media.pid, media, source, sinks)
-            finally:
-                await sinks.ask("close", limit_s=READY_WITHIN_S)
+        async with watching(sinks, media, url, of.source) as stage:
+            yield stage
 
 
 @asynccontextmanager
@@ -156,11 +188,18 @@ async def theirs(sinks: Child) -> AsyncIterator[Stage]:
 
 async def watched(stage: Stage, seconds: float) -> tuple[Window, dict[str, Any]]:
     """So many seconds of what is going on, and the delays in them. Raises RuntimeError when packets were not authentic."""
-    await stage.sinks.ask("forget_delays")
-    watch = Watch(stage)
-    await watch.begin()
+    return (await watched_together((stage,), seconds))[0]
+
+
+async def watched_together(stages: Sequence[Stage], seconds: float) -> list[tuple[Window, dict[str, Any]]]:
+    """As `watched`, of several at once, which have no sinks in common."""
+    watches = [Watch(stage) for stage in stages]
+    for stage in stages:
+        await stage.sinks.ask("forget_delays")
+    for watch in watches:
+        await watch.begin()
     await asyncio.sleep(seconds)
-    window = await watch.so_far()
-    if window.unauthentic:
-        raise RuntimeError(f"{window.unauthentic} packets were not authentic")
-    return window, await stage.sinks.ask("delays")
+    windows = [await watch.so_far() for watch in watches]
+    if unauthentic := sum(window.unauthentic for window in windows):
+        raise RuntimeError(f"{unauthentic} packets were not authentic")
+    return [(window, await stage.sinks.ask("delays")) for window, stage in zip(windows, stages, strict=True)]

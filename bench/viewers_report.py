@@ -32,13 +32,41 @@ A rush of 200 viewers within 2 s: {join200_seeing} have the picture after {join2
 {keyframes_asked} keyframes. Chromium shows its first frame {chromium_first_frame_p50_ms} ms (p50) and
 {chromium_first_frame_p95_ms} ms (p95) after the click, over {chromium_joins} joins in the middle of a group of pictures.
 
+"""
+_PROCESSES = """\
+| two media processes | CPU of a core | CPU a packet | loss | delay p50 | p99 |
+|---|---|---|---|---|---|
+"""
+_PART = "| {name} | {cpu_percent:.1f}% | {us_per_packet} µs | {loss:.4%} | {delay_p50_ms} ms | {delay_p99_ms} ms |\n"
+_PARTS = (
+    ("one process, {processes_subscribers} viewers", "one"),
+    ("the edge of two, as many there alone", "edge"),
+    ("as many at each: the home", "both_home"),
+    ("as many at each: the edge", "both_edge"),
+)
+_CARRY = """
+With nobody watching, a home with its publisher needs {processes_home_idle_cpu_percent:.2f}% of a core, its line to an edge
+{processes_line_cpu_percent:.2f}% more, an edge with its line {processes_edge_idle_cpu_percent:.2f}%; a viewer
+{processes_home_each_cpu_percent}% at the home and {processes_edge_each_cpu_percent}% at the edge. So with
+{processes_share_percent}% of a core one process carries {processes_one_carries} viewers, and two with as much each carry
+{processes_two_carry}, {processes_ratio} times as many; with a whole core {processes_full_one_carries} and
+{processes_full_two_carry}, {processes_full_ratio} times. This is worked out, not played: sinks, source and both processes share
+the machine's cores.
+
 ![What a packet costs, how long it takes](benchmarks-viewers.svg)"""
 
 
 def table(found: dict[str, Any]) -> str:
     """Markdown. Raises KeyError for figures that are not of a whole run."""
     rungs = (_RUNG.format(**rung, verdict="yes" if rung["holds"] else "no") for rung in found["crowd_ladder"])
-    return _COST.format_map(found) + "".join(rungs) + _CROWD.format_map(found)
+    crowd = _COST.format_map(found) + "".join(rungs) + _CROWD.format_map(found)
+    return crowd + "\n" + _PROCESSES + "".join(_part(found, *part) for part in _PARTS) + _CARRY.format_map(found)
+
+
+def _part(found: dict[str, Any], name: str, part: str) -> str:
+    prefix = f"processes_{part}_"
+    told = {key.removeprefix(prefix): value for key, value in found.items() if key.startswith(prefix)}
+    return _PART.format_map({**told, "name": name.format_map(found)})
 
 
 def plot(found: dict[str, Any]) -> str:

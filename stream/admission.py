@@ -24,19 +24,19 @@ class Admission:
     def __init__(self, most: int, kept_for_publishers: int) -> None:
         self._most = most
         self._kept = kept_for_publishers
-        self._lag: float | None = None
+        self._lag = 0.0  # the very first stall is no load either
         self.lagging = False
 
     @property
     def lag(self) -> float:
         """Seconds by which timers fire late, averaged."""
-        return self._lag or 0.0
+        return self._lag
 
     def ticked(self, lag: float, interval: float) -> None:
         """One timer of `interval` seconds fired `lag` seconds late."""
         lag = min(lag, _LAG_COUNTED_S)
         weight = 1 - math.exp(-(interval + lag) / _AVERAGED_S)
-        self._lag = lag if self._lag is None else self._lag + weight * (lag - self._lag)
+        self._lag += weight * (lag - self._lag)
         self.lagging = self._lag > (_LAG_FREE_S if self.lagging else _LAG_FULL_S)
 
     def admits(self, peers: int, *, publisher: bool) -> bool:

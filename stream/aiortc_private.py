@@ -2,6 +2,7 @@
 
 Used of `RTCDtlsTransport`: it asks its ICE transport only for `_recv`, `_send` and `role`; `_set_role`, `_srtp_profiles`,
 `_setup_srtp`, `_do_handshake`, `_ssl`, `_role`, `_state`. RTP never goes through it: only DTLS records are put into `_recv`.
+Used of `RTCCertificate`: the transport asks it only for `_create_ssl_context` and its fingerprints.
 """
 
 from __future__ import annotations
@@ -23,22 +24,41 @@ from aiortc.rtcdtlstransport import (
     State,
 )
 from aiortc.rtcicetransport import RTCIceTransport
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
 from OpenSSL import SSL
 
 from stream.errors import ConnectFailed
 from stream.ice import IceSession
 from stream.srtp import SrtpKeys
 
-Certificate = RTCCertificate
 # 128-bit GCM first: the cheapest per packet, and what Chromium takes when it is let choose.
 _PREFERRED = [p for p in (SRTP_AEAD_AES_128_GCM, SRTP_AEAD_AES_256_GCM, SRTP_AES128_CM_SHA1_80) if p in SRTP_PROFILES]
 _GCM = (SRTP_AEAD_AES_128_GCM, SRTP_AEAD_AES_256_GCM)
 _EXPORTER = b"EXTRACTOR-dtls_srtp"
 
 
+class Certificate(RTCCertificate):
+    """A certificate with one OpenSSL context for all its connections.
+
+    aiortc makes a context for each, which takes 0.5 ms and leaves garbage behind every peer: within pyOpenSSL's contexts the
+    verification callback refers to itself.
+    """
+
+    def __init__(self, key: ec.EllipticCurvePrivateKey, cert: x509.Certificate) -> None:
+        super().__init__(key, cert)
+        self._context = super()._create_ssl_context(_PREFERRED)
+        # Nobody resumes a session here, and what is shared must not keep one for each peer.
+        self._context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
+
+    def _create_ssl_context(self, srtp_profiles: list[SRTPProtectionProfile]) -> SSL.Context:
+        assert srtp_profiles is _PREFERRED  # noqa: S101 - who asks is `MediaDtls`
+        return self._context
+
+
 def new_certificate() -> Certificate:
     """A self-signed certificate, good for 30 days: one per process."""
-    return RTCCertificate.generateCertificate()
+    return Certificate.generateCertificate()
 
 
 def fingerprint(certificate: Certificate) -> str:

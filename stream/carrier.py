@@ -64,6 +64,11 @@ class Carrier(ABC):
         """The UDP port in use, 0 before `start()`."""
         return self._port.number
 
+    @property
+    def peers(self) -> int:
+        """How many are connected or about to be."""
+        return len(self._resources)
+
     async def start(self) -> None:
         """Binds. Raises OSError when the port is taken."""
         await self._port.open(self._settings.bind_host, self._settings.port)

@@ -35,9 +35,9 @@ class Channel:
         names: tuple[LaneName, ...] = ("audio", "high", "low")
         self.lanes: dict[LaneName, Lane] = {name: Lane(name) for name in names}
         self._flows: dict[FlowName, Flow] = {
-            "high": Flow(self.lanes["high"]),
-            "low": Flow(self.lanes["low"]),
-            "sound": Flow(None),
+            "high": Flow(self.lanes["high"], self.totals),
+            "low": Flow(self.lanes["low"], self.totals),
+            "sound": Flow(None, self.totals),
         }
         self._places: dict[Subscriber, tuple[FlowName, Audience]] = {}
         self._waiting: dict[LaneName, dict[Subscriber, None]] = {name: {} for name in names}
@@ -97,8 +97,8 @@ class Channel:
     def leave(self, subscriber: Subscriber) -> None:
         self.subscribers.pop(subscriber, None)
         self.wait(subscriber, None)
-        subscriber.leave()
         self._settle(subscriber, None)
+        subscriber.leave()
 
     def request_keyframe(self, lane: LaneName = "high") -> None:
         if self.publisher is not None:

@@ -1,21 +1,27 @@
 """Sending the same to many: what can be done once is done once, so that each costs its encryption and one system call.
 
-Receivers that follow the same lane are one `Flow`: one queue, emptied when a frame is complete. Within it, those whose headers
-are the same are one `Audience`. Sound waits for the next frame for a moment and rides with it; with few receivers it does not.
+Receivers that follow the same lane are one `Flow`: one queue, emptied when a frame is complete. Those of them who have a seat
+are a `Crowd`, which the compiled loop serves in one go, whatever their numbers; of the others, those whose headers are the same
+are one `Audience`. Sound waits for the next frame for a moment and rides with it; with few receivers it does not.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Protocol
 
+import numpy as np
+
 from stream import batching
+from stream.compiled import TAG, Numbers
 from stream.forwarding import Entry
-from stream.ice import Control, segmented
 from stream.lane import Lane
-from stream.rtp import header, padded
+from stream.metrics import Totals
+from stream.roster import NO_BYTES, Counts, Packed, Target, control
+from stream.rtp import MASK32, header, padded
+from stream.sender import NOWHERE, Run, Seat, Sender
 from stream.srtp import Batch, Sealable, number
 
 # Waiting saves a call for each receiver and costs everybody its length: only where there are many is it worth that.
@@ -27,15 +33,6 @@ _LONGEST = 64
 _HEADER_BYTES = 12
 
 
-class Target(NamedTuple):
-    """How one receiver's packets of one lane differ from the lane's own."""
-
-    ssrc: int
-    payload_type: int
-    shift: int
-    time_shift: int
-
-
 class Audience(NamedTuple):
     """Receivers for whom everything but the key is the same."""
 
@@ -44,42 +41,30 @@ class Audience(NamedTuple):
     overhead: int
 
 
-class Run(NamedTuple):
-    """Packets that go out in one call."""
-
-    packets: Batch
-    control: Control
-
-
 class Delivery(NamedTuple):
-    """What one audience gets at a time, with the counts of packets and payload bytes that sender reports want."""
+    """What one audience gets at a time."""
 
     runs: list[Run]
-    audio_packets: int
-    audio_octets: int
-    video_packets: int
-    video_octets: int
+    counts: Counts
 
 
 class Receiver(Protocol):
     """Who is sent to. `deliver` must not raise: a receiver's trouble is its own."""
 
+    @property
+    def seat(self) -> Seat | None:
+        """With one it is sent to by `Sender.send_all`, together with others; it stays the same while it is in a flow."""
+
     def deliver(self, delivery: Delivery) -> None: ...
 
 
-def seal_form(packet_header: bytes, entry: Entry, target: Target) -> Sealable:
-    """A packet ready for a receiver's key, under the header made for it."""
-    payload = padded(entry.packet.payload, entry.packet.padding)
-    return Sealable(packet_header, payload, number(target.ssrc, entry.position + target.shift))
-
-
 def sealable(entry: Entry, target: Target, time: int) -> Sealable:
-    """The same with a header of its own: `time` is the timestamp it carries."""
+    """A packet ready for a receiver's key, with a header of its own: `time` is the timestamp it carries."""
     packet = entry.packet
     head = header(
         target.payload_type, packet.marker, entry.position + target.shift, time, target.ssrc, padded=packet.padding > 0
     )
-    return seal_form(head, entry, target)
+    return Sealable(head, padded(packet.payload, packet.padding), number(target.ssrc, entry.position + target.shift))
 
 
 def gather(packets: Sequence[Sealable], overhead: int) -> list[Run]:
@@ -89,21 +74,20 @@ def gather(packets: Sequence[Sealable], overhead: int) -> list[Run]:
     for length in batching.runs([len(p.payload) for p in packets], overhead + _HEADER_BYTES):
         part = Batch.of(packets[start : start + length])
         start += length
-        runs.append(Run(part, segmented(_HEADER_BYTES + len(part.payloads[0]) + overhead) if length > 1 else []))
+        runs.append(Run(part, _HEADER_BYTES + len(part.payloads[0]) + overhead if length > 1 else 0))
     return runs
 
 
 def prepare(audience: Audience, entries: Sequence[Entry]) -> Delivery:
     """Video first and in order, then sound, which is shorter and may so end a run of video."""
     ready: list[Sealable] = []
-    counts = []
+    taken: list[Entry] = []
     for kind, target in (("video", audience.video), ("audio", audience.audio)):
-        chosen = [e for e in entries if e.packet.kind == kind] if target is not None else []
         if target is not None:
-            ready += [sealable(e, target, (e.time + target.time_shift) & 0xFFFFFFFF) for e in chosen]
-        counts.append((len(chosen), sum(len(e.packet.payload) for e in chosen)))
-    (video_packets, video_octets), (audio_packets, audio_octets) = counts
-    return Delivery(gather(ready, audience.overhead), audio_packets, audio_octets, video_packets, video_octets)
+            chosen = [e for e in entries if e.packet.kind == kind]
+            ready += [sealable(e, target, (e.time + target.time_shift) & MASK32) for e in chosen]
+            taken += chosen
+    return Delivery(gather(ready, audience.overhead), _counts(taken))
 
 
 def _welcome(receiver: Receiver, audience: Audience, queue: Sequence[Entry], since: int) -> None:
@@ -113,11 +97,83 @@ def _welcome(receiver: Receiver, audience: Audience, queue: Sequence[Entry], sin
         receiver.deliver(prepare(audience, waiting))
 
 
+class Crowd:
+    """The receivers of a flow who have a seat and take the same kinds of media."""
+
+    def __init__(self, *, video: bool, audio: bool) -> None:
+        self._kinds = [kind for kind, wanted in (("video", video), ("audio", audio)) if wanted]
+        self._receivers: dict[Receiver, None] = {}
+        self._sender: Sender | None = None
+        self._generation = -1
+        self._rows: Numbers = np.zeros(0, np.int64)
+
+    def add(self, receiver: Receiver) -> None:
+        self._receivers[receiver] = None
+        self._sender = None
+
+    def remove(self, receiver: Receiver) -> None:
+        del self._receivers[receiver]
+        self._sender = None
+
+    def send(self, queue: Sequence[Entry], totals: Totals) -> None:
+        """Sends to all of them; `totals` grows by it."""
+        # Video first and in order, then sound, which is shorter and may so end a run of video.
+        chosen = [e for kind in self._kinds for e in queue if e.packet.kind == kind]
+        sender = self._seated() if chosen else None
+        if sender is None:
+            return
+        counts = _counts(chosen)
+        for run in _runs(chosen):
+            totals.packets += sender.send_all(self._rows, run)
+        totals.octets += (counts.video_octets + counts.audio_octets) * len(self._rows)
+        sender.count(self._rows, counts)
+
+    def _seated(self) -> Sender | None:
+        """Looks anew who has which row where that may have changed: another's row must never be sent to."""
+        if self._sender is None or self._sender.generation != self._generation:
+            seats = [seat for receiver in self._receivers if (seat := receiver.seat) is not None and seat.row != NOWHERE]
+            self._rows = np.array([seat.row for seat in seats], np.int64)
+            self._sender = seats[0].sender if seats else None
+            self._generation = self._sender.generation if self._sender is not None else -1
+        return self._sender
+
+
+def _runs(entries: Sequence[Entry]) -> Iterator[Packed]:
+    """The calls in which these packets go out to a crowd, in this order."""
+    sizes = [len(e.packet.payload) + max(0, e.packet.padding) for e in entries]
+    start = 0
+    for length in batching.runs(sizes, TAG + _HEADER_BYTES):
+        part = entries[start : start + length]
+        yield Packed(
+            np.array([(*_columns(e), size) for e, size in zip(part, sizes[start:], strict=False)], np.int64),
+            np.frombuffer(b"".join([padded(e.packet.payload, e.packet.padding) for e in part]), np.uint8),
+            NO_BYTES,
+            NO_BYTES,
+            control(_HEADER_BYTES + sizes[start] + TAG if length > 1 else 0),
+        )
+        start += length
+
+
+def _columns(entry: Entry) -> tuple[int, int, int, int]:
+    """See `compiled.PACKET`."""
+    packet = entry.packet
+    flags = (0xA000 if packet.padding > 0 else 0x8000) | (0x80 if packet.marker else 0)
+    return 0 if packet.kind == "video" else 1, entry.position, entry.time, flags
+
+
+def _counts(entries: Sequence[Entry]) -> Counts:
+    video = [len(e.packet.payload) for e in entries if e.packet.kind == "video"]
+    audio = [len(e.packet.payload) for e in entries if e.packet.kind == "audio"]
+    return Counts(len(video), sum(video), len(audio), sum(audio))
+
+
 class Flow:
     """Everyone who follows the same video lane (or none). Nothing waits longer than 12 ms or beyond 64 packets."""
 
-    def __init__(self, lane: Lane | None) -> None:
+    def __init__(self, lane: Lane | None, totals: Totals) -> None:
         self._lane = lane
+        self._totals = totals
+        self._crowds: dict[tuple[bool, bool], Crowd] = {}
         self._audiences: dict[Audience, dict[Receiver, None]] = {}
         self._newcomers: dict[Receiver, tuple[Audience, int]] = {}
         self._queue: list[Entry] = []
@@ -131,7 +187,7 @@ class Flow:
         if self._queue:
             self._newcomers[receiver] = (audience, len(self._queue))
         else:
-            self._audiences.setdefault(audience, {})[receiver] = None
+            self._take_in(receiver, audience)
 
     def remove(self, receiver: Receiver, audience: Audience) -> None:
         """What was waiting is sent to it now."""
@@ -141,10 +197,7 @@ class Flow:
             audience, since = self._newcomers.pop(receiver)
             _welcome(receiver, audience, self._queue, since)
         else:
-            members = self._audiences[audience]
-            del members[receiver]
-            if not members:
-                del self._audiences[audience]
+            self._let_go(receiver, audience)
             if self._queue:
                 receiver.deliver(prepare(audience, self._queue))
         if not self._size:
@@ -175,16 +228,38 @@ class Flow:
         began = time.monotonic()
         queue, self._queue = self._queue, []
         newcomers, self._newcomers = self._newcomers, {}
+        for crowd in self._crowds.values():
+            crowd.send(queue, self._totals)
         for audience, members in self._audiences.items():
             delivery = prepare(audience, queue)
             for receiver in members:
                 receiver.deliver(delivery)
         for receiver, (audience, since) in newcomers.items():
             _welcome(receiver, audience, queue, since)
-            self._audiences.setdefault(audience, {})[receiver] = None
+            self._take_in(receiver, audience)
         for entry in queue:
             self._sent(entry)
         self._took += (time.monotonic() - began - self._took) / 8
+
+    def _take_in(self, receiver: Receiver, audience: Audience) -> None:
+        if receiver.seat is None:
+            self._audiences.setdefault(audience, {})[receiver] = None
+            return
+        receiver.seat.aim(audience.video, audience.audio)
+        kinds = audience.video is not None, audience.audio is not None
+        crowd = self._crowds.get(kinds)
+        if crowd is None:
+            crowd = self._crowds[kinds] = Crowd(video=kinds[0], audio=kinds[1])
+        crowd.add(receiver)
+
+    def _let_go(self, receiver: Receiver, audience: Audience) -> None:
+        if receiver.seat is not None:
+            self._crowds[audience.video is not None, audience.audio is not None].remove(receiver)
+            return
+        members = self._audiences[audience]
+        del members[receiver]
+        if not members:
+            del self._audiences[audience]
 
     def _level(self) -> None:
         """Decides the padding of what is waiting, once: a number must never carry two different contents."""

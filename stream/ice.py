@@ -11,11 +11,9 @@ import errno
 import ipaddress
 import secrets
 import socket
-import struct
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import structlog
 from aioice.ice import get_host_addresses
@@ -23,6 +21,9 @@ from aioice.ice import get_host_addresses
 from core.clock import Clock
 from stream import stun
 from stream.arrival import waited
+from stream.roster import Address
+from stream.sender import Seat, Sender
+from stream.srtp import RtpSealer
 
 _log = structlog.get_logger(__name__)
 
@@ -38,24 +39,8 @@ _EARLY_S = 2.0
 _SOCKET_BUFFER = 4 * 1024 * 1024
 _STUN_LAST, _DTLS_FIRST, _DTLS_LAST, _SRTP_FIRST, _SRTP_LAST = 3, 20, 63, 128, 191
 
-# linux/udp.h; Python's socket module has no name for it.
-_UDP_SEGMENT = 103
-# The kernel's answers when it can't cut datagrams itself: never; or not on the way to this address (its device, tunnel or MTU).
-_NO_SEGMENTS = (errno.ENOPROTOOPT, errno.EOPNOTSUPP)
-_NOT_THERE = (errno.EIO, errno.EINVAL, errno.EMSGSIZE)
-_MOST_WHOLE = 4096
-_WARN_EVERY_S = 60.0
 _ANY = "::"
 _NO_IPV6 = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT)
-_UNREACHED = (errno.EAGAIN, errno.ENOBUFS, errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ECONNREFUSED)
-
-Address = tuple[Any, ...]  # (host, port) on IPv4; IPv6 adds flow and scope
-Control = list[tuple[int, int, bytes]]
-
-
-def segmented(size: int) -> Control:
-    """The control message that has the kernel cut what is sent into datagrams of `size` bytes, the last maybe shorter."""
-    return [(socket.IPPROTO_UDP, _UDP_SEGMENT, struct.pack("=H", size))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +66,8 @@ class IceSession:
         self._remotes = {self.local.ufrag: (self.local, remote_ufrag)}
         self.remote_ufrag = remote_ufrag
         self.address: Address | None = None
+        self.seat: Seat | None = None
+        """Where it is sent to with others."""
         self.addresses: OrderedDict[Address, None] = OrderedDict()
         self.connected = asyncio.Event()
         self.last_heard = port.clock.monotonic()
@@ -114,6 +101,17 @@ class IceSession:
     def send(self, data: bytes) -> bool:
         """One datagram to the peer; False when it could not go out (UDP may lose it anyway)."""
         return self.address is not None and self.port.send(data, self.address)
+
+    def take_seat(self, sealer: RtpSealer, failed: Callable[[], None]) -> None:
+        """From now on it is sent to with others, where that is possible. Raises SrtpError."""
+        if self.address is not None and self.port.sender is not None:
+            self.seat = self.port.sender.seat(sealer, self.address, failed)
+
+    def leave_seat(self) -> None:
+        """Nothing more is sent to it with others."""
+        if self.seat is not None:
+            self.seat.leave()
+            self.seat = None
 
     def take_media(self, handler: Callable[[bytes], None]) -> None:
         """From now on SRTP goes to `handler` at once; what came during the handshake and is still fresh goes first."""
@@ -170,8 +168,10 @@ class IceSession:
         self.port.know_address(address, self)
         while len(self.addresses) > _MAX_ADDRESSES:
             self.port.forget_address(self.addresses.popitem(last=False)[0], self)
-        if nominated or not self._nominated:
+        if (nominated or not self._nominated) and address != self.address:
             self.address = address
+            if self.seat is not None:
+                self.seat.move(address)
         self._nominated = self._nominated or nominated
         self.connected.set()
 
@@ -207,12 +207,9 @@ class MediaPort(asyncio.DatagramProtocol):
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
         self.unknown = 0
-        self.unsent = 0
         self.number = 0
-        self.segmenting = False
-        """Whether the kernel takes several datagrams in one call."""
-        self._whole: OrderedDict[Address, None] = OrderedDict()  # whom it takes them one by one for
-        self._warned: dict[int, float] = {}
+        self.sender: Sender | None = None
+        """None before `open` and after `close`."""
         self._by_ufrag: dict[str, IceSession] = {}
         self._by_address: dict[Address, IceSession] = {}
         self._socket: socket.socket | None = None
@@ -232,15 +229,22 @@ class MediaPort(asyncio.DatagramProtocol):
         self._host = host
         self.number = int(udp.getsockname()[1])
         self._socket = udp
-        self.segmenting = _can_segment(udp)
+        self.sender = Sender(udp, self.clock)
         waited(udp)  # from now on the kernel notes when datagrams come
         self._transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(lambda: self, sock=udp)
 
     def close(self) -> None:
         self._socket = None
+        if self.sender is not None:
+            self.sender.close()
         if self._transport is not None:
             self._transport.close()
             self._transport = None
+
+    @property
+    def unsent(self) -> int:
+        """Datagrams that the kernel did not take."""
+        return self.sender.unsent if self.sender is not None else 0
 
     def session(self, remote_ufrag: str) -> IceSession:
         """A new session, ready to be checked."""
@@ -267,44 +271,8 @@ class MediaPort(asyncio.DatagramProtocol):
             del self._by_address[address]
 
     def send(self, data: bytes, address: Address) -> bool:
-        """Straight to the socket: nothing queues here, so a full socket costs the packet and nothing else."""
-        if self._socket is None:
-            return False
-        try:
-            self._socket.sendto(data, address)
-        except OSError as error:
-            self._unsent(error, 1)
-            return False
-        return True
-
-    def send_run(self, pieces: list[bytes], control: Control, address: Address) -> bool:
-        """Several datagrams of two pieces each, at once if `control` says how to cut them (see `segmented`)."""
-        if control and self.segmenting and self._socket is not None and address not in self._whole:
-            try:
-                self._socket.sendmsg(pieces, control, 0, address)
-                return True
-            except OSError as error:
-                if error.errno in _NO_SEGMENTS:
-                    self.segmenting = False
-                    _log.info("media_without_segments", error=str(error))
-                elif error.errno in _NOT_THERE:
-                    self._whole[address] = None
-                    if len(self._whole) > _MOST_WHOLE:
-                        self._whole.popitem(last=False)
-                else:
-                    self._unsent(error, len(pieces) // 2)
-                    return False
-        sent = True
-        for i in range(0, len(pieces), 2):
-            sent = self.send(pieces[i] + pieces[i + 1], address) and sent
-        return sent
-
-    def _unsent(self, error: OSError, datagrams: int) -> None:
-        self.unsent += datagrams
-        number, now = error.errno or 0, self.clock.monotonic()
-        if number not in _UNREACHED and now - self._warned.get(number, -_WARN_EVERY_S) >= _WARN_EVERY_S:
-            self._warned[number] = now
-            _log.warning("media_send_failed", error=str(error), unsent=self.unsent)
+        """Straight to the socket (see `Sender`)."""
+        return self.sender is not None and self.sender.send(data, address)
 
     def datagram_received(self, data: bytes, addr: Address) -> None:
         if not data or len(data) > _MAX_DATAGRAM:
@@ -366,11 +334,3 @@ def _bound(host: str, port: int) -> socket.socket:
         udp.close()
         raise
     return udp
-
-
-def _can_segment(udp: socket.socket) -> bool:
-    try:
-        udp.getsockopt(socket.IPPROTO_UDP, _UDP_SEGMENT)
-    except OSError:
-        return False
-    return True

@@ -5,9 +5,11 @@ from __future__ import annotations
 import secrets
 import struct
 
-from stream.fanout import Target, sealable
-from stream.forwarding import Entry, Path, Segment
+from stream import rtcp
+from stream.fanout import sealable
+from stream.forwarding import Entry, Numbering, Path, Segment
 from stream.lane import Lane
+from stream.roster import Target
 from stream.rtp import MediaPacket, header, padded
 from stream.sdp import Track
 from stream.srtp import Sealable, number
@@ -62,3 +64,14 @@ class Leg:
         index, self.repeat_index = self.repeat_index, self.repeat_index + 1
         head = header(track.rtx, packet.marker, index, placed[1], track.rtx_ssrc, padded=packet.padding > 0)
         return Sealable(head, payload, number(track.rtx_ssrc, index))
+
+    def report(self, numbering: Numbering, source: int | None, sent: tuple[int, int], wall: float, cname: str) -> bytes:
+        """A sender report, or nothing as long as there is nothing to tell.
+
+        `source`: the publisher's timestamp of `wall` (Unix seconds); `sent`: packets and bytes of payload.
+        """
+        time = numbering.time_of(numbering.run, source) if source is not None and numbering.run is not None else None
+        stamp = self.path.time_of(time) if time is not None else None
+        if stamp is None or not sent[0]:
+            return b""
+        return rtcp.sender_report(self.track.ssrc, cname, wall, stamp, *sent)

@@ -10,6 +10,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 _PREFIX = "tellercast_media_"
+_COLLECTION_BUCKETS = (0.0001, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1)
 _LAG_BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 1)
 # Streams told one by one, those with the most subscribers first: each is a dozen lines.
 _STREAMS_TOLD = 100
@@ -69,6 +70,13 @@ class MediaMetrics:
         self.relays_cut = Counter(prefix + "relays_cut", "Relays ended because the other was too slow", registry=registry)
         self.lag = Histogram(
             prefix + "loop_lag_seconds", "How late timers fire, fifty times a second", buckets=_LAG_BUCKETS, registry=registry
+        )
+        self.collections = Histogram(
+            prefix + "collection_seconds",
+            "How long Python's garbage collections held everything up",
+            ["generation"],
+            buckets=_COLLECTION_BUCKETS,
+            registry=registry,
         )
         self.feed_backlog = Gauge(
             prefix + "feed_unacknowledged", "Feed records the web side has not acknowledged", registry=registry

@@ -24,6 +24,10 @@ _SRTP_BYTES_MIN = 12
 _RTCP_BYTES_S = 16 * 1024
 
 
+def _heard_by_nobody(_plain: bytes) -> None:
+    """Where the packets of a peer that is over go."""
+
+
 class Peer:
     """Connects, then hands each decrypted packet to `on_rtp` or `on_rtcp` as it comes."""
 
@@ -52,8 +56,8 @@ class Peer:
         Raises ConnectFailed when it never connected within the time.
         """
         handshake = asyncio.create_task(self._handshake())
+        either: set[asyncio.Future[Any]] = {handshake, self._ended}
         try:
-            either: set[asyncio.Future[Any]] = {handshake, self._ended}
             await asyncio.wait(either, timeout=handshake_timeout_s, return_when=asyncio.FIRST_COMPLETED)
             if self._ended.done() or not handshake.done():  # who is ended already must not take anything over
                 raise ConnectFailed(self._ended.result() if self._ended.done() else "timeout")
@@ -68,6 +72,15 @@ class Peer:
                 await self._goodbye()
             finally:
                 self.ice.close()
+                self._let_go()
+                del handshake, either  # what failed there leads back to here by its traceback
+
+    def _let_go(self) -> None:
+        """It is over: its role has the peer, the peer no more its role, so that both are freed as soon as nobody has them.
+
+        As a cycle they would wait for a full garbage collection, and all viewers with them (`stream/collecting.py`).
+        """
+        self._on_rtp = self._on_rtcp = _heard_by_nobody
 
     async def _handshake(self) -> None:
         await self.ice.connected.wait()

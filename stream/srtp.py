@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -51,14 +51,14 @@ class Batch(NamedTuple):
     headers: list[bytes]
     payloads: list[bytes]
     numbers: list[int]
-    pieces: list[bytes]
-    """The headers with a gap after each, where the rest of the packet goes."""
 
     @classmethod
     def of(cls, packets: Sequence[Sealable]) -> Batch:
-        headers = [p.header for p in packets]
-        pieces = [piece for header in headers for piece in (header, b"")]
-        return cls(headers, [p.payload for p in packets], [p.number for p in packets], pieces)
+        return cls([p.header for p in packets], [p.payload for p in packets], [p.number for p in packets])
+
+    def pieces(self, sealed: Iterable[bytes]) -> list[bytes]:
+        """The headers, each with the rest of its packet after it."""
+        return [piece for packet in zip(self.headers, sealed, strict=True) for piece in packet]
 
 
 def number(ssrc: int, index: int) -> int:
@@ -117,33 +117,35 @@ class LibsrtpSealer:
         self._session = session
 
     def __call__(self, batch: Batch) -> list[bytes]:
-        protect, pieces = self._session.protect, batch.pieces.copy()
+        protect = self._session.protect
         try:
-            pieces[1::2] = [
+            sealed = [
                 bytes(protect(header + payload))[len(header) :]
                 for header, payload in zip(batch.headers, batch.payloads, strict=True)
             ]
         except (pylibsrtp.Error, ValueError) as error:
             raise SrtpError(str(error)) from error
-        return pieces
+        return batch.pieces(sealed)
 
 
 class GcmSealer:
     """RFC 7714 section 8: the nonce is the salt against SSRC, rollover counter and number, so a repeat is the same packet."""
 
-    __slots__ = ("_encrypt", "_salt")
+    __slots__ = ("_encrypt", "key", "salt")
     overhead = 16
 
     def __init__(self, master: bytes, key_bytes: int) -> None:
         key, salt = master[:key_bytes], master[key_bytes:]
-        self._encrypt = AESGCM(_derive(key, salt, _LABEL_KEY, key_bytes)).encrypt
-        self._salt = int.from_bytes(_derive(key, salt, _LABEL_SALT, _SALT_BYTES))
+        self.key = _derive(key, salt, _LABEL_KEY, key_bytes)
+        self.salt = _derive(key, salt, _LABEL_SALT, _SALT_BYTES)
+        self._encrypt: Callable[[bytes, bytes, bytes], bytes] | None = None
 
     def __call__(self, batch: Batch) -> list[bytes]:
-        salt, pieces = self._salt, batch.pieces.copy()
-        nonces = [(salt ^ number).to_bytes(12) for number in batch.numbers]
-        pieces[1::2] = map(self._encrypt, nonces, batch.payloads, batch.headers)
-        return pieces
+        if self._encrypt is None:  # whoever has a seat in a roster is never sealed for here
+            self._encrypt = AESGCM(self.key).encrypt
+        salt = int.from_bytes(self.salt)
+        nonces = [(salt ^ number).to_bytes(_SALT_BYTES) for number in batch.numbers]
+        return batch.pieces(map(self._encrypt, nonces, batch.payloads, batch.headers))
 
 
 def _derive(key: bytes, salt: bytes, label: int, size: int) -> bytes:

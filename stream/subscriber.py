@@ -18,7 +18,10 @@ from stream.metrics import MediaMetrics, Totals
 from stream.peer import Peer
 from stream.quality import LossMeter, QualityChoice, Rates, Wish
 from stream.repair import Budget, SenderClock
+from stream.reporting import ReportTimes
+from stream.roster import NOTHING, Counts
 from stream.rtp import MediaPacket
+from stream.sender import Seat
 from stream.sink import Kind, StreamKey
 from stream.srtp import Sealable
 
@@ -30,8 +33,6 @@ _log = structlog.get_logger(__name__)
 # A joiner gets the picture so far in bursts that fit a default socket buffer (208 KiB holds about 90 packets on Linux).
 _BURST = 32
 _BURST_EVERY_S = 0.005
-# A player keeps sound and picture together by these, and its buffers with them: on a lossy line one in five seconds is too few.
-_REPORT_S = 1.0
 # Repeats (asked for, found or not) per second for one subscriber, and how soon the same packet may go again.
 _REPEATS_S = 800
 _REPEAT_AGAIN_S = 0.02
@@ -62,7 +63,7 @@ class Subscriber:
         self._legs: dict[Kind, Leg] = {}
         self._cname = key.stream
         self._losses = LossMeter()
-        self._report_at = 0.0
+        self._reports = ReportTimes()
         self._asked_at = 0.0
         self._repeats = Budget(_REPEATS_S)
         self._keyframes = Budget(_KEYFRAMES_S, _KEYFRAMES_AT_ONCE)
@@ -80,9 +81,16 @@ class Subscriber:
         leg = self._legs.get("video")
         return leg.lane.name if leg is not None and leg.lane is not None else None
 
+    @property
+    def seat(self) -> Seat | None:
+        """With one it is sent to together with others."""
+        return self.peer.ice.seat if self.peer is not None else None
+
     def join(self, channel: Channel) -> None:
-        """Connected: show the picture so far at once, or ask for a keyframe when there is none."""
+        """Connected: show the picture so far at once, or ask for a keyframe when there is none. Raises SrtpError."""
         self._channel, self.totals = channel, channel.totals
+        if self.peer is not None and self.peer.link is not None:
+            self.peer.ice.take_seat(self.peer.link.seal, self._not_sealed)
         sound = self._legs.get("audio")
         if sound is not None:
             sound.lane = lane = channel.lanes["audio"]
@@ -91,8 +99,23 @@ class Subscriber:
         channel.settle(self)
         self.choose()
 
+    def sent(self, kind: Kind) -> tuple[int, int]:
+        """Packets and bytes of payload so far, those sent together with others and its own; repeats count as packets."""
+        leg, together = self._legs.get(kind), self.seat.counts if self.seat is not None else NOTHING
+        own = (leg.packets, leg.octets) if leg is not None else (0, 0)
+        packets, octets = together[:2] if kind == "video" else together[2:]
+        return own[0] + packets, own[1] + octets
+
     def leave(self) -> None:
+        """It is in no flow any more."""
         self._stop_replay()
+        if self.peer is not None:
+            self.peer.ice.leave_seat()
+
+    def _not_sealed(self) -> None:
+        _log.warning("subscriber_ended", error="the cipher refused", session=self.key.session, stream=self.key.stream)
+        if self.peer is not None:
+            self.peer.end("failed")
 
     def wish(self, wish: Wish, height: int) -> None:
         """What the viewer wants (see `QualityChoice`): at once, or with the next tick when it changes its mind too often."""
@@ -180,28 +203,30 @@ class Subscriber:
 
     def deliver(self, delivery: Delivery) -> None:
         """Packets that come with everybody's."""
-        audio, video = self._legs.get("audio"), self._legs.get("video")
         if not self._send(delivery):
             return
+        audio, video, counts = self._legs.get("audio"), self._legs.get("video"), delivery.counts
         if audio is not None:
-            audio.packets += delivery.audio_packets
-            audio.octets += delivery.audio_octets
+            audio.packets += counts.audio_packets
+            audio.octets += counts.audio_octets
         if video is not None:
-            video.packets += delivery.video_packets
-            video.octets += delivery.video_octets
+            video.packets += counts.video_packets
+            video.octets += counts.video_octets
 
     def _send(self, delivery: Delivery) -> bool:
         peer = self.peer
         if peer is None or peer.link is None:
             return False
-        seal, send, address = peer.link.seal, peer.ice.port.send_run, peer.ice.address
-        if address is None:
+        sender, address, seat = peer.ice.port.sender, peer.ice.address, peer.ice.seat
+        if sender is None or address is None:
             return False
         try:
-            for batch, control in delivery.runs:
-                if send(seal(batch), control, address):
-                    self.totals.packets += len(batch.numbers)
-            self.totals.octets += delivery.audio_octets + delivery.video_octets
+            for run in delivery.runs:
+                if seat is not None:
+                    self.totals.packets += sender.send_all(seat.rows, run.packed)
+                elif sender.send_run(peer.link.seal(run.batch), run.control, address):
+                    self.totals.packets += len(run.batch.numbers)
+            self.totals.octets += delivery.counts.audio_octets + delivery.counts.video_octets
         except SrtpError as error:
             _log.warning("subscriber_ended", error=str(error))
             peer.end("failed")
@@ -216,7 +241,7 @@ class Subscriber:
         """Packets with headers of this subscriber's own."""
         if self.peer is None or self.peer.link is None or not packets:
             return
-        if self._send(Delivery(gather(packets, self.peer.link.seal.overhead), 0, 0, 0, octets)):
+        if self._send(Delivery(gather(packets, self.peer.link.seal.overhead), Counts(0, octets, 0, 0))):
             leg.packets += len(packets)
             leg.octets += octets
 
@@ -357,17 +382,18 @@ class Subscriber:
     def tick(self, now: float, senders: SenderClock | None) -> None:
         """Once in a while: another video where that is better, and sender reports, which keep sound and picture together."""
         self.choose()
-        if senders is None or self.peer is None or now - self._report_at < _REPORT_S:
+        if senders is None or self.peer is None or not self._reports.due(now, lossy=self.lost > 0):
             return
         wall = self._clock.now().timestamp()
-        for leg in self._legs.values():
-            segment = leg.path.segment
-            if segment is None or self._channel is None or not leg.packets:
-                continue
-            source = senders.at("low" if segment.lane == "low" else leg.track.kind, wall)
-            numbering = self._channel.lanes[segment.lane].numbering
-            time = numbering.time_of(numbering.run, source) if source is not None and numbering.run is not None else None
-            stamp = leg.path.time_of(time) if time is not None else None
-            if stamp is not None:
-                self._report_at = now
-                self.peer.send_rtcp(rtcp.sender_report(leg.track.ssrc, self._cname, wall, stamp, leg.packets, leg.octets))
+        reports = b"".join(self._report(leg, senders, wall) for leg in self._legs.values())
+        if reports:
+            self._reports.sent(now)
+            self.peer.send_rtcp(reports)
+
+    def _report(self, leg: Leg, senders: SenderClock, wall: float) -> bytes:
+        segment = leg.path.segment
+        if segment is None or self._channel is None:
+            return b""
+        source = senders.at("low" if segment.lane == "low" else leg.track.kind, wall)
+        numbering = self._channel.lanes[segment.lane].numbering
+        return leg.report(numbering, source, self.sent(leg.track.kind), wall, self._cname)

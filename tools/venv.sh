@@ -30,3 +30,5 @@ fi
 echo "Installing what $lock names (the first time takes a minute) ..."
 .venv/bin/pip install --quiet --require-hashes -r "$lock"
 .venv/bin/pip install --quiet --no-deps --editable .
+echo "Compiling the loop that sends to many (the first time takes some seconds) ..."
+.venv/bin/python -c "from stream import roster; roster.warm_up()"

@@ -129,6 +129,17 @@ FIGURES: dict[str, Any] = {
     "crowd_ladder": [{"subscribers": 600, "loss": 0.0, "delay_p99_ms": 25.0, "cpu_percent": 40.0, "holds": False}],
     "join200_seeing": 200, "join200_all_s": 2.1, "keyframes_asked": 0, "chromium_first_frame_p50_ms": 60,
     "chromium_first_frame_p95_ms": 120, "chromium_joins": 50,
+    **{
+        f"processes_{part}_{name}": value
+        for part in ("one", "edge", "both_home", "both_edge")
+        for name, value in {
+            "cpu_percent": 14.0, "us_per_packet": 7.0, "loss": 0.0, "delay_p50_ms": 2.0, "delay_p99_ms": 16.5,
+        }.items()
+    },
+    "processes_subscribers": 100, "processes_home_idle_cpu_percent": 4.0, "processes_edge_idle_cpu_percent": 2.0,
+    "processes_line_cpu_percent": 1.0, "processes_home_each_cpu_percent": 0.1, "processes_edge_each_cpu_percent": 0.2,
+    "processes_share_percent": 50, "processes_one_carries": 460, "processes_two_carry": 690, "processes_ratio": 1.5,
+    "processes_full_one_carries": 960, "processes_full_two_carry": 1440, "processes_full_ratio": 1.5,
 }  # fmt: skip
 
 
@@ -136,6 +147,7 @@ def test_the_figures_are_shown_beside_each_other() -> None:
     text = viewers_report.table(FIGURES)
     assert "| ours | 2.5 µs |" in text
     assert "| 600 | 0.0000% | 25.0 ms | 40.0% | no |" in text
+    assert "| one process, 100 viewers | 14.0% | 7.0 µs | 0.0000% | 2.0 ms | 16.5 ms |" in text
 
 
 def test_the_plots_bars_are_as_long_as_their_values() -> None:

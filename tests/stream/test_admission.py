@@ -41,6 +41,12 @@ def test_a_loop_that_lags_for_long_lets_nobody_in_until_it_has_recovered() -> No
     assert admission.admits(200, publisher=False)
 
 
+def test_a_stall_at_the_very_start_keeps_nobody_out() -> None:
+    admission = Admission(1000, 10)
+    tick(admission, 0.4, 0.1)
+    assert admission.admits(200, publisher=False)
+
+
 @given(st.lists(st.floats(0, 5), max_size=200))
 def test_the_average_stays_within_what_was_measured(lags: list[float]) -> None:
     admission = Admission(10, 1)

@@ -9,7 +9,7 @@ from importlib.metadata import version
 import aioice.ice
 import pytest
 from aiortc import rtcdtlstransport
-from aiortc.rtcdtlstransport import RTCDtlsTransport, SRTPProtectionProfile, State
+from aiortc.rtcdtlstransport import RTCCertificate, RTCDtlsTransport, SRTPProtectionProfile, State
 
 
 def test_the_versions_are_those_it_was_written_against() -> None:
@@ -45,6 +45,13 @@ def test_the_attributes_are_there() -> None:
     assert rtcdtlstransport.SRTP_AEAD_AES_128_GCM in rtcdtlstransport.SRTP_PROFILES, (
         "libsrtp without GCM costs twice per packet"
     )
+
+
+def test_of_its_certificate_the_transport_asks_only_what_we_have() -> None:
+    source = inspect.getsource(RTCDtlsTransport)
+    asked = set(re.findall(r"__local_certificate\.(\w+)", source))
+    assert asked == {"getFingerprints", "_create_ssl_context"}
+    assert list(inspect.signature(RTCCertificate._create_ssl_context).parameters) == ["self", "srtp_profiles"]
 
 
 def test_aioice_has_what_the_port_uses() -> None:

@@ -12,8 +12,9 @@ import pytest
 from pylibsrtp import Policy, Session
 
 from stream import rtcp, rtp
-from stream.ice import Control, MediaPort
+from stream.ice import MediaPort
 from stream.peer import Peer
+from stream.sender import Control
 from stream.srtp import SrtpKeys, SrtpLink
 from tests.stream.watchers import House, unbroken
 
@@ -276,8 +277,9 @@ async def test_a_real_receiver_opens_what_comes_over_a_real_socket(profile: Any,
     house = House()
     port = MediaPort(house.clock)
     await port.open("127.0.0.1", 0)
-    assert port.segmenting, "this kernel has no UDP_SEGMENT"
-    port.segmenting = segmenting
+    assert port.sender is not None
+    assert port.sender.segmenting, "this kernel has no UDP_SEGMENT"
+    port.sender.segmenting = segmenting
     keys = os.urandom(key_bytes + salt_bytes)
     opener = Session(Policy(key=keys, ssrc_type=Policy.SSRC_ANY_INBOUND, srtp_profile=number))
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import socket
 from collections.abc import AsyncIterator
 
@@ -11,7 +10,7 @@ import pytest
 from aioice import stun
 
 from core.clock import ManualClock
-from stream.ice import Credentials, IceSession, MediaPort, segmented
+from stream.ice import Credentials, IceSession, MediaPort
 
 
 class Wire:
@@ -192,46 +191,3 @@ async def test_a_datagram_that_no_network_carries_is_not_kept(port: MediaPort, w
     wires[0].socket.send(b"\x16" + bytes(5000))
     wires[0].socket.send(b"\x16small")
     assert await session._recv() == b"\x16small"
-
-
-class Refusing:
-    """A socket whose kernel cuts no datagrams for some addresses."""
-
-    def __init__(self, error: int, addresses: set[tuple[str, int]]) -> None:
-        self.error = error
-        self.addresses = addresses
-        self.calls: list[tuple[str, tuple[str, int]]] = []
-
-    def sendmsg(self, _pieces: list[bytes], _control: object, _flags: int, address: tuple[str, int]) -> None:
-        self.calls.append(("run", address))
-        if address in self.addresses:
-            raise OSError(self.error, "no")
-
-    def sendto(self, data: bytes, address: tuple[str, int]) -> None:
-        self.calls.append((data.decode(), address))
-
-
-@pytest.mark.parametrize("error", [errno.EIO, errno.EINVAL, errno.EMSGSIZE])
-async def test_where_the_kernel_cuts_no_datagrams_they_go_one_by_one_and_elsewhere_together(
-    clock: ManualClock, error: int
-) -> None:
-    port = MediaPort(clock)
-    tunnel, plain = ("192.0.2.1", 1), ("192.0.2.2", 2)
-    refusing = Refusing(error, {tunnel})
-    port._socket, port.segmenting = refusing, True  # type: ignore[assignment]
-    run, control = [b"a", b"1", b"b", b"2"], segmented(2)
-    assert port.send_run(run, control, tunnel)
-    assert port.send_run(run, control, tunnel)
-    assert port.send_run(run, control, plain)
-    sent = [("run", tunnel), ("a1", tunnel), ("b2", tunnel), ("a1", tunnel), ("b2", tunnel), ("run", plain)]
-    assert refusing.calls == sent
-    assert port.unsent == 0
-
-
-async def test_a_refusing_socket_costs_the_packets_and_one_line_in_the_log(clock: ManualClock) -> None:
-    port = MediaPort(clock)
-    port._socket, port.segmenting = Refusing(errno.EPERM, {("192.0.2.1", 1)}), True  # type: ignore[assignment]
-    for _ in range(50):
-        assert not port.send_run([b"a", b"1", b"b", b"2"], segmented(2), ("192.0.2.1", 1))
-    assert port.unsent == 100
-    assert len(port._warned) == 1

@@ -32,11 +32,11 @@ async def test_sound_alone_and_the_picture_again(house: House, clients: Clients,
         video = role._legs["video"]
         await client.choose(watching, LayerIn("audio"))
         assert not video.live
-        before, heard = video.packets, role._legs["audio"].packets
-        await until(lambda: role._legs["audio"].packets > heard + 20)
-        assert video.packets == before
+        before, heard = role.sent("video")[0], role.sent("audio")[0]
+        await until(lambda: role.sent("audio")[0] > heard + 20)
+        assert role.sent("video")[0] == before
         await client.choose(watching, LayerIn("auto", 720))
-        await until(lambda: video.packets > before)
+        await until(lambda: role.sent("video")[0] > before)
         await viewer.sees(180)
         for resource in (sending, "rsc_nobody"):
             with pytest.raises(Refused) as refused:

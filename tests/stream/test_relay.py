@@ -27,6 +27,7 @@ from stream.errors import MEDIA_UNAVAILABLE, SESSION_CLOSED, STREAM_NOT_FOUND
 from stream.feed import Feed
 from stream.metrics import MediaMetrics
 from stream.sink import StreamKey
+from stream.subscriber import Subscriber
 from tests.stream.clients import SubscriberClient, until
 from tests.stream.conftest import Clients
 from tests.stream.houses import KEY, SECRET, SETTINGS, Home, Side, open_side
@@ -140,9 +141,10 @@ async def test_a_line_that_broke_begins_again_at_a_keyframe(home: Home, side: Si
     home.hub.let_edges_go()
     await until(lambda: side.relay().connections == 2 and side.relay().publisher is not None)
     await until(lambda: told(name) != asked)
-    video = side.edge._resources[resource].role._legs["video"]  # type: ignore[union-attr]
-    before = video.packets
-    await until(lambda: video.packets > before + 20)
+    role = side.edge._resources[resource].role
+    assert isinstance(role, Subscriber)
+    before, _octets = role.sent("video")
+    await until(lambda: role.sent("video")[0] > before + 20)
     await viewer.sees(140)
 
 

@@ -1,23 +1,31 @@
-"""A channel with its viewers on wires that remember what they were sent, in the clear; and a publisher's packets to push."""
+"""A channel with its viewers on wires that remember what they were sent; and a publisher's packets to push.
+
+A `Wire` stands for a peer and is sent to by Python; a `Cable` is a real socket that is sent to by the compiled loop.
+"""
 
 from __future__ import annotations
 
 import itertools
+import os
+import socket
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from prometheus_client import CollectorRegistry
 
 from core.clock import ManualClock
 from stream import rtp
 from stream.channel import Channel
-from stream.ice import Control
+from stream.ice import MediaPort
 from stream.metrics import MediaMetrics
 from stream.rtp import MediaPacket
 from stream.sdp import Track
+from stream.sender import Control
 from stream.sink import StreamKey
-from stream.srtp import Batch
+from stream.srtp import Batch, GcmSealer, number
 from stream.subscriber import Subscriber
 
 KEY = StreamKey("ses_1", "host")
@@ -51,14 +59,27 @@ class Wire:
     def port(self) -> Any:
         return self
 
+    @property
+    def sender(self) -> Any:
+        return self
+
     address = ("127.0.0.1", 1)
+    seat = None
+
+    def take_seat(self, sealer: object, failed: object) -> None:
+        """It has none."""
+
+    def leave_seat(self) -> None: ...
 
     def __call__(self, batch: Batch) -> list[bytes]:
         pieces: list[bytes] = []
-        for header, payload, number in zip(batch.headers, batch.payloads, batch.numbers, strict=True):
-            assert self.by_number.setdefault(number, (header, payload)) == (header, payload), "a number with two contents"
+        for header, payload, index in zip(batch.headers, batch.payloads, batch.numbers, strict=True):
+            self._note(index, header, payload)
             pieces += (header, payload)
         return pieces
+
+    def _note(self, index: int, header: bytes, payload: bytes) -> None:
+        assert self.by_number.setdefault(index, (header, payload)) == (header, payload), "a number with two contents"
 
     def send_run(self, pieces: list[bytes], control: Control, _address: object) -> bool:
         whole = [rtp.parse(pieces[i] + pieces[i + 1]) for i in range(0, len(pieces), 2)]
@@ -74,15 +95,74 @@ class Wire:
 
     def send_rtcp(self, data: bytes) -> None: ...
 
+    def take_in(self) -> None:
+        """What is on its way, for wires that have a way."""
+
+    def close(self) -> None: ...
+
     def of(self, ssrc: int) -> list[rtp.Parsed]:
         return [packet for call in self.calls for packet in call if packet.ssrc == ssrc]
 
 
-class House:
-    """A channel with its viewers, and a publisher's packets to push."""
+class Cable(Wire):
+    """The same over a real socket, sealed and opened: what came is taken in when it is asked for, each datagram a call."""
 
-    def __init__(self) -> None:
+    def __init__(self, port: MediaPort) -> None:
+        super().__init__()
+        self._udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 * 1024 * 1024)
+        self._udp.bind(("127.0.0.1", 0))
+        self._udp.setblocking(False)
+        self._session = port.session("user")
+        self._session.address = self._udp.getsockname()
+        self._sealer = GcmSealer(os.urandom(28), 16)
+
+    @property
+    def ice(self) -> Any:
+        return self._session
+
+    @property
+    def seal(self) -> Any:
+        return self._sealer
+
+    def of(self, ssrc: int) -> list[rtp.Parsed]:
+        if self._udp.fileno() >= 0:
+            self.take_in()
+        return super().of(ssrc)
+
+    def take_in(self) -> None:
+        """What has come since the last time: loopback delivers before the sender's call returns."""
+        while True:
+            try:
+                data = self._udp.recv(2048)
+            except BlockingIOError:
+                return
+            self.calls.append([rtp.parse(data[:12] + self._opened(data))])
+
+    def _opened(self, data: bytes) -> bytes:
+        header, sequence, ssrc = data[:12], int.from_bytes(data[2:4]), int.from_bytes(data[8:12])
+        for rollover in range(64):
+            index = number(ssrc, rollover << 16 | sequence)
+            nonce = (int.from_bytes(self._sealer.salt) ^ index).to_bytes(12)
+            try:
+                payload = AESGCM(self._sealer.key).decrypt(nonce, data[12:], header)
+            except InvalidTag:
+                continue
+            self._note(index, header, payload)
+            return payload
+        raise AssertionError("a packet that does not open")
+
+    def close(self) -> None:
+        self._udp.close()
+
+
+class House:
+    """A channel with its viewers, and a publisher's packets to push. With a port its viewers are on cables."""
+
+    def __init__(self, port: MediaPort | None = None) -> None:
         self.clock = ManualClock()
+        self.wires: list[Wire] = []
+        self._port = port
         self.channel = Channel(KEY)
         self.asked: list[str] = []
         self.channel.request_keyframe = self.asked.append  # type: ignore[method-assign,assignment]
@@ -91,7 +171,8 @@ class House:
         self._times = {"audio": 0, "high": 0, "low": 0}
 
     def viewer(self, *, rtx: bool = False, payload_type: int = 96) -> tuple[Subscriber, Wire]:
-        subscriber, wire = Subscriber(KEY, self.clock, METRICS), Wire()
+        subscriber, wire = Subscriber(KEY, self.clock, METRICS), Wire() if self._port is None else Cable(self._port)
+        self.wires.append(wire)
         repeats = (97, self.channel.ssrc("video", repeats=True)) if rtx else (None, 0)
         tracks = (
             Track("audio", "0", 111, 48_000, FEEDBACK, ssrc=self.channel.ssrc("audio")),
