@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from abc import ABC, abstractmethod
+from itertools import islice
 
 import structlog
 
@@ -53,6 +54,7 @@ class Carrier(ABC):
         self._certificate = new_certificate()
         self._addresses: tuple[str, ...] = ()
         self._resources: dict[str, Resource] = {}
+        self._publishing: dict[str, Resource] = {}
         self._channels: dict[StreamKey, Channel] = {}
         self._last_run = 0
         self._ticker: asyncio.Task[None] | None = None
@@ -155,6 +157,8 @@ class Carrier(ABC):
         role.attach(peer)
         resource = Resource(new_id("rsc"), role, peer, owner, etag=f'"{ice.local.ufrag}"')
         self._resources[resource.id] = resource
+        if isinstance(role, Publisher):
+            self._publishing[resource.id] = resource
         resource.task = asyncio.create_task(self._live(resource))
         answer = negotiated.answer(self._local(ice.local), secrets.randbits(62))
         return Opened(resource.id, answer, resource.etag)
@@ -205,6 +209,7 @@ class Carrier(ABC):
 
     def _gone(self, resource: Resource, reason: str) -> None:
         self._resources.pop(resource.id, None)
+        self._publishing.pop(resource.id, None)
         role = resource.role
         channel = self._channels.get(role.key)
         if isinstance(role, Subscriber) and channel is not None:
@@ -227,10 +232,8 @@ class Carrier(ABC):
 
     def _tick_all(self, turn: int) -> None:
         now = self._clock.monotonic()
-        everybody = list(self._resources.values())
-        senders = [resource for resource in everybody if isinstance(resource.role, Publisher)]
-        in_turn = [resource for resource in everybody[turn % _TURNS :: _TURNS] if isinstance(resource.role, Subscriber)]
-        for resource in (*senders, *in_turn):
+        in_turn = [r for r in islice(self._resources.values(), turn % _TURNS, None, _TURNS) if isinstance(r.role, Subscriber)]
+        for resource in (*self._publishing.values(), *in_turn):
             try:
                 self._tick(resource, now)
             except Exception:

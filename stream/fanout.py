@@ -179,7 +179,8 @@ class Flow:
         self._queue: list[Entry] = []
         self._timer: asyncio.TimerHandle | None = None
         self._size = 0
-        self._took = 0.0  # seconds that sending to all took, lately: whoever comes last waits that long on top
+        # Seconds that sending to all took, lately: a packet may wait so long for one before, and so long for its last receiver.
+        self._took = 0.0
 
     def add(self, receiver: Receiver, audience: Audience) -> None:
         """From now on. Of what waits it gets the video, which it has not seen; the sound came to it otherwise or is past."""
@@ -214,7 +215,7 @@ class Flow:
         if ends or len(self._queue) >= _LONGEST:
             self.flush()
         elif self._timer is None:
-            hold = _FRAME_S if packet.kind == "video" else max(0.0, _HOLD_S - self._took)
+            hold = _FRAME_S if packet.kind == "video" else max(0.0, _HOLD_S - 2 * self._took)
             self._timer = asyncio.get_running_loop().call_later(hold, self.flush)
 
     def flush(self) -> None:
