@@ -16,7 +16,8 @@ _COST = """\
 | floor: encrypt and send | {floor_us_per_packet} µs | | | | |
 
 {subscribers} viewers of 150 + 50 packets a second, {packets_per_s} packets a second in all, of {mean_bytes} bytes in the mean.
-Janus costs {ratio_janus} times ours; ours costs {floor_ratio} times the floor. All CPU time of the server's process counts,
+Janus costs {ratio_janus} times ours; ours costs {floor_ratio} times the floor, which encrypts and sends each packet by itself,
+in Python. All CPU time of the server's process counts,
 over the packets that reached its viewers' sockets; the recorder is not part of it.
 
 | a crowd of | loss | delay p99 | CPU of a core | holds |

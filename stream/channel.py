@@ -97,8 +97,10 @@ class Channel:
     def leave(self, subscriber: Subscriber) -> None:
         self.subscribers.pop(subscriber, None)
         self.wait(subscriber, None)
-        self._settle(subscriber, None)
-        subscriber.leave()
+        try:
+            self._settle(subscriber, None)
+        finally:
+            subscriber.leave()
 
     def request_keyframe(self, lane: LaneName = "high") -> None:
         if self.publisher is not None:

@@ -1,8 +1,8 @@
 """The innermost loop, compiled: a frame is sealed for each of many receivers and handed to the kernel, no Python in between.
 
-numba compiles it for this machine's processor when it is first wanted, and keeps the result beside this file. Encryption is
+numba compiles it for this machine's processor, which takes seconds, and keeps the result (`stream/compiling.py`). Encryption is
 the system's libcrypto by its `EVP` calls (NIST SP 800-38D), sending sendmmsg(2), cutting the kernel's UDP_SEGMENT.
-Nothing here allocates, and nothing checks its arguments: `stream/roster.py` owns every array and is the only caller.
+Nothing here allocates, and nothing checks its arguments: `stream/roster.py`, which alone calls it, does.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ from typing import Any
 
 import llvmlite.binding
 import numpy as np
-from numba import njit, types
+from numba import types
 from numpy.typing import NDArray
+
+from stream.compiling import Kept
 
 Bytes = NDArray[np.uint8]
 Words = NDArray[np.uint64]
@@ -46,7 +48,13 @@ _NONCE_AT, _ERRNO_AT, _WRITTEN_AT, _ODDS_BYTES = 16, 32, 48, 64
 
 _WORD_BYTES = 8
 
+_kept = Kept(__file__)
+forget = _kept.forget
 _int, _address, _size = types.int32, types.uintp, types.uintp
+
+
+_OURS = "tellercast_"
+"""Before the cipher's names: they are of the library that `load` opened, whatever else in the process has the same."""
 
 
 def _outside(name: str, result: Any, *arguments: Any) -> Any:
@@ -54,10 +62,11 @@ def _outside(name: str, result: Any, *arguments: Any) -> Any:
     return types.ExternalFunction(name, result(*arguments))
 
 
-_init = _outside("EVP_EncryptInit_ex", _int, _address, _address, _address, _address, _address)
-_update = _outside("EVP_EncryptUpdate", _int, _address, _address, _address, _address, _int)
-_final = _outside("EVP_EncryptFinal_ex", _int, _address, _address, _address)
-_control = _outside("EVP_CIPHER_CTX_ctrl", _int, _address, _int, _int, _address)
+_init = _outside(_OURS + "EVP_EncryptInit_ex", _int, _address, _address, _address, _address, _address)
+_update = _outside(_OURS + "EVP_EncryptUpdate", _int, _address, _address, _address, _address, _int)
+_final = _outside(_OURS + "EVP_EncryptFinal_ex", _int, _address, _address, _address)
+_control = _outside(_OURS + "EVP_CIPHER_CTX_ctrl", _int, _address, _int, _int, _address)
+_CIPHER_CALLS = ("EVP_EncryptInit_ex", "EVP_EncryptUpdate", "EVP_EncryptFinal_ex", "EVP_CIPHER_CTX_ctrl")
 _sendmmsg = _outside("sendmmsg", _int, _int, _address, types.uint32, _int)
 _errno = _outside("__errno_location", _address)
 _copy = _outside("memcpy", _address, _address, _address, _size)
@@ -69,18 +78,12 @@ def load() -> ctypes.CDLL | None:
         return None
     try:
         library = ctypes.CDLL(LIBCRYPTO)
-        llvmlite.binding.load_library_permanently(LIBCRYPTO)
-    except (OSError, RuntimeError):
+        addresses = {name: ctypes.cast(getattr(library, name), ctypes.c_void_p).value for name in _CIPHER_CALLS}
+    except (OSError, AttributeError):
         return None
+    for name, address in addresses.items():
+        llvmlite.binding.add_symbol(_OURS + name, address)
     return library
-
-
-def _kept(function: Any) -> Any:
-    """Compiles it when it is first called, and keeps the result where it can: beside the source or in the user's cache."""
-    try:
-        return njit(cache=True)(function)
-    except RuntimeError:  # nowhere to write: compiled anew at each start
-        return njit(function)
 
 
 def scratch() -> tuple[Bytes, Words, Words, Numbers, Bytes]:
@@ -134,7 +137,7 @@ def _send(fd: Any, messages: Any, count: Any, owners: Any, odds: Any, failures: 
     error = odds[_ERRNO_AT : _ERRNO_AT + 4].view(np.int32)
     done = 0
     while done < count:
-        sent = _sendmmsg(fd, first + done * 64, count - done, 0)
+        sent = _sendmmsg(fd, first + done * _MESSAGE_WORDS * _WORD_BYTES, count - done, 0)
         if sent > 0:
             done += sent
             continue

@@ -13,9 +13,10 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
+import structlog
 
 from stream import batching
-from stream.compiled import TAG, Numbers
+from stream.compiled import HEADER, TAG, Numbers
 from stream.forwarding import Entry
 from stream.lane import Lane
 from stream.metrics import Totals
@@ -24,13 +25,15 @@ from stream.rtp import MASK32, header, padded
 from stream.sender import NOWHERE, Run, Seat, Sender
 from stream.srtp import Batch, Sealable, number
 
+_log = structlog.get_logger(__name__)
+
 # Waiting saves a call for each receiver and costs everybody its length: only where there are many is it worth that.
 _CROWD = 16
 _HOLD_S = 0.012
 # The rest of a frame that its sender spreads out, or whose end was lost.
 _FRAME_S = 0.010
 _LONGEST = 64
-_HEADER_BYTES = 12
+_TELL_EVERY_S = 60.0
 
 
 class Audience(NamedTuple):
@@ -71,10 +74,10 @@ def gather(packets: Sequence[Sealable], overhead: int) -> list[Run]:
     """The calls in which these packets go out, in this order."""
     runs: list[Run] = []
     start = 0
-    for length in batching.runs([len(p.payload) for p in packets], overhead + _HEADER_BYTES):
+    for length in batching.runs([len(p.payload) for p in packets], overhead + HEADER):
         part = Batch.of(packets[start : start + length])
         start += length
-        runs.append(Run(part, _HEADER_BYTES + len(part.payloads[0]) + overhead if length > 1 else 0))
+        runs.append(Run(part, HEADER + len(part.payloads[0]) + overhead if length > 1 else 0))
     return runs
 
 
@@ -115,6 +118,9 @@ class Crowd:
         del self._receivers[receiver]
         self._sender = None
 
+    def __contains__(self, receiver: Receiver) -> bool:
+        return receiver in self._receivers
+
     def send(self, queue: Sequence[Entry], totals: Totals) -> None:
         """Sends to all of them; `totals` grows by it."""
         # Video first and in order, then sound, which is shorter and may so end a run of video.
@@ -142,14 +148,14 @@ def _runs(entries: Sequence[Entry]) -> Iterator[Packed]:
     """The calls in which these packets go out to a crowd, in this order."""
     sizes = [len(e.packet.payload) + max(0, e.packet.padding) for e in entries]
     start = 0
-    for length in batching.runs(sizes, TAG + _HEADER_BYTES):
+    for length in batching.runs(sizes, TAG + HEADER):
         part = entries[start : start + length]
         yield Packed(
             np.array([(*_columns(e), size) for e, size in zip(part, sizes[start:], strict=False)], np.int64),
             np.frombuffer(b"".join([padded(e.packet.payload, e.packet.padding) for e in part]), np.uint8),
             NO_BYTES,
             NO_BYTES,
-            control(_HEADER_BYTES + sizes[start] + TAG if length > 1 else 0),
+            control(HEADER + sizes[start] + TAG if length > 1 else 0),
         )
         start += length
 
@@ -181,6 +187,7 @@ class Flow:
         self._size = 0
         # Seconds that sending to all took, lately: a packet may wait so long for one before, and so long for its last receiver.
         self._took = 0.0
+        self._told_at: float | None = None
 
     def add(self, receiver: Receiver, audience: Audience) -> None:
         """From now on. Of what waits it gets the video, which it has not seen; the sound came to it otherwise or is past."""
@@ -230,7 +237,7 @@ class Flow:
         queue, self._queue = self._queue, []
         newcomers, self._newcomers = self._newcomers, {}
         for crowd in self._crowds.values():
-            crowd.send(queue, self._totals)
+            self._serve(crowd, queue)
         for audience, members in self._audiences.items():
             delivery = prepare(audience, queue)
             for receiver in members:
@@ -241,6 +248,16 @@ class Flow:
         for entry in queue:
             self._sent(entry)
         self._took += (time.monotonic() - began - self._took) / 8
+
+    def _serve(self, crowd: Crowd, queue: Sequence[Entry]) -> None:
+        """What fails there is nobody's who publishes: it costs the crowd this frame, and a line in the log once a minute."""
+        try:
+            crowd.send(queue, self._totals)
+        except Exception:
+            now = time.monotonic()
+            if self._told_at is None or now - self._told_at >= _TELL_EVERY_S:
+                self._told_at = now
+                _log.exception("crowd_failed")
 
     def _take_in(self, receiver: Receiver, audience: Audience) -> None:
         if receiver.seat is None:
@@ -254,8 +271,9 @@ class Flow:
         crowd.add(receiver)
 
     def _let_go(self, receiver: Receiver, audience: Audience) -> None:
-        if receiver.seat is not None:
-            self._crowds[audience.video is not None, audience.audio is not None].remove(receiver)
+        crowd = self._crowds.get((audience.video is not None, audience.audio is not None))
+        if crowd is not None and receiver in crowd:
+            crowd.remove(receiver)
             return
         members = self._audiences[audience]
         del members[receiver]

@@ -209,7 +209,7 @@ class MediaPort(asyncio.DatagramProtocol):
         self.unknown = 0
         self.number = 0
         self.sender: Sender | None = None
-        """None before `open` and after `close`."""
+        """None before `open`."""
         self._by_ufrag: dict[str, IceSession] = {}
         self._by_address: dict[Address, IceSession] = {}
         self._socket: socket.socket | None = None

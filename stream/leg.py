@@ -4,21 +4,36 @@ from __future__ import annotations
 
 import secrets
 import struct
+from collections.abc import Mapping
+from typing import NamedTuple
 
 from stream import rtcp
 from stream.fanout import sealable
-from stream.forwarding import Entry, Numbering, Path, Segment
+from stream.forwarding import Entry, LaneName, Path, Segment
 from stream.lane import Lane
+from stream.repair import SenderClock
+from stream.reporting import ReportTimes
 from stream.roster import Target
 from stream.rtp import MediaPacket, header, padded
 from stream.sdp import Track
 from stream.srtp import Sealable, number
 
 
+class When(NamedTuple):
+    """The moment of a sender report: monotonic seconds, Unix seconds, whether the line is lossy, and who sends."""
+
+    now: float
+    wall: float
+    lossy: bool
+    cname: str
+
+
 class Leg:
     """One kind of media on its way to one subscriber. `live`: its packets come with everybody's."""
 
-    __slots__ = ("cursor", "group", "lane", "live", "octets", "packets", "path", "repeat_index", "repeated", "track")
+    __slots__ = (
+        "_reports", "cursor", "group", "lane", "live", "octets", "packets", "path", "repeat_index", "repeated", "track",
+    )  # fmt: skip
 
     def __init__(self, track: Track) -> None:
         self.track = track
@@ -28,6 +43,7 @@ class Leg:
         self.group: list[MediaPacket] | None = None
         """The group being replayed, from `cursor` on."""
         self.cursor = 0
+        self._reports = ReportTimes()
         self.packets = 0
         self.octets = 0
         self.repeated: dict[int, float] = {}
@@ -65,13 +81,18 @@ class Leg:
         head = header(track.rtx, packet.marker, index, placed[1], track.rtx_ssrc, padded=packet.padding > 0)
         return Sealable(head, payload, number(track.rtx_ssrc, index))
 
-    def report(self, numbering: Numbering, source: int | None, sent: tuple[int, int], wall: float, cname: str) -> bytes:
-        """A sender report, or nothing as long as there is nothing to tell.
-
-        `source`: the publisher's timestamp of `wall` (Unix seconds); `sent`: packets and bytes of payload.
-        """
+    def report(self, lanes: Mapping[LaneName, Lane], senders: SenderClock, sent: tuple[int, int], when: When) -> bytes:
+        """A sender report where one is due and there is something to tell. `sent`: packets and bytes of payload."""
+        segment = self.path.segment
+        if segment is None or not sent[0]:
+            return b""
+        numbering = lanes[segment.lane].numbering
+        if not self._reports.due(when.now, (segment.lane, numbering.run, segment.time_shift), lossy=when.lossy):
+            return b""
+        source = senders.at("low" if segment.lane == "low" else self.track.kind, when.wall)
         time = numbering.time_of(numbering.run, source) if source is not None and numbering.run is not None else None
         stamp = self.path.time_of(time) if time is not None else None
-        if stamp is None or not sent[0]:
+        if stamp is None:
             return b""
-        return rtcp.sender_report(self.track.ssrc, cname, wall, stamp, *sent)
+        self._reports.sent(when.now)
+        return rtcp.sender_report(self.track.ssrc, when.cname, when.wall, stamp, *sent)

@@ -1,32 +1,34 @@
 """When a receiver gets sender reports (RFC 3550 6.4.1). Pure.
 
-A player keeps sound and picture together by these, and its buffers too: once a second at first and on a lossy line, else ever
-more seldom, since they then tell of the clocks' drift alone (RFC 3550 6.2: every 5 s).
+A player keeps sound and picture together by these, and its buffers too: once a second at first, when the times have changed and
+on a lossy line; else every 5 s (RFC 3550 6.2), since they then tell of the clocks' drift alone.
 """
 
 from __future__ import annotations
 
-_FIRST_S = 1.0
-_MOST_S = 5.0
+from collections.abc import Hashable
+
+_SOON_S, _SOON = 1.0, 5
+_LATER_S = 5.0
 
 
 class ReportTimes:
-    """One receiver's. Times in seconds of a monotonic clock."""
+    """Of one kind of media to one receiver. Times in seconds of a monotonic clock."""
 
-    __slots__ = ("_at", "_every")
+    __slots__ = ("_at", "_told", "_way")
 
     def __init__(self) -> None:
         self._at: float | None = None
-        self._every = _FIRST_S
+        self._way: Hashable = None
+        self._told = 0
 
-    def due(self, now: float, *, lossy: bool) -> bool:
-        """Whether it is time; `lossy`: the receiver lost some lately."""
-        if lossy:
-            self._every = _FIRST_S
-        return self._at is None or now - self._at >= self._every
+    def due(self, now: float, way: Hashable, *, lossy: bool) -> bool:
+        """Whether it is time. `way`: how the source's times become the receiver's now; `lossy`: it lost some lately."""
+        if lossy or way != self._way:
+            self._way, self._told = way, 0
+        return self._at is None or now - self._at >= (_SOON_S if self._told < _SOON else _LATER_S)
 
     def sent(self, now: float) -> None:
         """A report went out."""
-        if self._at is not None:
-            self._every = min(self._every * 2, _MOST_S)
         self._at = now
+        self._told += 1

@@ -147,14 +147,25 @@ class Roster:
 
     def send(self, fd: int, rows: Numbers, run: Packed) -> list[Failure]:
         """Seals and sends the run for every row."""
-        if len(run.payloads) + len(run.packets) * (compiled.HEADER + compiled.TAG) > compiled.BUFFER:
-            raise ValueError("a run is longer than the buffer")
-        if len(run.packets) > compiled.MESSAGES:
-            raise ValueError("a run has more packets than there are messages")
+        self._check(rows, run)
         table = (self._contexts, self._salts, self._addresses, self._alone, self._targets)
         size = _ADDRESS_BYTES if self._family == socket.AF_INET6 else _IPV4_BYTES
         failed = compiled.send_all(fd, rows, table, size, run, self._work, self._failures)
         return [Failure(*told) for told in self._failures[:failed].tolist()]
+
+    def _check(self, rows: Numbers, run: Packed) -> None:
+        """Raises ValueError for what would have the loop write or read elsewhere."""
+        packets = len(run.packets)
+        if len(rows) and not 0 <= rows.min() <= rows.max() < len(self._contexts):
+            raise ValueError("no such row")
+        if not 0 < packets <= compiled.MESSAGES or int(run.packets[:, 4].sum()) != len(run.payloads):
+            raise ValueError("a run's packets are not its payloads")
+        if len(run.payloads) + packets * (compiled.HEADER + compiled.TAG) > compiled.BUFFER:
+            raise ValueError("a run is longer than the buffer")
+        if len(run.headers) not in (0, compiled.HEADER * packets) or len(run.nonces) != len(run.headers):
+            raise ValueError("a run's headers are not those of its packets")
+        if len(run.control) not in (0, _SEGMENT.size):
+            raise ValueError("no control message that is known")
 
     def count(self, rows: Numbers, counts: Counts) -> None:
         """Adds to what each of the rows has been sent."""

@@ -18,7 +18,7 @@ import structlog
 from core.clock import Clock
 from stream import compiled
 from stream.compiled import Numbers
-from stream.roster import NO_BYTES, UDP_SEGMENT, Address, Counts, Packed, Roster, Target, control
+from stream.roster import NO_BYTES, NOTHING, UDP_SEGMENT, Address, Counts, Packed, Roster, Target, control
 from stream.srtp import Batch, GcmSealer, RtpSealer
 
 _log = structlog.get_logger(__name__)
@@ -90,17 +90,19 @@ class Seat:
     @property
     def counts(self) -> Counts:
         """What it has been sent together with others."""
-        return self._roster.counts(self.row)
+        return self._roster.counts(self.row) if self.row != NOWHERE else NOTHING
 
     def aim(self, video: Target | None, audio: Target | None) -> None:
         """What its packets look like from now on."""
-        self._roster.aim(self.row, video, audio)
+        if self.row != NOWHERE:
+            self._roster.aim(self.row, video, audio)
 
     def move(self, address: Address) -> None:
         """It is at another address now."""
         self._address = address
-        self._roster.move(self.row, address)
-        self.sender.settle(self)
+        if self.row != NOWHERE:
+            self._roster.move(self.row, address)
+            self.sender.settle(self)
 
     def leave(self) -> None:
         self.sender.leave(self)
@@ -113,10 +115,7 @@ class Sender:
         self.unsent = 0
         self.segmenting = _can_segment(udp)
         """Whether the kernel takes several datagrams in one call."""
-        library = compiled.load()
-        if library is None:
-            _log.warning("media_without_compiled_loop", needs=compiled.LIBCRYPTO)
-        self.roster = Roster(library, udp.family) if library is not None else None
+        self.roster = _roster(udp.family)
         """None: everybody is sent to by Python, at three times the cost."""
         self._socket: socket.socket | None = udp
         self._clock = clock
@@ -133,7 +132,7 @@ class Sender:
 
     def seat(self, sealer: RtpSealer, address: Address, failed: Callable[[], None]) -> Seat | None:
         """A seat for a receiver that `send_all` can serve, None for one that it can't. Raises SrtpError."""
-        if self.roster is None or not isinstance(sealer, GcmSealer):
+        if self._socket is None or self.roster is None or not isinstance(sealer, GcmSealer):
             return None
         row = self.roster.take(sealer.key, sealer.salt, address)
         seat = self._seats[row] = Seat(self, self.roster, row, address, failed)
@@ -213,8 +212,9 @@ class Sender:
     def _one_by_one(self, number: int, address: Address) -> bool:
         """Whether the kernel said that it can't cut what goes there; from now on it need not."""
         if number in _NO_SEGMENTS:
+            if self.segmenting:
+                _log.info("media_without_segments", error=os.strerror(number))
             self.segmenting = False
-            _log.info("media_without_segments", error=os.strerror(number))
             return True
         if number not in _NOT_THERE:
             return False
@@ -229,6 +229,23 @@ class Sender:
         if number not in _UNREACHED and now - self._warned.get(number, -_WARN_EVERY_S) >= _WARN_EVERY_S:
             self._warned[number] = now
             _log.warning("media_send_failed", error=str(error), unsent=self.unsent)
+
+
+def _roster(family: int) -> Roster | None:
+    library = compiled.load()
+    if library is None:
+        _log.warning("media_without_compiled_loop", needs=compiled.LIBCRYPTO)
+        return None
+    try:
+        return Roster(library, family)
+    except Exception as error:  # a damaged file of numba's, a full disk: media must start all the same
+        _log.warning("media_compiles_anew", error=repr(error))
+        compiled.forget()
+    try:
+        return Roster(library, family)
+    except Exception:
+        _log.exception("media_without_compiled_loop")
+        return None
 
 
 def _can_segment(udp: socket.socket) -> bool:

@@ -13,12 +13,11 @@ from stream.errors import SrtpError
 from stream.fanout import Audience, Delivery, gather
 from stream.forwarding import Entry, LaneName
 from stream.lane import Lane
-from stream.leg import Leg
+from stream.leg import Leg, When
 from stream.metrics import MediaMetrics, Totals
 from stream.peer import Peer
 from stream.quality import LossMeter, QualityChoice, Rates, Wish
 from stream.repair import Budget, SenderClock
-from stream.reporting import ReportTimes
 from stream.roster import NOTHING, Counts
 from stream.rtp import MediaPacket
 from stream.sender import Seat
@@ -63,7 +62,6 @@ class Subscriber:
         self._legs: dict[Kind, Leg] = {}
         self._cname = key.stream
         self._losses = LossMeter()
-        self._reports = ReportTimes()
         self._asked_at = 0.0
         self._repeats = Budget(_REPEATS_S)
         self._keyframes = Budget(_KEYFRAMES_S, _KEYFRAMES_AT_ONCE)
@@ -113,8 +111,8 @@ class Subscriber:
             self.peer.ice.leave_seat()
 
     def _not_sealed(self) -> None:
-        _log.warning("subscriber_ended", error="the cipher refused", session=self.key.session, stream=self.key.stream)
-        if self.peer is not None:
+        if self.peer is not None and not self.peer.ending:
+            _log.warning("subscriber_ended", error="the cipher refused", session=self.key.session, stream=self.key.stream)
             self.peer.end("failed")
 
     def wish(self, wish: Wish, height: int) -> None:
@@ -382,18 +380,10 @@ class Subscriber:
     def tick(self, now: float, senders: SenderClock | None) -> None:
         """Once in a while: another video where that is better, and sender reports, which keep sound and picture together."""
         self.choose()
-        if senders is None or self.peer is None or not self._reports.due(now, lossy=self.lost > 0):
+        if senders is None or self.peer is None or self._channel is None:
             return
-        wall = self._clock.now().timestamp()
-        reports = b"".join(self._report(leg, senders, wall) for leg in self._legs.values())
-        if reports:
-            self._reports.sent(now)
-            self.peer.send_rtcp(reports)
-
-    def _report(self, leg: Leg, senders: SenderClock, wall: float) -> bytes:
-        segment = leg.path.segment
-        if segment is None or self._channel is None:
-            return b""
-        source = senders.at("low" if segment.lane == "low" else leg.track.kind, wall)
-        numbering = self._channel.lanes[segment.lane].numbering
-        return leg.report(numbering, source, self.sent(leg.track.kind), wall, self._cname)
+        when = When(now, self._clock.now().timestamp(), self.lost > 0, self._cname)
+        for leg in self._legs.values():  # one for each: some receivers take a compound for the stream of its first report
+            report = leg.report(self._channel.lanes, senders, self.sent(leg.track.kind), when)
+            if report:
+                self.peer.send_rtcp(report)

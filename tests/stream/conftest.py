@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,13 +12,15 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from core.clock import SystemClock
+from core.clock import ManualClock, SystemClock
 from stream.feed import Feed
 from stream.hub import Hub
 from stream.metrics import MediaMetrics
+from stream.sender import Sender
 from stream.settings import MediaSettings
 from stream.sink import Kind, SinkOrder
 from tests.stream.clients import PublisherClient, SubscriberClient
+from tests.stream.seats import Viewer
 
 
 @dataclass
@@ -110,3 +113,17 @@ async def house(feed: Feed) -> AsyncIterator[House]:
     await hub.start()
     yield House(hub, feed, sinks, flushed)
     await hub.stop()
+
+
+@pytest.fixture
+def udp() -> Iterator[socket.socket]:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as made:
+        made.bind(("127.0.0.1", 0))
+        yield made
+
+
+@pytest.fixture
+def sender(udp: socket.socket, clock: ManualClock) -> Iterator[Sender]:
+    yield Sender(udp, clock)
+    while Viewer.made:
+        Viewer.made.pop().udp.close()
