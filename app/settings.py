@@ -64,6 +64,10 @@ class Settings:
     identity_key_file: str = _setting("", "PEM file with the public key (or keys) of the bank's sign-in; see README")
     identity_issuer: str = _setting("", "The `iss` the bank's sign-in puts into its assertions")
     metrics_token: str = _setting("", "Bearer token for /metrics; without it only this machine may read them", secret=True)
+    risk_velocity_orders: int = _setting(10, "So many orders of one customer within the minutes below look like trouble")
+    risk_velocity_minutes: int = _setting(10, "Minutes the rule above looks back")
+    risk_amount_factor: int = _setting(10, "An order this many times above all that is known of a customer goes to a call")
+    risk_amount_floor: int = _setting(50_000_000, "Minor units below which no order is too large for that rule")
     sample_percent: int = _setting(10, "Of every hundred sessions, how many compliance reviews though no rule asked")
     seal_wait_s: int = _setting(30, "Seconds an ended session waits for its last fragments before it is sealed")
     abandoned_after_s: int = _setting(

@@ -37,6 +37,7 @@ from commerce import routes as commerce_routes
 from commerce.customers import CUSTOMERS, Customers
 from commerce.orders import ORDERS, OrderDesk
 from commerce.outbox import Outbox
+from commerce.risk import RiskLimits
 from commerce.routes import SHOP, Shop
 from commerce.sale import SaleMonitor
 from commerce.sandbox_core import PATH as SANDBOX_PATH
@@ -160,7 +161,15 @@ def _assemble(
     reactions = Reactions(fanout)
     reactions.sale = sale = SaleMonitor(db, trail, clock, reactions.sale_changed)
     outbox = Outbox(db, trail, clock, http, core.url, core.secret, on_change=fanout.order_changed) if core.url else None
-    orders = OrderDesk(db, trail, clock, sale, on_change=fanout.order_changed, wake=outbox.wake if outbox is not None else None)
+    orders = OrderDesk(
+        db,
+        trail,
+        clock,
+        sale,
+        on_change=fanout.order_changed,
+        wake=outbox.wake if outbox is not None else None,
+        limits=_risk_limits(settings),
+    )
     rooms = open_rooms(
         sio, fanout, db=db, trail=trail, clock=clock, attendance=attendance, media=media, sale=sale, orders=orders,
         identify=identity.from_socket, may=may_emit, secret=_derived(settings, "author-tags"),
@@ -217,6 +226,12 @@ def _assemble(
     if outbox is not None:
         works["outbox"] = outbox.run
     return Web(application, works, fanout)
+
+
+def _risk_limits(settings: Settings) -> RiskLimits:
+    return RiskLimits(
+        settings.risk_velocity_orders, settings.risk_velocity_minutes, settings.risk_amount_factor, settings.risk_amount_floor
+    )
 
 
 def _whip_settings(settings: Settings, clock: Clock) -> whip.WhipSettings:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, cast
@@ -16,6 +16,7 @@ from commerce.wire import Product as ProductView
 from compliance.rules import RISK_MEANING, product_risk, risk_name, suitable
 from core.canonical import canonical, sha256_hex
 from core.clock import Clock
+from core.database import among
 from core.errors import NOT_FOUND, Refused
 
 Lang = Literal["en", "zh"]
@@ -104,12 +105,22 @@ _WITH_DISCLOSURE = select(
 _ONE = _WITH_DISCLOSURE.where(products.c.id == bindparam("product"))
 
 
+_LOCK = select(products.c.id).where(among(products.c.id, "products")).order_by(products.c.id).with_for_update(key_share=True)
+
+
+async def hold(tx: AsyncConnection, product_ids: Collection[str]) -> None:
+    """Hold these products still until the transaction ends, always in the order of their ids.
+
+    By itself: PostgreSQL rechecks a locked join with the disclosure as it was before the wait, and so may lose the row.
+    """
+    if tx.dialect.name != "sqlite":  # whose writing transactions come one at a time as it is
+        await tx.execute(_LOCK, {"products": product_ids})
+
+
 async def get(tx: AsyncConnection, product_id: str, *, lock: bool = False) -> Product:
     """One product; with `lock` held still until the transaction ends. Raises Refused(NOT_FOUND)."""
-    if lock and tx.dialect.name != "sqlite":  # by itself: PostgreSQL rechecks a locked
-        # join with the disclosure as it was before the wait, and so may lose the row; SQLite's writers come one at a time.
-        alone = select(products.c.id).where(products.c.id == product_id).with_for_update(key_share=True)
-        await tx.execute(alone)
+    if lock:
+        await hold(tx, (product_id,))
     row = (await tx.execute(_ONE, {"product": product_id})).one_or_none()
     if row is None:
         raise Refused(NOT_FOUND)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -12,11 +12,12 @@ from sqlalchemy import Row, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from commerce import assessments
+from commerce.tables import assessments as assessments_table
 from commerce.tables import customers, holdings, orders, products
 from commerce.wire import CustomerCard
 from compliance.rules import CHINA, ELDER_AGE, age_on, grade_name
 from core.clock import Clock, to_text
-from core.database import Database
+from core.database import Database, among
 from core.errors import NOT_FOUND, Refused
 from core.pii import Pii
 
@@ -102,13 +103,52 @@ async def card(tx: AsyncConnection, clock: Clock, person_id: str) -> CustomerCar
     )
 
 
-async def get(tx: AsyncConnection, person_id: str, *, lock: bool = False) -> Customer | None:
-    """The customer, None when the bank knows nobody by this id; with `lock` held still until the transaction ends."""
-    query = select(customers).where(customers.c.person_id == person_id)
-    if lock:
-        query = query.with_for_update(key_share=True)
-    row = (await tx.execute(query)).one_or_none()
+async def get(tx: AsyncConnection, person_id: str) -> Customer | None:
+    """The customer, None when the bank knows nobody by this id."""
+    row = (await tx.execute(select(customers).where(customers.c.person_id == person_id))).one_or_none()
     return None if row is None else _customer(row)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A customer as the gate sees one: with the latest assessment's grade (1 to 5) and time, None without any."""
+
+    customer: Customer
+    grade: int | None
+    assessed_at: datetime | None
+
+
+_LATEST = (
+    select(assessments_table.c.id)
+    .where(assessments_table.c.customer_id == customers.c.person_id)
+    .order_by(assessments_table.c.at.desc(), assessments_table.c.id.desc())
+    .limit(1)
+    .correlate(customers)
+    .scalar_subquery()
+)
+_STANDING = (
+    select(customers, assessments_table.c.grade, assessments_table.c.at)
+    .outerjoin(assessments_table, assessments_table.c.id == _LATEST)
+    .where(among(customers.c.person_id, "customers"))
+)
+_LOCK = (
+    select(customers.c.person_id)
+    .where(among(customers.c.person_id, "customers"))
+    .order_by(customers.c.person_id)
+    .with_for_update(key_share=True)
+)
+
+
+async def hold(tx: AsyncConnection, person_ids: Collection[str]) -> None:
+    """Hold these customers still until the transaction ends, always in the order of their ids."""
+    if tx.dialect.name != "sqlite":  # whose writing transactions come one at a time as it is
+        await tx.execute(_LOCK, {"customers": person_ids})
+
+
+async def standing(tx: AsyncConnection, person_ids: Collection[str]) -> dict[str, Standing]:
+    """Those of them that the bank knows, as the gate sees them, by id."""
+    rows = await tx.execute(_STANDING, {"customers": person_ids})
+    return {row.person_id: Standing(_customer(row), row.grade, row.at) for row in rows}
 
 
 async def of(tx: AsyncConnection, person_ids: Iterable[str]) -> dict[str, Customer]:

@@ -1,24 +1,23 @@
 """Placing and cancelling orders.
 
 Life of an order:
-1. The wish arrives with an idempotency key. `claim`: the order's row is inserted under (customer, key), unique; who comes
-   second with the same key waits here for the first, then is given the first's order, or a conflict if the body differs.
-2. Locks, always in this order: order, the proposal's call (`stands`), the session's trail, customer, product. So no two can
-   wait for each other, and while they are held neither the proposal, the session's sale, the stock nor the customer's own
-   orders can change.
-3. The facts are read and the gate decides (`gate.py`). A refusal rolls everything back, the claimed key included: it may be
-   used again. One entry `order_refused`, in a transaction of its own and at most one for each customer, session and code in
-   ten seconds, says that it happened.
-4. The stock is taken by `UPDATE … WHERE left >= amount`: it can't go below zero even if a lock were missing.
-5. The trail gets `order_placed` with the terms, the gate's inputs and verdict, and how far each stream was safely on disk.
+1. The wish arrives with an idempotency key and waits for its group: all that came while the group before was at work. A group
+   is one transaction; it never holds two orders of one customer (`core/grouping.py`).
+2. Locks, always in this order: customer, the proposal's call (`stands`), the sessions' trails, product; each kind in the order
+   of its ids. So no two can wait for each other, and while they are held neither the customer's own orders, the proposal, the
+   session's sale nor the stock can change.
+3. Whose key has been used is given the order it was used for, or a conflict if the body differs.
+4. The facts are read and the gate decides (`gate.py`), order by order. A refused one leaves nothing but one entry
+   `order_refused`, at most one for each customer, session and code in ten seconds; its key may be used again.
+5. The stock is taken by `UPDATE … WHERE left >= amount`: it can't go below zero even if a lock were missing.
+6. The trail gets `order_placed` with the terms, the gate's inputs and verdict, and how far each stream was safely on disk.
    The entry's time and media time are the order's.
-6. The outbox gets its row: what the bank's core must hear can't be forgotten any more.
-7. Commit. Only now is it acknowledged, and only now do others hear of it.
-8. The outbox delivers; the core's answer moves the order on (`outbox.py`). Until `cancellable_until` the customer may cancel:
+7. The outbox gets its row: what the bank's core must hear can't be forgotten any more.
+8. Commit. Only now is it acknowledged, and only now do others hear of it.
+9. The outbox delivers; the core's answer moves the order on (`outbox.py`). Until `cancellable_until` the customer may cancel:
    the stock comes back, and the core hears of that by the outbox as well.
 
-Steps 1 to 6 are one method on one transaction (`_place_in`), which neither commits nor retries: a writer that groups several
-orders into one commit puts each behind a savepoint, and no caller changes.
+Steps 2 to 7 are `order_group.py`, 20 statements for a group however many orders are in it.
 """
 
 from __future__ import annotations
@@ -26,47 +25,42 @@ from __future__ import annotations
 import asyncio
 import random
 import sqlite3
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any, Final, TypeVar
+from datetime import timedelta
+from typing import Final, TypeVar
 
 import msgspec
 import structlog
 from aiohttp import web
-from sqlalchemy import func, select, update
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncConnection
 
-from commerce import errors, gate, gate_facts, order_book, outbox_rows
-from commerce.catalogue import Product
+from commerce import errors, order_book, outbox_rows
 from commerce.history import Historian, OwnOrders
 from commerce.lifecycle import Event, IllegalEvent, State
 from commerce.order_book import OnOrder, OrderChanged, OrderRecord
+from commerce.order_group import OrderGroup, Outcomes, Request, Stands, StockMovedError, Taken
 from commerce.risk import RiskLimits
 from commerce.sale import SaleMonitor
-from commerce.tables import orders, products, refusals
-from commerce.trailing import append_or_after, insert_new, insert_or
 from commerce.wire import Order, PlaceOrder
 from core.canonical import canonical, sha256_hex
 from core.clock import Clock, to_text
 from core.database import Database
-from core.errors import FORBIDDEN, NOT_FOUND, Refused, Unavailable
+from core.errors import FORBIDDEN, Refused, Unavailable
+from core.grouping import Grouping
 from core.identity import Person, Role
 from core.ids import new_id
-from core.money import Money
-from recording import kinds
-from recording.tables import sessions
-from recording.trail import Draft, Trail
+from recording.trail import Trail
 
 T = TypeVar("T")
-# Raises Refused when what is ordered no longer stands; the floor above knows proposals.
-Stands = Callable[[AsyncConnection], Awaitable[None]]
 
-REFUSAL_EVERY_S: Final = 10
 # 私募投资基金募集行为管理办法, art. 29: a cooling-off time of at least 24 hours. We give it to every product.
 COOLING_OFF: Final = timedelta(hours=24)
+# One transaction of these takes a few dozen ms, and so much is what who comes next waits for it.
+GROUP_MAX: Final = 100
+# A rush of several seconds; beyond it "try again" is the better answer.
+WAITING_MAX: Final = 5_000
 _ATTEMPTS: Final = 5
 # PostgreSQL: serialization_failure, deadlock_detected, lock_not_available. Each undoes the transaction; it may be tried again.
 _TRANSIENT: Final = frozenset({"40001", "40P01", "55P03"})
@@ -84,18 +78,6 @@ class Placed:
     record: OrderRecord
 
 
-@dataclass(frozen=True, slots=True)
-class _Request:
-    """One wish on its way: the order's id is born with it, so that every attempt speaks of the same order."""
-
-    order_id: str
-    customer_id: str
-    wish: PlaceOrder
-    channel: str
-    hash: str
-    stands: Stands | None = None
-
-
 class OrderDesk:
     """The only door to an order. `on_change` is told after the commit; `wake` (of the outbox) likewise."""
 
@@ -111,6 +93,7 @@ class OrderDesk:
         historian: Historian | None = None,
         limits: RiskLimits | None = None,
         cooling_off: timedelta = COOLING_OFF,
+        group_max: int = GROUP_MAX,
     ) -> None:
         self._db = db
         self._trail = trail
@@ -118,9 +101,14 @@ class OrderDesk:
         self._sale = sale
         self._on_change = on_change
         self._wake = wake
-        self._historian = historian or OwnOrders()
-        self._limits = limits or RiskLimits()
-        self._cooling_off = cooling_off
+        self._group = OrderGroup(trail, clock, historian or OwnOrders(), limits or RiskLimits(), cooling_off)
+        self._grouping: Grouping[Request, Taken] = Grouping(
+            self._place_all,
+            most=group_max,
+            waiting_max=WAITING_MAX,
+            full=lambda: Unavailable(errors.DESK_BUSY),
+            one_each=lambda request: request.customer_id,
+        )
 
     async def place(
         self, person: Person, wish: PlaceOrder, *, channel: str = "show", lang: str = "en", stands: Stands | None = None
@@ -134,15 +122,11 @@ class OrderDesk:
         if person.role is not Role.CUSTOMER:
             raise Refused(FORBIDDEN)
         body = {**msgspec.to_builtins(wish), "channel": channel}
-        request = _Request(new_id("ord"), person.id, wish, channel, sha256_hex(canonical(body)), stands)
-        try:
-            record, created = await self._again(lambda: self._commit(request))
-        except Refused as refusal:
-            await self._after_refusal(request, refusal)
-            raise
-        if created:
+        taken = await self._grouping.do(Request(new_id("ord"), person.id, wish, channel, sha256_hex(canonical(body)), stands))
+        record = taken.record
+        if taken.created:
             await self._tell(OrderChanged(record, record.trail_seq))
-        return Placed(record.view(lang), created, record.trail_seq, record)
+        return Placed(record.view(lang), taken.created, record.trail_seq, record)
 
     async def cancel(self, person: Person, order_id: str) -> OrderChanged:
         """The customer withdraws the order within its cooling-off time; cancelling twice is the same as once.
@@ -154,122 +138,42 @@ class OrderDesk:
             await self._tell(change)
         return change
 
-    async def _commit(self, request: _Request) -> tuple[OrderRecord, bool]:
-        """One order, one transaction. A batching writer would queue the request here and await its part of the batch."""
+    async def _place_all(self, requests: Sequence[Request]) -> Sequence[Taken | Exception]:
+        """One group, one commit; when it fails and is no rival's doing, each alone, so that one spoils nobody else's order."""
+        try:
+            outcomes = await self._again(lambda: self._commit(requests))
+        except Unavailable:
+            return [Unavailable(errors.DESK_BUSY) for _ in requests]
+        except Exception:
+            _log.exception("order_group_failed", orders=len(requests))
+            return [await self._alone(request) for request in requests]
+        await self._check_sales(requests, outcomes)
+        return outcomes
+
+    async def _alone(self, request: Request) -> Taken | Exception:
+        """An order whose group failed. Its refusal is told even when the database fails to note it."""
+        try:
+            [outcome] = await self._again(lambda: self._commit([request], note=False))
+        except Exception as error:
+            return error
+        return outcome
+
+    async def _commit(self, requests: Sequence[Request], *, note: bool = True) -> Outcomes:
         async with self._db.write() as tx:
-            return await self._place_in(tx, request)
+            return await self._group.place_all(tx, requests, note=note)
 
-    async def _place_in(self, tx: AsyncConnection, request: _Request) -> tuple[OrderRecord, bool]:
-        if not await self._claim(tx, request):
-            return await self._earlier(tx, request), False
-        if request.stands is not None:
-            await request.stands(tx)
-        given, product = await gate_facts.load(
-            tx,
-            self._clock,
-            self._historian,
-            self._limits,
-            customer_id=request.customer_id,
-            order_id=request.order_id,
-            wish=request.wish,
-            channel=request.channel,
-        )
-        verdict = gate.decide(given)
-        if verdict.refusal is not None:
-            raise verdict.refusal
-        if product is None:  # the gate refuses what is on no shelf
-            raise Refused(errors.PRODUCT_NOT_ON_SHELF, product=request.wish.product)
-        await self._take_stock(tx, request, given)
-        snapshot = {"inputs": given.to_json(), "verdict": verdict.to_json()}
-        record = await self._write_down(tx, request, given, snapshot, product)
-        await outbox_rows.add(tx, self._clock, record, outbox_rows.PLACED, price=dict(product.price))
-        return record, True
+    async def _check_sales(self, requests: Sequence[Request], outcomes: Outcomes) -> None:
+        """Where the recording has fallen back behind the sale's row, close the sale for all at once.
 
-    async def _claim(self, tx: AsyncConnection, request: _Request) -> bool:
-        wish, now = request.wish, self._clock.now()
-        return await insert_new(
-            tx,
-            orders,
-            id=request.order_id,
-            customer_id=request.customer_id,
-            key=wish.key,
-            request_hash=request.hash,
-            session_id=wish.session,
-            product_id=wish.product,
-            amount=wish.amount,
-            currency="",
-            channel=request.channel,
-            proposal_id=wish.proposal,
-            state=State.PLACED.value,
-            placed_at=now,
-            cancellable_until=now,
-            changed_at=now,
-            media_ms=0,
-            trail_seq=0,
-            changed_seq=0,
-            snapshot={},
-        )
-
-    async def _earlier(self, tx: AsyncConnection, request: _Request) -> OrderRecord:
-        mine = (orders.c.customer_id == request.customer_id) & (orders.c.key == request.wish.key)
-        row = (await tx.execute(select(orders.c.id, orders.c.request_hash).where(mine))).one()
-        if row.request_hash != request.hash:
-            raise Refused(errors.IDEMPOTENCY_CONFLICT)
-        return await order_book.get(tx, row.id)
-
-    async def _take_stock(self, tx: AsyncConnection, request: _Request, given: gate.GateInput) -> None:
-        amount, product = request.wish.amount, products.c
-        enough = (product.id == request.wish.product) & (product.left >= amount)
-        taken = await tx.execute(update(products).where(enough).values({"left": product.left - amount}))
-        if taken.rowcount != 1:
-            raise Refused(
-                errors.OUT_OF_STOCK, left=given.product.left, left_text=str(Money(given.product.left, given.product.currency))
-            )
-
-    async def _write_down(
-        self, tx: AsyncConnection, request: _Request, given: gate.GateInput, snapshot: dict[str, Any], product: Product
-    ) -> OrderRecord:
-        wish = request.wish
-        data = {
-            "order": request.order_id,
-            "product": wish.product,
-            "product_class": product.product_class,
-            "amount": wish.amount,
-            "currency": product.currency,
-            "price": dict(product.price),
-            "channel": request.channel,
-            "proposal": wish.proposal,
-            "disclosure": {"version": product.disclosure.version, "sha256": product.disclosure.sha256},
-            "streams": gate.streams_to_json(given.session.watermarks),
-            "gate": snapshot,
-        }
-        draft = Draft(kinds.ORDER_PLACED, Role.CUSTOMER.value, data, {"customer": request.customer_id})
-        [entry] = await self._trail.append(tx, wish.session, draft)
-        record = OrderRecord(
-            id=request.order_id,
-            customer_id=request.customer_id,
-            session_id=wish.session,
-            product_id=product.id,
-            product_en=product.name_en,
-            product_zh=product.name_zh,
-            risk=product.risk,
-            amount=wish.amount,
-            currency=product.currency,
-            channel=request.channel,
-            proposal_id=wish.proposal,
-            state=State.PLACED,
-            reason=None,
-            placed_at=entry.at,
-            cancellable_until=entry.at + self._cooling_off,
-            changed_at=entry.at,
-            media_ms=entry.media_ms or 0,
-            trail_seq=entry.seq,
-        )
-        known = ("currency", "placed_at", "changed_at", "cancellable_until", "media_ms", "trail_seq")
-        values: dict[str, Any] = {name: getattr(record, name) for name in known}
-        values |= {"changed_seq": entry.seq, "snapshot": snapshot}
-        await tx.execute(update(orders).where(orders.c.id == request.order_id).values(values))
-        return record
+        Who ordered is told the refusal whatever becomes of this: a database that fails here is logged.
+        """
+        pairs = zip(requests, outcomes, strict=True)
+        closed = {r.wish.session for r, o in pairs if isinstance(o, Refused) and o.problem is errors.SALE_CLOSED}
+        for session_id in sorted(closed):
+            try:
+                await self._sale.check(session_id)
+            except (Refused, SQLAlchemyError, OSError) as error:
+                _log.error("sale_not_checked", session=session_id, error=repr(error))
 
     async def _cancel(self, person: Person, order_id: str) -> tuple[OrderChanged, bool]:
         async with self._db.write() as tx:
@@ -287,49 +191,6 @@ class OrderDesk:
             await outbox_rows.add(tx, self._clock, change.order, outbox_rows.CANCELLED)
             return change, True
 
-    async def _after_refusal(self, request: _Request, refusal: Refused) -> None:
-        """Note the refusal; and when the recording has fallen back behind the sale's row, close it for all at once.
-
-        The customer is told the refusal whatever becomes of this: a database that fails here is logged.
-        """
-        code = refusal.problem.code
-        if isinstance(refusal, Unavailable) or refusal.problem in (errors.IDEMPOTENCY_CONFLICT, NOT_FOUND):
-            return
-        try:
-            await self._again(lambda: self._note_refusal(request, code, refusal.params))
-            if refusal.problem is errors.SALE_CLOSED:
-                await self._sale.check(request.wish.session)
-        except (Unavailable, SQLAlchemyError, OSError) as error:
-            _log.error("refusal_not_noted", session=request.wish.session, code=code, error=repr(error.__cause__ or error))
-
-    async def _note_refusal(self, request: _Request, code: str, params: dict[str, Any]) -> None:
-        now, wish = self._clock.now(), request.wish
-        async with self._db.write() as tx:
-            if not await self._may_note(tx, request, code, now):
-                return
-            data = {
-                "product": wish.product,
-                "amount": wish.amount,
-                "code": code,
-                "channel": request.channel,
-                "params": {name: value for name, value in params.items() if "_" not in name},  # codes and figures, no sentences
-            }
-            draft = Draft(kinds.ORDER_REFUSED, Role.CUSTOMER.value, data, {"customer": request.customer_id})
-            await append_or_after(tx, self._trail, wish.session, draft)
-
-    async def _may_note(self, tx: AsyncConnection, request: _Request, code: str, now: datetime) -> bool:
-        session_id = request.wish.session
-        known = select(func.count()).select_from(sessions).where(sessions.c.id == session_id)
-        if (await tx.execute(known)).scalar_one() == 0:
-            return False
-        row = {"session_id": session_id, "customer_id": request.customer_id, "code": code, "at": now}
-        long_ago = refusals.c.at <= now - timedelta(seconds=REFUSAL_EVERY_S)
-        keys = [refusals.c.session_id, refusals.c.customer_id, refusals.c.code]
-        upsert = (
-            insert_or(tx, refusals).values(row).on_conflict_do_update(index_elements=keys, set_={"at": now}, where=long_ago)
-        )
-        return (await tx.execute(upsert)).rowcount == 1
-
     async def _again(self, work: Callable[[], Awaitable[T]]) -> T:
         """Do the transaction, again if the database undid it for another's sake. Raises Unavailable(DESK_BUSY)."""
         for attempt in range(_ATTEMPTS):
@@ -337,6 +198,8 @@ class OrderDesk:
                 return await work()
             except (PoolTimeout, TimeoutError) as error:
                 raise Unavailable(errors.DESK_BUSY) from error
+            except StockMovedError:
+                _log.warning("order_retried", attempt=attempt, why="stock moved")
             except DBAPIError as error:
                 if error.connection_invalidated or _sqlite_busy(error.orig):
                     raise Unavailable(errors.DESK_BUSY) from error

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import insert
@@ -21,7 +23,22 @@ DEAD: Final = "dead"
 
 async def add(tx: AsyncConnection, clock: Clock, order: OrderRecord, kind: str, *, price: dict[str, Any] | None = None) -> str:
     """One event for the core; answers its id, by which the core knows a repetition."""
-    event_id, now = new_id("obx"), clock.now()
+    [event_id] = await add_all(tx, clock.now(), kind, [(order, price)])
+    return event_id
+
+
+async def add_all(
+    tx: AsyncConnection, now: datetime, kind: str, told: Sequence[tuple[OrderRecord, dict[str, Any] | None]]
+) -> list[str]:
+    """The same for many orders in one statement, each with its product's public terms or None; answers the ids in order."""
+    rows = [_row(now, kind, order, price) for order, price in told]
+    if rows:
+        await tx.execute(insert(outbox), rows)
+    return [row["id"] for row in rows]
+
+
+def _row(now: datetime, kind: str, order: OrderRecord, price: dict[str, Any] | None) -> dict[str, Any]:
+    event_id = new_id("obx")
     payload: dict[str, Any] = {
         "event": event_id,
         "kind": kind,
@@ -39,5 +56,4 @@ async def add(tx: AsyncConnection, clock: Clock, order: OrderRecord, kind: str, 
     if price is not None:
         payload["price"] = price
     row = {"id": event_id, "order_id": order.id, "kind": kind, "payload": payload, "state": WAITING, "attempts": 0}
-    await tx.execute(insert(outbox).values(**row, created_at=now, next_at=now))
-    return event_id
+    return row | {"created_at": now, "next_at": now}

@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from commerce import gate
-from commerce.gate_facts import session_facts
+from commerce.gate_facts import session_fact
 from commerce.reasons import sale_view
 from commerce.tables import sales
 from commerce.trailing import append_or_after, insert_new
@@ -80,7 +80,7 @@ class SaleMonitor:
     async def check(self, session_id: str) -> SaleChanged | None:
         """Bring the sale in line with the recording now; the change if there was one. Raises Refused(NOT_FOUND)."""
         async with self._db.read() as tx:
-            facts = await session_facts(tx, session_id)
+            facts = await session_fact(tx, session_id)
             if gate.blocker(facts, self._clock.now()) == await _told(tx, session_id):
                 return None
         async with self._db.write() as tx:
@@ -116,7 +116,7 @@ class SaleMonitor:
     async def _settle(self, tx: AsyncConnection, session_id: str) -> SaleChanged | None:
         await lock_head(tx, session_id)
         now = self._clock.now()
-        why = gate.blocker(await session_facts(tx, session_id), now)
+        why = gate.blocker(await session_fact(tx, session_id), now)
         await insert_new(tx, sales, session_id=session_id, open=0, reason=FIRST, changed_at=now)
         differs = (sales.c.open == 0) if why is None else (sales.c.open == 1) | (sales.c.reason != why)
         values = {"open": int(why is None), "reason": why, "changed_at": now}

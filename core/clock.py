@@ -54,7 +54,7 @@ def to_text(moment: datetime) -> str:
     """
     if moment.tzinfo is None:
         raise ValueError("a naive datetime has no place on the record")
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"  # instead of +00:00
 
 
 def from_text(text: str) -> datetime:

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import BigInteger, Dialect, MetaData, TypeDecorator, event
+import msgspec
+from sqlalchemy import ARRAY, BigInteger, ColumnElement, Dialect, MetaData, String, TypeDecorator, bindparam, event
 from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.elements import BindParameter
+from sqlalchemy.sql.type_api import TypeEngine
+from sqlalchemy.sql.visitors import InternalTraversal
 
 # Names for every constraint, so that migrations can change them on both databases.
 metadata = MetaData(
@@ -27,6 +34,7 @@ metadata = MetaData(
 
 _MICROSECOND = 1_000_000
 _STATEMENT_TIMEOUT_S = 10
+_POOL_TIMEOUT_S = 30
 
 
 class Moment(TypeDecorator[datetime]):
@@ -50,6 +58,52 @@ class Moment(TypeDecorator[datetime]):
         return datetime.fromtimestamp(seconds, UTC).replace(microsecond=micro)
 
 
+class _Several(TypeDecorator[list[str]]):
+    """A list of texts as one bound value: an array on PostgreSQL, JSON on SQLite."""
+
+    impl = String
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return dialect.type_descriptor(String() if dialect.name == "sqlite" else ARRAY(String()))
+
+    def process_bind_param(self, value: Iterable[str] | None, dialect: Dialect) -> Any:
+        several = sorted(value or ())
+        return _json(several) if dialect.name == "sqlite" else several
+
+
+class among(ColumnElement[bool]):  # noqa: N801 - reads as what it is in a statement
+    """`column` is one of the texts that are bound as `name` when the statement is executed.
+
+    Unlike `in_` the statement is the same however many there are: it is prepared once.
+    """
+
+    inherit_cache = True
+    _traverse_internals = [  # noqa: RUF012 - as SQLAlchemy wants it
+        ("column", InternalTraversal.dp_clauseelement),
+        ("values", InternalTraversal.dp_clauseelement),
+    ]
+
+    def __init__(self, column: ColumnElement[Any], name: str) -> None:
+        self.column = column
+        self.values: BindParameter[list[str]] = bindparam(name, type_=_Several())
+
+
+@compiles(among)
+def _among_array(element: among, compiler: Any, **options: Any) -> str:
+    return f"{compiler.process(element.column, **options)} = ANY ({compiler.process(element.values, **options)})"
+
+
+@compiles(among, "sqlite")
+def _among_json(element: among, compiler: Any, **options: Any) -> str:
+    column, values = compiler.process(element.column, **options), compiler.process(element.values, **options)
+    return f"{column} IN (SELECT value FROM json_each({values}))"  # noqa: S608 - both are SQLAlchemy's own text
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
+
+
 class Database:
     """`write()` for a transaction that may change things, `read()` for one that may not.
 
@@ -60,6 +114,7 @@ class Database:
     def __init__(self, url: str) -> None:
         self.url: URL = make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self._turn = asyncio.Lock()
         if self.is_sqlite:
             self._writer, self._reader = _sqlite_engines(self.url)
         else:
@@ -71,8 +126,25 @@ class Database:
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
         """A transaction: commits when the block ends, rolls back when it raises."""
-        async with self._writer.begin() as connection:
-            yield connection
+        if not self.is_sqlite:
+            async with self._writer.begin() as connection:
+                yield connection
+            return
+        # In turn: the pool gives its one connection to whoever asks at the right moment, and who writes without a pause,
+        # as orders in a rush do, would keep the recording's watermark waiting until nothing may be sold.
+        await self._my_turn()
+        try:
+            async with self._writer.begin() as connection:
+                yield connection
+        finally:
+            self._turn.release()
+
+    async def _my_turn(self) -> None:
+        try:
+            async with asyncio.timeout(_POOL_TIMEOUT_S):
+                await self._turn.acquire()
+        except TimeoutError as error:
+            raise PoolTimeout(f"SQLite's one writer was busy for {_POOL_TIMEOUT_S} s") from error
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
@@ -110,8 +182,9 @@ def _sqlite_engines(url: URL) -> tuple[AsyncEngine, AsyncEngine]:
         raise ValueError("SQLite needs a file: an in-memory database is shared by one connection only")
     Path(url.database).parent.mkdir(parents=True, exist_ok=True)
     given = {"factory": _Rollback}
-    writer = create_async_engine(url, pool_size=1, max_overflow=0, pool_timeout=30, connect_args=given)
-    reader = create_async_engine(url, pool_size=4, max_overflow=4, pool_timeout=30, connect_args=given)
+    json: dict[str, Any] = {"json_serializer": _json, "json_deserializer": msgspec.json.decode}
+    writer = create_async_engine(url, pool_size=1, max_overflow=0, pool_timeout=_POOL_TIMEOUT_S, connect_args=given, **json)
+    reader = create_async_engine(url, pool_size=4, max_overflow=4, pool_timeout=_POOL_TIMEOUT_S, connect_args=given, **json)
     _prepare_sqlite(writer, begin="BEGIN IMMEDIATE", pragmas=("synchronous=FULL",))
     _prepare_sqlite(reader, begin="BEGIN", pragmas=("query_only=ON",))
     return writer, reader
@@ -140,5 +213,7 @@ def _postgresql_engine(url: URL) -> AsyncEngine:
         max_overflow=10,
         pool_timeout=10,
         pool_pre_ping=True,
+        json_serializer=_json,
+        json_deserializer=msgspec.json.decode,
         connect_args={"command_timeout": _STATEMENT_TIMEOUT_S, "timeout": 5},
     )

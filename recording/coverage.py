@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from core.database import among
 from recording.tables import fragments as fragments_table
 from recording.tables import streams
 
@@ -33,10 +34,20 @@ class Watermark:
     at: datetime | None
 
 
+_STREAMS = select(streams).where(among(streams.c.session_id, "sessions")).order_by(streams.c.session_id, streams.c.name)
+
+
 async def watermarks(tx: AsyncConnection, session_id: str) -> dict[str, Watermark]:
     """The watermark of every stream that was ever published in the session, by stream name."""
-    query = select(streams).where(streams.c.session_id == session_id).order_by(streams.c.name)
-    return {row.name: Watermark(row.name, row.status, row.watermark_ms, row.watermark_at) for row in await tx.execute(query)}
+    return (await watermarks_of(tx, (session_id,)))[session_id]
+
+
+async def watermarks_of(tx: AsyncConnection, session_ids: Collection[str]) -> dict[str, dict[str, Watermark]]:
+    """The same of several sessions, by session; of one that nobody ever published in, none."""
+    found: dict[str, dict[str, Watermark]] = {session_id: {} for session_id in session_ids}
+    for row in await tx.execute(_STREAMS, {"sessions": session_ids}):
+        found[row.session_id][row.name] = Watermark(row.name, row.status, row.watermark_ms, row.watermark_at)
+    return found
 
 
 async def spans(tx: AsyncConnection, session_id: str, stream: str) -> list[tuple[int, int]]:

@@ -50,7 +50,7 @@ class Tip:
 async def lock_tip(tx: AsyncConnection) -> Tip:
     """The register's end, held still until the transaction ends. Lock the session and its trail before, never after."""
     head = await lock_head(tx, REGISTER)
-    return Tip(int(head["seq"]), str(head["hash"]))
+    return Tip(head.seq, head.hash)
 
 
 async def enter(tx: AsyncConnection, seal: Seal) -> None:

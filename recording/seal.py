@@ -67,8 +67,8 @@ async def seal_session(
         raise Refused(WRONG_STATE, state=session.state.value, event="seal")
     head = await lock_head(tx, session_id)
     frontier = await grow(tx, session_id, frontier or Frontier())
-    if frontier.size != head["seq"]:
-        raise BrokenTrail(session_id, f"{frontier.size} entries, its head says {head['seq']}")
+    if frontier.size != head.seq:
+        raise BrokenTrail(session_id, f"{frontier.size} entries, its head says {head.seq}")
     fragments = await trail.count(tx, session_id, {kinds.FRAGMENT})
     tip = await register.lock_tip(tx)
     at = clock.now()

@@ -12,20 +12,22 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import AsyncIterator, Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, RowMapping, func, insert, select, update
+from sqlalchemy import Row, bindparam, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.clock import Clock, media_ms
+from core.database import among
 from core.errors import NOT_FOUND, Refused
 from recording.chain import GENESIS, SALT_BYTES, Draft, Entry, commitment, next_entry, read_entry
 from recording.errors import TrailSealed
 from recording.tables import sessions, trail_entries, trail_heads, trail_texts
 
-__all__ = ["Draft", "Entry", "Trail", "after_trail", "lock_head"]
+__all__ = ["Draft", "Entry", "Head", "Trail", "after_trail", "lock_head", "lock_heads"]
 
 PAGE = 500
 
@@ -46,41 +48,20 @@ class Trail:
         if not drafts:
             return []
         head = await lock_head(tx, session_id)
-        if head["sealed"]:
+        if head.sealed:
             raise TrailSealed(session_id)
-        now = self._clock.now()  # after the lock: a later number never has an earlier time on the same machine
-        seq, prev = int(head["seq"]), str(head["hash"])
-        entries: list[Entry] = []
-        rows: list[dict[str, Any]] = []
-        texts: list[dict[str, Any]] = []
-        for draft in drafts:
-            seq += 1
-            data = dict(draft.data)
-            for name, text in draft.private.items():
-                if name in data:
-                    raise ValueError(f"{draft.kind}: {name!r} is both data and private")
-                salt = secrets.token_bytes(SALT_BYTES)
-                data[name] = {"sha256": commitment(salt, text)}
-                texts.append({"session_id": session_id, "seq": seq, "field": name, "salt": salt, "text": text})
-            moment = _moment(draft, head["started_at"], now)
-            entry, body = next_entry(session_id, seq, now, moment, draft.kind, draft.actor, data, prev)
-            prev = entry.hash
-            entries.append(entry)
-            rows.append(
-                {
-                    "session_id": session_id,
-                    "seq": seq,
-                    "kind": entry.kind,
-                    "media_ms": moment,
-                    "body": body.decode(),
-                    "hash": entry.hash,
-                }
-            )
-        await tx.execute(insert(trail_entries), rows)
-        if texts:
-            await tx.execute(insert(trail_texts), texts)
-        await tx.execute(update(trail_heads).where(trail_heads.c.session_id == session_id).values(seq=seq, hash=prev))
-        return entries
+        return (await self.append_all(tx, [(head, drafts)]))[0]
+
+    async def append_all(self, tx: AsyncConnection, work: Sequence[tuple[Head, Sequence[Draft]]]) -> list[list[Entry]]:
+        """Append to several trails in one go: their heads, locked in this transaction and not sealed, each with its drafts.
+
+        Answers the entries of each and moves the heads on. Raises ValueError for a draft JSON can't carry.
+        """
+        now = self._clock.now()  # after the locks: a later number never has an earlier time on the same machine
+        written = _Written()
+        made = [[written.add(head, draft, now) for draft in drafts] for head, drafts in work]
+        await written.save(tx, [head for head, drafts in work if drafts])
+        return made
 
     async def append_late(self, tx: AsyncConnection, session_id: str, *drafts: Draft) -> list[Entry]:
         """Append to the session's trail, or to its after trail when that is sealed: for answers that come when they come."""
@@ -187,24 +168,100 @@ class Trail:
             raise Refused(NOT_FOUND)
 
 
-async def lock_head(tx: AsyncConnection, session_id: str) -> RowMapping:
-    """The trail's head {seq, hash, sealed, started_at}, made if missing, locked until the transaction ends.
+@dataclass(slots=True)
+class Head:
+    """The end of a trail while its row is locked: number and hash of the last entry, whether it is sealed, and when its
+    session started. `Trail.append_all` moves it on."""
 
-    Two that make it at once: the second's insert waits for the first and then does nothing, and both go on to the lock.
+    trail: str
+    seq: int
+    hash: str
+    sealed: bool
+    started_at: datetime | None
+
+
+async def lock_head(tx: AsyncConnection, trail: str) -> Head:
+    """The trail's head, made if missing, locked until the transaction ends."""
+    return (await lock_heads(tx, (trail,)))[trail]
+
+
+async def lock_heads(tx: AsyncConnection, trails: Collection[str], *, make: bool = True) -> dict[str, Head]:
+    """The heads of these trails by name, locked until the transaction ends, always in the order of their names.
+
+    Those that are missing are made (two that make one at once: the second's insert waits for the first and then does nothing,
+    and both go on to the lock), or with `make` off left out.
     """
-    query = (
-        select(trail_heads.c.seq, trail_heads.c.hash, trail_heads.c.sealed, sessions.c.started_at)
-        .select_from(trail_heads.outerjoin(sessions, sessions.c.id == trail_heads.c.session_id))
-        .where(trail_heads.c.session_id == session_id)
-        .with_for_update(of=trail_heads)
-    )
-    head = (await tx.execute(query)).mappings().one_or_none()
-    if head is None:
-        make = sqlite.insert if tx.dialect.name == "sqlite" else postgresql.insert
-        fresh = {"session_id": session_id, "seq": 0, "hash": GENESIS, "sealed": 0}
-        await tx.execute(make(trail_heads).values(fresh).on_conflict_do_nothing())
-        head = (await tx.execute(query)).mappings().one()
-    return head
+    if not trails:
+        return {}
+    heads = await _locked(tx, trails)
+    missing = sorted(set(trails) - heads.keys())
+    if missing and make:
+        insert_or = sqlite.insert if tx.dialect.name == "sqlite" else postgresql.insert
+        fresh = [{"session_id": trail, "seq": 0, "hash": GENESIS, "sealed": 0} for trail in missing]
+        await tx.execute(insert_or(trail_heads).values(fresh).on_conflict_do_nothing())
+        heads |= await _locked(tx, missing)
+    return heads
+
+
+_LOCK_HEADS = (
+    select(trail_heads.c.session_id, trail_heads.c.seq, trail_heads.c.hash, trail_heads.c.sealed, sessions.c.started_at)
+    .select_from(trail_heads.outerjoin(sessions, sessions.c.id == trail_heads.c.session_id))
+    .where(among(trail_heads.c.session_id, "trails"))
+    .order_by(trail_heads.c.session_id)
+    .with_for_update(of=trail_heads)
+)
+_MOVE_HEAD = (
+    update(trail_heads)
+    .where(trail_heads.c.session_id == bindparam("trail"))
+    .values(seq=bindparam("last_seq"), hash=bindparam("last_hash"))
+)
+
+
+async def _locked(tx: AsyncConnection, trails: Collection[str]) -> dict[str, Head]:
+    rows = await tx.execute(_LOCK_HEADS, {"trails": list(trails)})
+    return {row.session_id: Head(row.session_id, row.seq, row.hash, bool(row.sealed), row.started_at) for row in rows}
+
+
+class _Written:
+    """What is about to be written by one statement for each table."""
+
+    def __init__(self) -> None:
+        self._entries: list[dict[str, Any]] = []
+        self._texts: list[dict[str, Any]] = []
+
+    def add(self, head: Head, draft: Draft, now: datetime) -> Entry:
+        """The entry that follows the head, which moves on."""
+        seq = head.seq + 1
+        data = dict(draft.data)
+        for name, text in draft.private.items():
+            if name in data:
+                raise ValueError(f"{draft.kind}: {name!r} is both data and private")
+            salt = secrets.token_bytes(SALT_BYTES)
+            data[name] = {"sha256": commitment(salt, text)}
+            self._texts.append({"session_id": head.trail, "seq": seq, "field": name, "salt": salt, "text": text})
+        moment = _moment(draft, head.started_at, now)
+        entry, body = next_entry(head.trail, seq, now, moment, draft.kind, draft.actor, data, head.hash)
+        head.seq, head.hash = seq, entry.hash
+        self._entries.append(
+            {
+                "session_id": head.trail,
+                "seq": seq,
+                "kind": entry.kind,
+                "media_ms": moment,
+                "body": body.decode(),
+                "hash": entry.hash,
+            }
+        )
+        return entry
+
+    async def save(self, tx: AsyncConnection, heads: Sequence[Head]) -> None:
+        if self._entries:
+            await tx.execute(insert(trail_entries), self._entries)
+        if self._texts:
+            await tx.execute(insert(trail_texts), self._texts)
+        if heads:
+            moved = [{"trail": head.trail, "last_seq": head.seq, "last_hash": head.hash} for head in heads]
+            await tx.execute(_MOVE_HEAD, moved)
 
 
 def _moment(draft: Draft, started_at: datetime | None, now: datetime) -> int | None:

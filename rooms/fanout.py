@@ -285,7 +285,13 @@ class Fanout:
         self, namespace: str, event: str, room: Callable[[str], str], payload: Callable[[str], msgspec.Struct]
     ) -> None:
         for lang in LANGS:
-            await self._emit(namespace, event, room(lang), payload(lang))
+            if not self._nobody_there(namespace, room(lang)):
+                await self._emit(namespace, event, room(lang), payload(lang))
+
+    def _nobody_there(self, namespace: str, room: str) -> bool:
+        """Known only where this is the one web process: with Redis they may be connected elsewhere."""
+        manager = self._sio.manager
+        return not isinstance(manager, socketio.PubSubManager) and room not in manager.rooms.get(namespace, ())
 
     async def _emit(self, namespace: str, event: str, room: str, payload: msgspec.Struct) -> None:
         try:

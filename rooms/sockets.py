@@ -39,6 +39,12 @@ class _Json:
         return msgspec.json.decode(text)
 
 
+class _Packet(socketio.packet.Packet):  # type: ignore[misc]  # python-socketio ships without type hints
+    """Nothing here is binary: what is sent need not be searched for bytes, value by value, each time."""
+
+    uses_binary_events = False
+
+
 class _Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio ships without type hints
     async def handle_request(self, *args: Any, **kwargs: Any) -> Any:
         try:
@@ -84,6 +90,7 @@ def socket_server(
         async_handlers=True,  # a waiting event must not hold up the answer to a ping; order is kept by each socket's lock
         client_manager=client_manager,
         json=_Json,
+        serializer=_Packet,
         max_http_buffer_size=MESSAGE_MAX,
         cors_allowed_origins=own_site,
         ping_interval=15,
