@@ -28,6 +28,7 @@ DEMO_PEOPLE = {
         Person("supervisor-1", Role.SUPERVISOR, "郑宁"),
         Person("reviewer-1", Role.REVIEWER, "孙恒"),
         Person("reviewer-2", Role.REVIEWER, "钱颖"),
+        Person("operator-1", Role.OPERATOR, "冯立"),
     )
 }
 
@@ -38,7 +39,13 @@ NO_SUCH_PERSON = Problem(
 )  # fmt: skip
 PROBLEMS = (NO_SUCH_PERSON,)
 
-HOMES = {Role.CUSTOMER: "/", Role.ADVISER: "/studio", Role.SUPERVISOR: "/desk", Role.REVIEWER: "/console"}
+HOMES = {
+    Role.CUSTOMER: "/",
+    Role.ADVISER: "/studio",
+    Role.SUPERVISOR: "/desk",
+    Role.REVIEWER: "/console",
+    Role.OPERATOR: "/catalogue",
+}
 
 
 class Login(msgspec.Struct, forbid_unknown_fields=True):

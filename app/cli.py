@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
+from app.process import CANNOT_START, CannotStart
 from app.settings import Settings, SettingsError, describe, load
 from app.telemetry import configure_logging
 
@@ -20,7 +21,7 @@ _NOBODY_VOUCHES: Final = 3
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; answers its exit code: 0 done, 1 it failed or found something, 2 it was called wrongly.
 
-    3 is `verify`'s alone: no fault, but without --key nobody vouches for who signed.
+    3 is `verify`'s alone: no fault, but without --key nobody vouches for who signed. 78: it can't run as things are set up.
     """
     arguments = _parser().parse_args(argv)
     try:
@@ -31,6 +32,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SettingsError as error:
         print(f"tellercast: {error}", file=sys.stderr)
         return 2
+    except CannotStart as error:
+        print(f"tellercast: {error}", file=sys.stderr)
+        return CANNOT_START
     except KeyboardInterrupt:
         return 130
 
@@ -62,7 +66,12 @@ def _parser() -> argparse.ArgumentParser:
         metavar="K",
         help="be the Kth (from 1) beside the one that records: subscribers alone, where TELLERCAST_MEDIA_PROCESSES is above 1",
     )
-    add("migrate", _migrate, "Bring the database to this version's tables; safe to run again")
+    add(
+        "migrate", _migrate, "Bring the database to this version's tables; safe to run again",
+        "Brings the database to this version's tables; safe to run again, and to be run after every upgrade. On PostgreSQL "
+        "with TELLERCAST_MIGRATION_DATABASE_URL it does so as the tables' owner and grants the role of TELLERCAST_DATABASE_URL "
+        "what it needs, which is not to change or delete what stands on the record.",
+    )  # fmt: skip
     add("demo", _demo, "Seed the demo's shows, products and people; safe to run again")
     verify = add(
         "verify", _verify, "Check an evidence bundle offline",
@@ -82,17 +91,20 @@ def _parser() -> argparse.ArgumentParser:
     recover.add_argument("--dry-run", action="store_true", help="only say what would be done")
     keys = add("keys", _keys, "Signing keys of the seals")
     keys.add_argument("action", choices=("list", "create", "rotate"), help="old keys stay, so that old seals stay verifiable")
+    outbox = add("outbox", _outbox, "What waits for the bank's core and for partners, and what was given up")
+    outbox.add_argument("action", choices=("list", "retry"), help="retry sends again what was given up")
+    outbox.add_argument("--receiver", metavar="ID", help="of one receiver alone: core, or a partner's id")
     add("settings", _settings, "Show every setting with its source; secrets masked")
     return parser
 
 
 def _serve(_arguments: argparse.Namespace, settings: Settings) -> int:
     from app.assertions import issuer_from
-    from app.migrate import migrate
+    from app.migrate import prepare
     from app.serve import serve
 
     issuer_from(settings)  # the web process would only be started again and again
-    migrate(settings)
+    prepare(settings)
     return asyncio.run(serve(settings))
 
 
@@ -118,18 +130,19 @@ def _media(arguments: argparse.Namespace, settings: Settings) -> int:
 
 
 def _migrate(_arguments: argparse.Namespace, settings: Settings) -> int:
-    from app.migrate import migrate
+    from app.migrate import application_role, migrate
 
     migrate(settings)
-    print("The database is up to date.")
+    role = application_role(settings)
+    print("The database is up to date." if role is None else f"The database is up to date, and {role} has the rights it needs.")
     return 0
 
 
 def _demo(_arguments: argparse.Namespace, settings: Settings) -> int:
     from app.demo import seed_database
-    from app.migrate import migrate
+    from app.migrate import prepare
 
-    migrate(settings)
+    prepare(settings)
     asyncio.run(seed_database(settings))
     print("The demo's shows, products and people are in place.")
     return 0
@@ -164,6 +177,12 @@ def _keys(arguments: argparse.Namespace, settings: Settings) -> int:
     from app.keys import keys_command
 
     return keys_command(settings, arguments.action)
+
+
+def _outbox(arguments: argparse.Namespace, settings: Settings) -> int:
+    from app.outbox import outbox_command
+
+    return outbox_command(settings, arguments.action, arguments.receiver)
 
 
 def _settings(_arguments: argparse.Namespace, settings: Settings) -> int:

@@ -25,6 +25,8 @@ FILES = {
     "/studio": "studio",
     "/desk": "desk",
     "/console": "console",
+    "/deliveries": "deliveries",
+    "/catalogue": "catalogue",
 }
 
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from core.identity import Person, Role
 
-C, A, S, R = Role.CUSTOMER, Role.ADVISER, Role.SUPERVISOR, Role.REVIEWER
+C, A, S, R, OP = Role.CUSTOMER, Role.ADVISER, Role.SUPERVISOR, Role.REVIEWER, Role.OPERATOR
 # None stands for nobody signed in.
-PUBLIC: frozenset[Role | None] = frozenset({None, C, A, S, R})
-SIGNED_IN: frozenset[Role | None] = frozenset({C, A, S, R})
+PUBLIC: frozenset[Role | None] = frozenset({None, C, A, S, R, OP})
+SIGNED_IN: frozenset[Role | None] = frozenset({C, A, S, R, OP})
 
 
 def _only(*roles: Role) -> frozenset[Role | None]:
@@ -28,7 +28,9 @@ PAGES: dict[str, frozenset[Role | None]] = {
     "/receipt/{order}": _only(C),
     "/studio": _only(A),
     "/desk": _only(A, S),
+    "/deliveries": _only(OP),
     "/console": _only(R),
+    "/catalogue": _only(R, OP),
 }
 
 ROUTES: dict[tuple[str, str], frozenset[Role | None]] = {
@@ -72,12 +74,32 @@ ROUTES: dict[tuple[str, str], frozenset[Role | None]] = {
     ("OPTIONS", "/api/sessions/{session}/whep/{resource}/layer"): PUBLIC,
     ("GET", "/api/products"): SIGNED_IN,
     ("GET", "/api/products/{product}"): SIGNED_IN,
+    ("GET", "/api/catalogue"): _only(R, OP),
+    ("POST", "/api/catalogue"): _only(OP),
+    ("GET", "/api/catalogue.csv"): _only(R, OP),
+    ("POST", "/api/catalogue/import"): _only(OP),
+    ("GET", "/api/catalogue/{product}"): _only(R, OP),
+    ("PUT", "/api/catalogue/{product}"): _only(OP),
+    ("POST", "/api/catalogue/{product}/withdraw"): _only(OP),
+    ("GET", "/api/catalogue/{product}/disclosures"): _only(R, OP),
+    ("POST", "/api/catalogue/{product}/disclosures"): _only(OP),
+    ("GET", "/api/catalogue/{product}/changes"): _only(R, OP),
     ("GET", "/api/assessments"): _only(C),
     ("POST", "/api/assessments"): _only(C),
     ("POST", "/api/orders"): _only(C),
     ("GET", "/api/orders"): _only(C),
     ("GET", "/api/orders/{order}"): _only(C),
     ("POST", "/api/orders/{order}/cancel"): _only(C),
+    ("GET", "/api/deliveries"): _only(OP),
+    ("GET", "/api/deliveries/{delivery}"): _only(OP),
+    ("POST", "/api/deliveries/{delivery}/again"): _only(OP),
+    ("POST", "/api/deliveries/again"): _only(OP),
+    ("GET", "/api/receivers"): _only(OP),
+    ("POST", "/api/receivers"): _only(OP),
+    ("PATCH", "/api/receivers/{receiver}"): _only(OP),
+    ("POST", "/api/receivers/{receiver}/rotate"): _only(OP),
+    ("GET", "/api/demo/core"): _only(OP),  # there in demo mode only
+    ("POST", "/api/demo/core"): _only(OP),  # there in demo mode only
     ("POST", "/api/calls"): _only(C),
     ("GET", "/api/calls"): _only(C, A, S),
     ("GET", "/api/calls/{call}"): _only(C, A, S),
@@ -86,6 +108,7 @@ ROUTES: dict[tuple[str, str], frozenset[Role | None]] = {
     ("GET", "/api/recordings"): _only(R),
     ("GET", "/api/recordings/{session}"): _only(R),
     ("GET", "/api/recordings/{session}/timeline"): _only(R),
+    ("GET", "/api/recordings/{session}/fairness"): _only(R),
     ("GET", "/api/recordings/{session}/{stream}.mp4"): _only(R),
     ("POST", "/api/recordings/{session}/verify"): _only(R),
     ("GET", "/api/cases"): _only(R),

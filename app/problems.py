@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from app import accounts, assertions, middleware
+from commerce import catalogue_errors, delivery_errors
 from commerce import errors as commerce_errors
 from compliance import errors as compliance_errors
 from core import errors as core_errors
@@ -17,6 +18,8 @@ PROBLEMS: tuple[Problem, ...] = (
     *recording_errors.PROBLEMS,
     *compliance_errors.PROBLEMS,
     *commerce_errors.PROBLEMS,
+    *delivery_errors.PROBLEMS,
+    *catalogue_errors.PROBLEMS,
     *rooms_errors.PROBLEMS,
     *accounts.PROBLEMS,
     *assertions.PROBLEMS,

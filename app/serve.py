@@ -169,6 +169,7 @@ def _ways_in(settings: Settings) -> str:
             f"  customer    {base}/login?as=customer-c3",
             f"  adviser     {base}/login?as=adviser-1&next=/studio",
             f"  compliance  {base}/login?as=reviewer-1&next=/console",
+            f"  operator    {base}/login?as=operator-1&next=/catalogue",
             "Ctrl-C ends it.",
         )
     )

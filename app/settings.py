@@ -42,6 +42,9 @@ class Settings:
     http_port: int = _setting(8080, "Port of pages, API and Socket.IO")
     data_dir: Path = _setting(Path("./var"), "Where secrets, keys, the SQLite file, the archive and logs of events live")
     database_url: str = _setting("", "sqlite+aiosqlite:///file or postgresql://…; default: a file in data_dir", secret=True)
+    migration_database_url: str = _setting(
+        "", "The same PostgreSQL database as its tables' owner, for `tellercast migrate` alone; see README", secret=True
+    )
     redis_url: str = _setting("", "Joins several web processes; none is needed for one", secret=True)
     archive_url: str = _setting("", "file:/path of the recordings; default: archive/ in the data directory")
     archive_free_floor_mb: int = _setting(64, "MB that must stay free where recordings go; below it the sale closes")

@@ -8,22 +8,23 @@ import hmac
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
-import aiohttp
 import msgspec
 import socketio
 import structlog
 from aiohttp import web
 from prometheus_client import REGISTRY
 
-from app import accounts, openapi, pages
+from app import accounts, openapi, outgoing, pages
 from app.assertions import ASSERTIONS, Assertions, Issuer, issuer_from
 from app.demo import seed
 from app.identity import Identity
 from app.keys import signing_keys
 from app.middleware import IDENTITY, add_headers, outermost
+from app.migrate import check
 from app.origin import OWN_SITE, OwnSite
 from app.permissions import may_emit
 from app.problems import PROBLEMS
@@ -33,15 +34,14 @@ from app.review import copies_folder, open_review
 from app.routing import add_routes
 from app.settings import Settings, secret_file
 from app.telemetry import metrics_response, watch_lag
+from commerce import catalogue_routes, delivery_routes
 from commerce import routes as commerce_routes
+from commerce.catalogue_book import BOOK, CatalogueBook
 from commerce.customers import CUSTOMERS, Customers
 from commerce.orders import ORDERS, OrderDesk
-from commerce.outbox import Outbox
 from commerce.risk import RiskLimits
 from commerce.routes import SHOP, Shop
 from commerce.sale import SaleMonitor
-from commerce.sandbox_core import PATH as SANDBOX_PATH
-from commerce.sandbox_core import SandboxCore
 from compliance import routes as compliance_routes
 from compliance.desk import COMPLIANCE
 from core.clock import Clock, SystemClock
@@ -60,7 +60,7 @@ from rooms.desks import ROOMS, open_rooms
 from rooms.door import RoomDoor
 from rooms.fanout import Fanout
 from rooms.slow import throw_out
-from rooms.sockets import socket_server
+from rooms.sockets import RedisManager, socket_server
 from stream import whip
 from stream.client import MEDIA_CLIENT, MediaClient
 from stream.ice_servers import IceServer, TurnServers
@@ -85,12 +85,16 @@ def all_routes(*, demo: bool) -> list[Route]:
         *rooms_routes.routes(),
         *whip.routes(),
         *commerce_routes.routes(),
+        *catalogue_routes.routes(),
+        *delivery_routes.routes(demo=demo),
         *compliance_routes.routes(),
     ]
 
 
 async def run_web(settings: Settings, stopping: asyncio.Event) -> int:
     """Serves until `stopping`; answers the exit code."""
+    await asyncio.to_thread(issuer_from, settings)
+    await check(settings)
     async with open_web(settings) as built:
         runner = web.AppRunner(built.application, access_log=None, shutdown_timeout=5)
         await runner.setup()
@@ -113,34 +117,10 @@ async def open_web(settings: Settings, clock: Clock | None = None) -> AsyncItera
         stack.push_async_callback(db.close)
         media = MediaPool([MediaClient(address, settings.media_secret) for address in settings.media_addresses])
         stack.push_async_callback(media.close)
-        http = await stack.enter_async_context(aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=15)))
-        core = await _core(stack, settings, clock)
+        lines = await outgoing.open_lines(stack, settings, clock, partial(_derived, settings))
         if settings.demo:
             await seed(db, clock)
-        yield _assemble(settings, clock, db, media, http, core, issuer)
-
-
-@dataclass(frozen=True, slots=True)
-class _Core:
-    """Where orders are delivered to; empty `url` for nowhere."""
-
-    url: str
-    secret: bytes
-
-
-async def _core(stack: AsyncExitStack, settings: Settings, clock: Clock) -> _Core:
-    if settings.core_url:
-        return _Core(settings.core_url, settings.core_secret.encode())
-    if not settings.demo:
-        log.warning("TELLERCAST_CORE_URL is not set: orders are taken and kept, but told to no core system")
-        return _Core("", b"")
-    secret = _derived(settings, "sandbox-core")
-    runner = web.AppRunner(SandboxCore(secret, clock).app(), access_log=None)
-    await runner.setup()
-    stack.push_async_callback(runner.cleanup)
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    return _Core(f"http://127.0.0.1:{runner.addresses[0][1]}{SANDBOX_PATH}", secret)
+        yield _assemble(settings, clock, db, media, lines, issuer)
 
 
 def _assemble(
@@ -148,8 +128,7 @@ def _assemble(
     clock: Clock,
     db: Database,
     media: MediaPool,
-    http: aiohttp.ClientSession,
-    core: _Core,
+    lines: outgoing.Lines,
     issuer: Issuer | None,
 ) -> Web:
     trail = Trail(clock)
@@ -160,15 +139,11 @@ def _assemble(
     fanout = Fanout(sio, db, trail, clock, attendance)
     reactions = Reactions(fanout)
     reactions.sale = sale = SaleMonitor(db, trail, clock, reactions.sale_changed)
-    outbox = Outbox(db, trail, clock, http, core.url, core.secret, on_change=fanout.order_changed) if core.url else None
+    out = outgoing.assemble(
+        lines, settings, partial(_derived, settings), db=db, trail=trail, clock=clock, on_change=fanout.order_changed
+    )
     orders = OrderDesk(
-        db,
-        trail,
-        clock,
-        sale,
-        on_change=fanout.order_changed,
-        wake=outbox.wake if outbox is not None else None,
-        limits=_risk_limits(settings),
+        db, trail, clock, sale, on_change=fanout.order_changed, wake=out.outbox.wake, limits=_risk_limits(settings)
     )
     rooms = open_rooms(
         sio, fanout, db=db, trail=trail, clock=clock, attendance=attendance, media=media, sale=sale, orders=orders,
@@ -196,6 +171,8 @@ def _assemble(
     application[CUSTOMERS] = Customers(db, clock)
     application[ORDERS] = orders
     application[SHOP] = Shop(db, trail, clock, orders, access.enter, fanout.disclosure_confirmed)
+    application[BOOK] = CatalogueBook(db, trail, clock, on_shelf=fanout.shelf)
+    out.add_to(application)
     application[ROOMS] = rooms
     application[MEDIA_CLIENT] = media
     application[whip.MEDIA_DOOR] = RoomDoor(db, trail)
@@ -223,8 +200,7 @@ def _assemble(
         "screening": review.screening.run,
         "evidence": review.evidence.run,
     }
-    if outbox is not None:
-        works["outbox"] = outbox.run
+    works |= out.works()
     return Web(application, works, fanout)
 
 
@@ -277,7 +253,7 @@ def _manager(settings: Settings) -> socketio.AsyncManager | None:
     if not settings.redis_url:
         return None
     # redis-py's own socket_timeout would end the listener after each quiet spell.
-    return socketio.AsyncRedisManager(settings.redis_url, redis_options={"socket_timeout": None})
+    return RedisManager(settings.redis_url, redis_options={"socket_timeout": None})
 
 
 def _derived(settings: Settings, purpose: str) -> bytes:

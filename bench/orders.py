@@ -33,21 +33,18 @@ import uvloop
 from sqlalchemy import insert, select
 
 from app.identity import Identity
-from app.migrate import TABLES
 from app.settings import secret_file
 from bench.order_floor import Tally, bare
 from bench.postgresql import postgresql
 from commerce import assessments, customers, demo_data, disclosing, questionnaire
 from commerce.tables import products
 from core.clock import ManualClock, SystemClock
-from core.database import Database, metadata
+from core.database import Database
 from core.identity import Person, Role
 from recording.trail import Trail
 from rooms.tables import shows
 from tests.commerce.conftest import BOND, HOST, Market
 from tests.ports import free_port
-
-assert TABLES  # importing them filled `metadata`
 
 ROOT = Path(__file__).resolve().parent.parent
 ROUNDS = 3
@@ -59,9 +56,11 @@ _AT_ONCE = 100
 
 async def measure(url: str, folder: Path, *, seconds: float, buyers: int, customers: int) -> dict[str, Any]:
     """The figures of one database: `seconds` for the product and half of it for the floor, in `ROUNDS` turns each."""
+    environ = _environ(url, folder)
+    migrated = await asyncio.create_subprocess_exec(sys.executable, "-m", "app.cli", "migrate", cwd=ROOT, env=environ)
+    if await migrated.wait():
+        raise RuntimeError("the tables could not be made")
     db = Database(url)
-    async with db.engine.begin() as connection:
-        await connection.run_sync(metadata.create_all)
     market = await _market(db)
     over = asyncio.Event()
     watermarks = asyncio.create_task(_keep_recording(market, over))
@@ -99,7 +98,7 @@ async def _market(db: Database) -> Market:
     async with db.write() as tx:
         await demo_data.seed(tx, clock)
     market.session = await market.open_session()
-    await market.product(BOND, left=10**15, cap=None)
+    await market.product(BOND, quota=10**15, left=10**15, cap=None)
     values = {"session_id": market.session, "host_id": HOST.id, "host_name": HOST.name, "title": "年终理财专场"}
     async with db.write() as tx:
         await tx.execute(insert(shows).values(id="shw_bench", starts_at=clock.now(), created_at=clock.now(), **values))
@@ -148,10 +147,9 @@ class Service:
 @asynccontextmanager
 async def _web(url: str, folder: Path) -> AsyncIterator[Service]:
     """A web process as in service."""
-    port, data = free_port(), folder / "var"
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("TELLERCAST_")}
-    environ |= {"TELLERCAST_DATABASE_URL": url, "TELLERCAST_DATA_DIR": str(data), "TELLERCAST_HTTP_PORT": str(port)}
-    data.mkdir()
+    port = free_port()
+    data = folder / "var"
+    environ = _environ(url, folder) | {"TELLERCAST_HTTP_PORT": str(port)}
     secret = hmac.digest(secret_file(data / "secret"), b"tellercast/identity", hashlib.sha256)
     environ["TELLERCAST_RISK_VELOCITY_ORDERS"] = str(10**6)  # the same few hundred buy again and again
     command = [sys.executable, "-m", "app.cli", "web"]
@@ -168,6 +166,11 @@ async def _web(url: str, folder: Path) -> AsyncIterator[Service]:
         with contextlib.suppress(ProcessLookupError):
             process.terminate()
         await process.wait()
+
+
+def _environ(url: str, folder: Path) -> dict[str, str]:
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("TELLERCAST_")}
+    return environ | {"TELLERCAST_DATABASE_URL": url, "TELLERCAST_DATA_DIR": str(folder / "var")}
 
 
 async def _answers(http: aiohttp.ClientSession, address: str) -> bool:

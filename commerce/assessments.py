@@ -11,9 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from commerce import errors, questionnaire
 from commerce.tables import assessments, customers
-from commerce.wire import Answers, Grade, Questionnaire
+from commerce.wire import Answers, Grade, PastAssessment, Questionnaire
 from commerce.wire import Assessment as AssessmentView
 from compliance.rules import (
+    ASSESSMENTS_A_DAY,
+    ASSESSMENTS_IN_12_MONTHS,
     GRADE_MEANING,
     AssessmentAllowance,
     assessment_allowed,
@@ -26,6 +28,7 @@ from core.errors import FORBIDDEN, Refused
 from core.identity import Person, Role
 from core.ids import new_id
 
+_HISTORY = 24  # three years of eight
 _LOOK_BACK = timedelta(days=400)  # more than the 12 months the limits look at
 
 
@@ -65,6 +68,17 @@ async def latest(tx: AsyncConnection, customer_id: str) -> Assessment | None:
     return None if row is None else Assessment(row.id, row.at, row.valid_until, row.score, row.grade)
 
 
+async def history(tx: AsyncConnection, customer_id: str) -> list[Assessment]:
+    """All there are, newest first; of very many the latest three years'."""
+    query = (
+        select(assessments)
+        .where(assessments.c.customer_id == customer_id)
+        .order_by(assessments.c.at.desc(), assessments.c.id.desc())
+        .limit(_HISTORY)
+    )
+    return [Assessment(row.id, row.at, row.valid_until, row.score, row.grade) for row in await tx.execute(query)]
+
+
 async def latest_of(tx: AsyncConnection, customer_ids: Iterable[str]) -> dict[str, Assessment]:
     """The newest assessment of each of them who has one. There are at most 8 a year and customer."""
     query = (
@@ -80,13 +94,28 @@ async def overview(tx: AsyncConnection, clock: Clock, person: Person, lang: str)
     """The questions, the customer's current grade and the attempts left; Refused(FORBIDDEN) for non-customers."""
     _only_customers(person)
     now = clock.now()
-    current = await latest(tx, person.id)
+    past = await history(tx, person.id)
+    current = past[0] if past and past[0].valid(now) else None
     allowance = await _allowance(tx, person.id, now)
     return Questionnaire(
         questions=questionnaire.questions(lang),
-        current=current.view(lang) if current is not None and current.valid(now) else None,
+        scoring=questionnaire.scoring(lang),
+        current=None if current is None else current.view(lang),
+        history=[
+            PastAssessment(
+                at=to_text(one.at),
+                valid_until=to_text(one.valid_until),
+                score=one.score,
+                grade=grade_name(one.grade),
+                valid=one is current,
+            )
+            for one in past
+        ],
         left_today=allowance.left_today,
         left_year=allowance.left_year,
+        a_day=ASSESSMENTS_A_DAY,
+        a_year=ASSESSMENTS_IN_12_MONTHS,
+        again_at=None if allowance.again_at is None else to_text(allowance.again_at),
     )
 
 

@@ -1,17 +1,24 @@
-"""Products and their disclosures: what is for sale and which text must be confirmed first."""
+"""Products and their disclosures: what is for sale and which text must be confirmed first.
+
+Here they are read, and put down for the first time; operators change them through `catalogue_book.py`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import fields as fields_of
+from datetime import date, datetime
 from typing import Any, Literal, cast
 
-from sqlalchemy import Row, bindparam, insert, select, update
+import msgspec
+from sqlalchemy import ColumnElement, Row, bindparam, case, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from commerce.catalogue_terms import CLASSES, Price, Terms
 from commerce.tables import disclosures, products
 from commerce.wire import DisclosureText, ProductClass
+from commerce.wire import Price as PriceView
 from commerce.wire import Product as ProductView
 from compliance.rules import RISK_MEANING, product_risk, risk_name, suitable
 from core.canonical import canonical, sha256_hex
@@ -49,11 +56,28 @@ class Product:
     minimum: int
     step: int
     cap: int | None
+    quota: int
     left: int
     price: Mapping[str, Any]
     sale_from: datetime
     sale_until: datetime
     disclosure: Disclosure
+    revision: int
+
+    @property
+    def sold(self) -> int:
+        """What stands on order, over all customers."""
+        return self.quota - self.left
+
+    @property
+    def terms(self) -> Terms:
+        """What operators decide of it."""
+        known = {name: getattr(self, name) for name in _TERMS}
+        day = self.price.get("date")
+        price = Price(
+            self.price["kind"], self.price["value"], date.fromisoformat(day) if day else None, int(self.price["fee_bps"])
+        )
+        return Terms(**known, price=price)
 
     @property
     def risk(self) -> int:
@@ -78,6 +102,7 @@ class Product:
             "risk_meaning": RISK_MEANING[self.risk].text(lang),
             "term_days": self.term_days,
             "rate_text": self.rate_text_zh if lang == "zh" else self.rate_text_en,
+            "price": msgspec.convert(self.price, PriceView),
             "currency": self.currency,
             "minimum": self.minimum,
             "step": self.step,
@@ -92,8 +117,36 @@ class Product:
         return ProductView(**self.fields(now, lang))
 
 
+_TERMS = tuple(one.name for one in fields_of(Terms) if one.name != "price")
+
 # Products of one class stand together (〔2026〕9号: separate zones), then by risk: nothing else can rank them (invariant 7).
-_CLASSES: dict[str, int] = {"deposit": 0, "wealth": 1, "fund": 2, "insurance": 3}
+_CLASSES: dict[str, int] = {name: place for place, name in enumerate(CLASSES)}
+
+# The higher of the two ratings holds, as `compliance.rules.product_risk` has it.
+RISK = case((products.c.issuer_risk > products.c.bank_risk, products.c.issuer_risk), else_=products.c.bank_risk)
+ZONE = case(_CLASSES, value=products.c.product_class)
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which products are asked for; None asks for all. What has no fixed term is within every `term_max_days`: nothing binds
+    the money longer than that."""
+
+    product_class: str | None = None
+    risk_max: int | None = None
+    term_max_days: int | None = None
+
+    def clauses(self) -> list[ColumnElement[bool]]:
+        """For a `where` over `products`."""
+        found: list[ColumnElement[bool]] = []
+        if self.product_class is not None:
+            found.append(products.c.product_class == self.product_class)
+        if self.risk_max is not None:
+            found.append(self.risk_max >= RISK)
+        if self.term_max_days is not None:
+            found.append((products.c.term_days <= self.term_max_days) | products.c.term_days.is_(None))
+        return found
+
 
 _WITH_DISCLOSURE = select(
     products, disclosures.c.version, disclosures.c.text_en, disclosures.c.text_zh, disclosures.c.sha256
@@ -127,9 +180,9 @@ async def get(tx: AsyncConnection, product_id: str, *, lock: bool = False) -> Pr
     return _product(row)
 
 
-async def all_products(tx: AsyncConnection) -> list[Product]:
-    """Every product, by class, risk, name."""
-    return ranked(_product(row) for row in await tx.execute(_WITH_DISCLOSURE))
+async def all_products(tx: AsyncConnection, only: Filter | None = None) -> list[Product]:
+    """Every product, or those `only` lets through, by class, risk, name."""
+    return ranked(_product(row) for row in await tx.execute(_WITH_DISCLOSURE.where(*(only or Filter()).clauses())))
 
 
 async def by_ids(tx: AsyncConnection, ids: Iterable[str]) -> dict[str, Product]:
@@ -151,8 +204,9 @@ def ranked(found: Iterable[Product]) -> list[Product]:
 
 
 async def put(tx: AsyncConnection, clock: Clock, values: Mapping[str, Any], text_en: str, text_zh: str) -> str:
-    """A new product with version 1 of its disclosure; `values` are the columns of `products`. Answers its id."""
-    await tx.execute(insert(products).values(**values, disclosure_version=1))
+    """A new product with version 1 of its disclosure; `values` are the columns of `products`, `quota` being what is `left`
+    unless it is given. Answers its id."""
+    await tx.execute(insert(products).values(**{"quota": values["left"], **values}, disclosure_version=1))
     await _publish(tx, clock, values["id"], 1, text_en, text_zh)
     return str(values["id"])
 
@@ -166,8 +220,13 @@ async def publish_disclosure(tx: AsyncConnection, clock: Clock, product_id: str,
     return disclosure
 
 
+def disclosure_hash(text_en: str, text_zh: str) -> str:
+    """What stands for a disclosure in the trail."""
+    return sha256_hex(canonical({"en": text_en, "zh": text_zh}))
+
+
 async def _publish(tx: AsyncConnection, clock: Clock, product_id: str, version: int, text_en: str, text_zh: str) -> Disclosure:
-    sha256 = sha256_hex(canonical({"en": text_en, "zh": text_zh}))
+    sha256 = disclosure_hash(text_en, text_zh)
     row = {"product_id": product_id, "version": version, "text_en": text_en, "text_zh": text_zh, "sha256": sha256}
     await tx.execute(insert(disclosures).values(**row, published_at=clock.now()))
     return Disclosure(version, text_en, text_zh, sha256)
@@ -188,9 +247,11 @@ def _product(row: Row[Any]) -> Product:
         minimum=row.minimum,
         step=row.step,
         cap=row.cap,
+        quota=row.quota,
         left=row.left,
         price=row.price,
         sale_from=row.sale_from,
         sale_until=row.sale_until,
         disclosure=Disclosure(row.version, row.text_en, row.text_zh, row.sha256),
+        revision=row.revision,
     )

@@ -51,7 +51,7 @@ async def seed(tx: AsyncConnection, clock: Clock) -> None:
         if product.id in there:
             continue
         window = {"sale_from": now - timedelta(days=30), "sale_until": now + timedelta(days=365)}
-        columns = product.columns() | window
+        columns = product.columns((now - timedelta(days=1)).date()) | window
         await catalogue.put(tx, clock, columns, product.disclosure_en(), product.disclosure_zh())
     for customer in CUSTOMERS:
         if await customers.get(tx, customer.id) is None:

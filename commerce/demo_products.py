@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from datetime import date
 from typing import Any, Final
 
 _YUAN: Final = 100
@@ -31,13 +32,17 @@ class DemoProduct:
     left: int
     risk_zh: str
     risk_en: str
-    price: dict[str, Any] = field(default_factory=lambda: {"unit_price": "1.0000", "fee_bps": 0})
+    price: tuple[str, str] = ("price", "1.0000")  # its kind and its value
+    fee_bps: int = 0
 
-    def columns(self) -> dict[str, Any]:
-        """For `catalogue.put`."""
+    def columns(self, valued: date) -> dict[str, Any]:
+        """For `catalogue.put`; net asset values are those of the day `valued`."""
         names = ("id", "product_class", "name_zh", "name_en", "rate_text_zh", "rate_text_en", "issuer_risk", "bank_risk")
-        amounts = ("term_days", "minimum", "step", "cap", "left", "price")
-        return {name: getattr(self, name) for name in (*names, *amounts)} | {"currency": "CNY"}
+        amounts = ("term_days", "minimum", "step", "cap", "left")
+        kind, value = self.price
+        day = valued.isoformat() if kind == "nav" else None
+        price = {"kind": kind, "value": value, "date": day, "fee_bps": self.fee_bps}
+        return {name: getattr(self, name) for name in (*names, *amounts)} | {"currency": "CNY", "price": price}
 
     def disclosure_zh(self) -> str:
         """The Chinese text that the customer confirms."""
@@ -98,7 +103,7 @@ PRODUCTS: Final[tuple[DemoProduct, ...]] = (
         left=120_000_000 * _YUAN,
         risk_zh="产品投资于债券等固定收益类资产，净值受利率与信用状况影响，本金可能出现损失。",
         risk_en="It invests in bonds; interest rates and defaults move its value, and principal may be lost.",
-        price={"unit_price": "1.0126", "fee_bps": 0},
+        price=("nav", "1.0126"),
     ),
     DemoProduct(
         id="prd-r3-mixed",
@@ -116,7 +121,7 @@ PRODUCTS: Final[tuple[DemoProduct, ...]] = (
         left=60_000_000 * _YUAN,
         risk_zh="产品以债券为主，并配置不超过 40% 的权益类资产，净值会有波动，本金可能出现部分损失。",
         risk_en="Mostly bonds, with up to 40% in equities; its value swings and part of the principal may be lost.",
-        price={"unit_price": "1.0000", "fee_bps": 0},
+        price=("price", "1.0000"),
     ),
     DemoProduct(
         id="prd-r4-equity",
@@ -134,7 +139,8 @@ PRODUCTS: Final[tuple[DemoProduct, ...]] = (
         left=500_000_000 * _YUAN,
         risk_zh="基金股票仓位不低于 80%，净值随股市大幅波动，本金可能出现较大损失。",
         risk_en="At least 80% in shares; its value moves strongly and a large part of the principal may be lost.",
-        price={"unit_price": "1.3472", "fee_bps": 15},
+        price=("nav", "1.3472"),
+        fee_bps=15,
     ),
     DemoProduct(
         id="prd-r5-strategy",
@@ -152,7 +158,8 @@ PRODUCTS: Final[tuple[DemoProduct, ...]] = (
         left=20_000_000 * _YUAN,
         risk_zh="基金使用期货、期权等衍生品及杠杆，净值波动剧烈，本金可能全部损失，并有开放日与巨额赎回限制。",
         risk_en="It uses futures, options and leverage; its value may swing violently and the whole principal may be lost.",
-        price={"unit_price": "0.9685", "fee_bps": 100},
+        price=("nav", "0.9685"),
+        fee_bps=100,
     ),
     DemoProduct(
         id="prd-r1-certificate",
@@ -170,6 +177,7 @@ PRODUCTS: Final[tuple[DemoProduct, ...]] = (
         left=10_000_000 * _YUAN,
         risk_zh="额度有限，售完即止；提前支取按支取日活期利率计息。",
         risk_en="The amount on offer is limited; early withdrawal earns the demand deposit rate only.",
+        price=("rate", "1.20"),
     ),
     DemoProduct(
         id="prd-r2-annuity",

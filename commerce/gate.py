@@ -1,141 +1,48 @@
 """The sale gate: decides whether an order may be taken, from values alone. Pure; `orders.py` loads the values under locks.
 
-The rules stand in `RULES` in the order of the design; the first that refuses ends the matter. What the gate saw and what it
-decided go into the order and the trail (`GateInput.to_json`, `Verdict.to_json`), so that years later the decision can be
-made again from the record. No rule sees a person's price, a commission, a margin or a sales target: no such field exists.
+The rules stand in `RULES` in their order; the first that refuses ends the matter. docs/gate.md is written from that table. What
+the gate saw and what it decided go into the order and the trail (`GateInput.to_json`, `Verdict.to_json`), so that years later
+the decision can be made again from the record. No rule sees a person's price, a commission, a margin or a sales target: no such
+field exists (`gate_input.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 from commerce import errors
+from commerce.gate_input import CustomerFacts, GateInput, ProductFacts, SessionFacts, streams_to_json
 from commerce.reasons import sentences
-from commerce.risk import RISK_RULES, History, RiskLimits
+from commerce.risk import RISK_RULES
+from compliance.rules import assessment_valid as still_valid
 from compliance.rules import (
-    ELDER_AGE,
     assessment_valid_until,
     grade_name,
     needs_call,
     needs_extra_explanation,
-    product_risk,
     risk_name,
     suitable,
 )
-from compliance.rules import assessment_valid as still_valid
 from core.clock import to_text
-from core.errors import Refused
+from core.errors import Problem, Refused
 from core.money import Money
-from recording.coverage import Watermark, sale_blocker
+from recording.coverage import sale_blocker
 
-
-@dataclass(frozen=True, slots=True)
-class SessionFacts:
-    """The session at this moment. `sale_open` is what its trail says last; the watermarks are looked at again."""
-
-    id: str
-    kind: str
-    state: str
-    required: tuple[str, ...]
-    watermarks: Mapping[str, Watermark]
-    sale_open: bool
-    sale_reason: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class ProductFacts:
-    """The product's terms, the same for everyone. Amounts in minor units."""
-
-    id: str
-    on_shelf: bool
-    issuer_risk: int
-    bank_risk: int
-    currency: str
-    minimum: int
-    step: int
-    cap: int | None
-    left: int
-    price: Mapping[str, Any]
-    sale_from: datetime
-    sale_until: datetime
-    disclosure_version: int
-    disclosure_sha256: str
-
-    @property
-    def risk(self) -> int:
-        return product_risk(self.issuer_risk, self.bank_risk)
-
-
-@dataclass(frozen=True, slots=True)
-class CustomerFacts:
-    """The customer at this moment: full years of age, C grade and when it was assessed, what was confirmed in this session."""
-
-    real_name_on_file: bool
-    age: int
-    grade: int | None
-    assessed_at: datetime | None
-    confirmed_version: int | None
-    explained: bool
-    ordered: int
-    history: History
-
-
-@dataclass(frozen=True, slots=True)
-class GateInput:
-    """Everything the gate looks at, and nothing else."""
-
-    now: datetime
-    channel: str
-    amount: int
-    asked_version: int
-    has_proposal: bool
-    session: SessionFacts
-    product: ProductFacts
-    customer: CustomerFacts
-    limits: RiskLimits = field(default_factory=RiskLimits)
-
-    def to_json(self) -> dict[str, Any]:
-        """The snapshot for order and trail. The age is kept only as the answer the rule needed."""
-        session, product, customer = self.session, self.product, self.customer
-        return {
-            "now": to_text(self.now),
-            "channel": self.channel,
-            "amount": self.amount,
-            "asked_version": self.asked_version,
-            "has_proposal": self.has_proposal,
-            "session": {
-                "state": session.state,
-                "required": list(session.required),
-                "sale_open": session.sale_open,
-                "streams": streams_to_json(session.watermarks),
-            },
-            "product": {
-                "on_shelf": product.on_shelf,
-                "issuer_risk": product.issuer_risk,
-                "bank_risk": product.bank_risk,
-                "minimum": product.minimum,
-                "step": product.step,
-                "cap": product.cap,
-                "left": product.left,
-                "sale_from": to_text(product.sale_from),
-                "sale_until": to_text(product.sale_until),
-                "disclosure_version": product.disclosure_version,
-            },
-            "customer": {
-                "real_name_on_file": customer.real_name_on_file,
-                "age_65": customer.age >= ELDER_AGE,
-                "grade": customer.grade,
-                "assessed_at": None if customer.assessed_at is None else to_text(customer.assessed_at),
-                "confirmed_version": customer.confirmed_version,
-                "explained": customer.explained,
-                "ordered": customer.ordered,
-                "history": customer.history.to_json(),
-            },
-            "limits": self.limits.to_json(),
-        }
+__all__ = [
+    "RULES",
+    "CustomerFacts",
+    "GateInput",
+    "ProductFacts",
+    "Rule",
+    "SessionFacts",
+    "Verdict",
+    "blocker",
+    "decide",
+    "streams_to_json",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,26 +63,29 @@ class Verdict:
         return {"allowed": self.allowed, "code": code, "refused_by": self.refused_by, "passed": list(self.passed)}
 
 
-Rule = Callable[[GateInput], Refused | None]
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule: what it asks, in a sentence that ends the question "is it so that …", and on whose authority.
+
+    `refuse` answers None when it is so, else the refusal, whose code is one of `codes`.
+    """
+
+    name: str
+    refuse: Callable[[GateInput], Refused | None]
+    asks: str
+    source: str
+    codes: tuple[Problem, ...]
 
 
 def decide(given: GateInput) -> Verdict:
     """Ask every rule in order until one refuses."""
     passed: list[str] = []
-    for name, rule in RULES:
-        refusal = rule(given)
+    for rule in RULES:
+        refusal = rule.refuse(given)
         if refusal is not None:
-            return Verdict(tuple(passed), name, refusal)
-        passed.append(name)
+            return Verdict(tuple(passed), rule.name, refusal)
+        passed.append(rule.name)
     return Verdict(tuple(passed))
-
-
-def streams_to_json(watermarks: Mapping[str, Watermark]) -> dict[str, Any]:
-    """Each stream with how far it was safely on disk: {name: {status, media_ms, at}}."""
-    return {
-        name: {"status": mark.status, "media_ms": mark.media_ms, "at": None if mark.at is None else to_text(mark.at)}
-        for name, mark in watermarks.items()
-    }
 
 
 def blocker(session: SessionFacts, now: datetime) -> str | None:
@@ -209,7 +119,7 @@ def _sale_open(given: GateInput) -> Refused | None:
 
 
 def _proposed(given: GateInput) -> Refused | None:
-    """A call's orders answer a proposal of its adviser (build contract); so nobody slips into somebody's call over HTTP.
+    """A call's orders answer a proposal of its adviser; so nobody slips into somebody's call over HTTP.
 
     Elsewhere there is no proposal that could be answered, and a made-up one has no place on the record.
     """
@@ -338,31 +248,80 @@ def _elder_explained(given: GateInput) -> Refused | None:
 def _risk_rules(given: GateInput) -> Refused | None:
     """The bank's own caution (design, "risk rules"): each may refuse, or send the order to a call with an adviser."""
     for rule in RISK_RULES:
-        finding = rule(given.customer.history, given.amount, given.limits)
+        finding = rule.judge(given.customer.history, given.amount, given.limits)
         if finding is not None and not (finding.call_helps and given.channel == "call"):
             return Refused(errors.RISK_REVIEW, **finding.params())
     return None
 
 
-RULES: Final[tuple[tuple[str, Rule], ...]] = (
-    ("session_live", _session_live),
-    ("sale_open", _sale_open),
-    ("proposed", _proposed),
-    ("identified", _identified),
-    ("on_shelf", _on_shelf),
-    ("product_on_sale", _product_on_sale),
-    ("assessed", _assessed),
-    ("assessment_valid", _assessment_valid),
-    ("suitable", _suitable),
-    ("disclosed", _disclosed),
-    ("minimum", _minimum),
-    ("step", _step),
-    ("in_stock", _in_stock),
-    ("within_cap", _within_cap),
-    ("elder_in_call", _elder_in_call),
-    ("elder_explained", _elder_explained),
-    ("risk_rules", _risk_rules),
-)
+_SUITABILITY: Final = "国家金融监督管理总局令2025第7号 (in force 2026-02-01)"
+_BANK: Final = "the product's own terms, as the bank set them"
+
+RULES: Final[tuple[Rule, ...]] = (
+    Rule(
+        "session_live", _session_live, "the session is running: live, or in a pause of its host",
+        "only then is there a recording to bind the order to (docs/decisions/0006)", (errors.SESSION_NOT_LIVE,),
+    ),
+    Rule(
+        "sale_open", _sale_open,
+        "everything required is safely on disk up to 5 s ago, and the trail's last word is that the sale is open",
+        "银监办发〔2017〕110号: a sale is recorded; here what is not being recorded can't be sold", (errors.SALE_CLOSED,),
+    ),
+    Rule(
+        "proposed", _proposed, "in a call the order answers its adviser's proposal, and elsewhere it names none",
+        "银监办发〔2017〕110号: the recommendation is on the record, too",
+        (errors.PROPOSAL_MISSING, errors.PROPOSAL_OUTSIDE_CALL),
+    ),
+    Rule(
+        "identified", _identified, "the customer's verified real name is on file",
+        f"{_SUITABILITY}: the seller knows the customer before selling", (errors.IDENTITY_MISSING,),
+    ),
+    Rule(
+        "on_shelf", _on_shelf, "the product is on this session's shelf",
+        "what is sold in a session is what its trail says was offered in it", (errors.PRODUCT_NOT_ON_SHELF,),
+    ),
+    Rule(
+        "product_on_sale", _product_on_sale, "the product is in its sale window, its beginning included and its end not",
+        _BANK, (errors.PRODUCT_SALE_CLOSED,),
+    ),
+    Rule(
+        "assessed", _assessed, "the customer has filled in the risk questionnaire", _SUITABILITY, (errors.ASSESSMENT_MISSING,),
+    ),
+    Rule(
+        "assessment_valid", _assessment_valid, "the newest assessment is at most 12 months old",
+        f"{_SUITABILITY}: an assessment holds 12 months", (errors.ASSESSMENT_EXPIRED,),
+    ),
+    Rule(
+        "suitable", _suitable, "the product's R, the higher of the issuer's and the bank's rating, is at most the customer's C",
+        f"{_SUITABILITY}: at least five grades, and of two ratings the higher holds",
+        (errors.RISK_TOO_HIGH, errors.ASSESSMENT_MISSING),
+    ),
+    Rule(
+        "disclosed", _disclosed, "this customer has confirmed the product's current disclosure in this session",
+        "银监办发〔2017〕110号: risks are disclosed and confirmed on the record",
+        (errors.DISCLOSURE_MISSING, errors.DISCLOSURE_OUTDATED),
+    ),
+    Rule("minimum", _minimum, "the amount is at least the product's minimum", _BANK, (errors.BELOW_MINIMUM,)),
+    Rule("step", _step, "above the minimum the amount goes in whole steps", _BANK, (errors.OFF_STEP,)),
+    Rule("in_stock", _in_stock, "of the product at least the amount is left", _BANK, (errors.OUT_OF_STOCK,)),
+    Rule(
+        "within_cap", _within_cap, "with the customer's standing orders the amount stays within the product's cap",
+        _BANK, (errors.CAP_EXCEEDED,),
+    ),
+    Rule(
+        "elder_in_call", _elder_in_call, "a customer of 65 or over orders R3 or above in a call",
+        f"{_SUITABILITY}: special care from 65 years on", (errors.ELDER_NEEDS_CALL,),
+    ),
+    Rule(
+        "elder_explained", _elder_explained,
+        "and does so only after the extra risk explanation, which the adviser's own entry in the trail proves",
+        f"{_SUITABILITY}: special care from 65 years on", (errors.EXPLANATION_MISSING,),
+    ),
+    Rule(
+        "risk_rules", _risk_rules, "none of the bank's risk rules objects; some let the same order through in a call",
+        "the bank's own caution (`commerce/risk.py`)", (errors.RISK_REVIEW,),
+    ),
+)  # fmt: skip
 
 
 def _money(given: GateInput, minor: int) -> str:

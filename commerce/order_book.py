@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
@@ -16,6 +16,7 @@ from commerce.tables import orders, products
 from commerce.trailing import append_or_after
 from compliance.rules import product_risk, risk_name
 from core.clock import Clock, to_text
+from core.database import among
 from core.errors import NOT_FOUND, Refused
 from recording import kinds
 from recording.trail import Draft, Entry, Trail
@@ -84,6 +85,7 @@ class OrderChanged:
 OnOrder = Callable[[OrderChanged], Awaitable[None]]
 
 _WITH_PRODUCT = select(orders, products.c.name_en, products.c.name_zh).join(products, products.c.id == orders.c.product_id)
+_HOLD = _WITH_PRODUCT.where(among(orders.c.id, "ids")).order_by(orders.c.id).with_for_update(of=orders, key_share=True)
 
 
 async def get(tx: AsyncConnection, order_id: str, *, customer_id: str | None = None, lock: bool = False) -> OrderRecord:
@@ -97,6 +99,11 @@ async def get(tx: AsyncConnection, order_id: str, *, customer_id: str | None = N
     if row is None:
         raise Refused(NOT_FOUND)
     return _record(row)
+
+
+async def hold(tx: AsyncConnection, order_ids: Collection[str]) -> dict[str, OrderRecord]:
+    """These orders by id, locked until the transaction ends, always in the order of their ids."""
+    return {row.id: _record(row) for row in await tx.execute(_HOLD, {"ids": order_ids})}
 
 
 async def of_customer(
@@ -142,13 +149,17 @@ async def note(
     tx: AsyncConnection, trail: Trail, order: OrderRecord, event: Event, *, actor: str, reason: str | None, late: bool = False
 ) -> Entry:
     """The entry that says it; `late` for an answer that came when the order had ended already and changes nothing."""
+    return await append_or_after(tx, trail, order.session_id, draft(order, event, actor=actor, reason=reason, late=late))
+
+
+def draft(order: OrderRecord, event: Event, *, actor: str, reason: str | None, late: bool = False) -> Draft:
+    """What that entry says."""
     data: dict[str, Any] = {"order": order.id, "product": order.product_id, "amount": order.amount, "currency": order.currency}
     if reason is not None:
         data["reason"] = reason
     if late:
         data["late"] = True
-    draft = Draft(_KIND_OF[event], actor, data, {"customer": order.customer_id})
-    return await append_or_after(tx, trail, order.session_id, draft)
+    return Draft(_KIND_OF[event], actor, data, {"customer": order.customer_id})
 
 
 def _record(row: Row[Any]) -> OrderRecord:

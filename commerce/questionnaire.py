@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from commerce import errors, wire
-from compliance.rules import score_to_grade
+from compliance.rules import GRADE_MEANING, HIGHEST, LOWEST, grade_name, score_to_grade
 from core.errors import Refused
 
 VERSION: Final = 1
@@ -114,6 +114,25 @@ def evaluate(answers: Mapping[str, str]) -> Result:
         raise Refused(errors.ANSWERS_INCOMPLETE, count=len(QUESTIONS), missing=", ".join(missing + unknown))
     score = sum(option.points for option in chosen)
     return Result(score, min(score_to_grade(score), *(option.highest for option in chosen)))
+
+
+def scoring(lang: str) -> wire.Scoring:
+    """The published table: what each answer counts and allows, and which scores come to which grade."""
+    scores = range(sum(max(option.points for option in question.options) for question in QUESTIONS) + 1)
+    grades = []
+    for grade in range(LOWEST, HIGHEST + 1):
+        of_it = [score for score in scores if score_to_grade(score) == grade]
+        meaning = GRADE_MEANING[grade].text(lang)
+        grades.append(wire.ScoredGrade(grade=grade_name(grade), least=of_it[0], most=of_it[-1], meaning=meaning))
+    scored = [
+        wire.ScoredQuestion(
+            id=question.id,
+            points={option.id: option.points for option in question.options},
+            highest={option.id: grade_name(option.highest) for option in question.options if option.highest < HIGHEST},
+        )
+        for question in QUESTIONS
+    ]
+    return wire.Scoring(version=VERSION, questions=scored, grades=grades)
 
 
 def questions(lang: str) -> list[wire.Question]:

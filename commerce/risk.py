@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Final
+
+import msgspec
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +22,7 @@ class RiskLimits:
     amount_floor: int = 50_000_000
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        return dict(msgspec.to_builtins(self))
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,7 @@ class History:
     holdings: int = 0
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        return dict(msgspec.to_builtins(self))
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +49,11 @@ class Finding:
     next_en: str
     next_zh: str
 
-    def params(self) -> dict[str, str]:
+    def params(self) -> dict[str, str | bool]:
         """For `Refused(RISK_REVIEW, …)`."""
         return {
             "rule": self.rule,
+            "call_helps": self.call_helps,
             "sentence_en": self.sentence_en,
             "sentence_zh": self.sentence_zh,
             "next_en": self.next_en,
@@ -58,36 +61,63 @@ class Finding:
         }
 
 
-RiskRule = Callable[[History, int, RiskLimits], Finding | None]
+@dataclass(frozen=True, slots=True)
+class RiskRule:
+    """One rule of the bank's caution. `objects` sees the history, the amount in minor units and the limits.
+
+    Sentences are filled from the fields of `History` and `RiskLimits`.
+    """
+
+    name: str
+    objects: Callable[[History, int, RiskLimits], bool]
+    asks: str
+    source: str
+    call_helps: bool
+    sentence_en: str
+    sentence_zh: str
+    next_en: str
+    next_zh: str
+
+    def judge(self, history: History, amount: int, limits: RiskLimits) -> Finding | None:
+        """None when the rule has nothing against the order."""
+        if not self.objects(history, amount, limits):
+            return None
+        figures = {**history.to_json(), **limits.to_json()}
+        texts = (self.sentence_en, self.sentence_zh, self.next_en, self.next_zh)
+        return Finding(self.name, self.call_helps, *(text.format_map(figures) for text in texts))
 
 
-def velocity(history: History, _amount: int, limits: RiskLimits) -> Finding | None:
-    """Many orders in a short time look like pressure or a stolen account; a call does not make them fewer."""
-    if history.recent < limits.velocity_orders:
-        return None
-    return Finding(
-        rule="velocity",
-        call_helps=False,
-        sentence_en=f"You have placed {history.recent} orders within {limits.velocity_minutes} minutes.",
-        sentence_zh=f"您在 {limits.velocity_minutes} 分钟内已下 {history.recent} 笔订单。",
-        next_en=f"Wait {limits.velocity_minutes} minutes, or call an adviser if this was not you.",
-        next_zh=f"请等待 {limits.velocity_minutes} 分钟后再试；如非本人操作，请立即呼叫理财经理。",
-    )
+def _velocity(history: History, _amount: int, limits: RiskLimits) -> bool:
+    return history.recent >= limits.velocity_orders
 
 
-def unusual_amount(history: History, amount: int, limits: RiskLimits) -> Finding | None:
-    """An amount far above everything known of the customer: someone should ask, as tellers do at the counter."""
+def _unusual_amount(history: History, amount: int, limits: RiskLimits) -> bool:
     known = max(history.largest, history.holdings)
-    if amount <= limits.amount_floor or amount <= known * limits.amount_factor:
-        return None
-    return Finding(
-        rule="unusual_amount",
+    return amount > limits.amount_floor and amount > known * limits.amount_factor
+
+
+RISK_RULES: Final[tuple[RiskRule, ...]] = (
+    RiskRule(
+        name="velocity",
+        objects=_velocity,
+        asks="fewer than {velocity_orders} orders were placed within {velocity_minutes} minutes, cancelled ones included",
+        source="many orders in a short time look like pressure or a stolen account; a call does not make them fewer",
+        call_helps=False,
+        sentence_en="You have placed {recent} orders within {velocity_minutes} minutes.",
+        sentence_zh="您在 {velocity_minutes} 分钟内已下 {recent} 笔订单。",
+        next_en="Wait {velocity_minutes} minutes, or call an adviser if this was not you.",
+        next_zh="请等待 {velocity_minutes} 分钟后再试；如非本人操作，请立即呼叫理财经理。",
+    ),
+    RiskRule(
+        name="unusual_amount",
+        objects=_unusual_amount,
+        asks="the amount is at most {amount_floor:,} minor units, or at most {amount_factor} times the customer's "
+        "largest order or holdings",
+        source="an amount far above everything known of the customer: someone asks, as tellers do at the counter",
         call_helps=True,
         sentence_en="This amount is far above what you have bought so far.",
         sentence_zh="该金额明显高于您以往的购买水平。",
         next_en="Call an adviser, who goes through it with you and can place it in the call.",
         next_zh="请呼叫理财经理，由其与您核对后在通话中办理。",
-    )
-
-
-RISK_RULES: Final[tuple[RiskRule, ...]] = (velocity, unusual_amount)
+    ),
+)

@@ -11,11 +11,12 @@ import structlog
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from commerce import assessments, catalogue, disclosing, errors, order_book, wire
+from commerce import assessments, catalogue, disclosing, errors, order_book, receipts, wire
+from commerce.catalogue_routes import filter_of
 from commerce.orders import OrderDesk
 from core.clock import Clock
 from core.database import Database
-from core.errors import FORBIDDEN, NOT_FOUND, Problem, Refused
+from core.errors import BAD_REQUEST, FORBIDDEN, NOT_FOUND, Problem, Refused
 from core.http import Route, lang, person
 from core.identity import Person
 from recording.trail import Trail
@@ -87,7 +88,8 @@ def routes() -> list[Route]:
     assessing = (errors.ANSWERS_INCOMPLETE, errors.ASSESSMENT_LIMIT, errors.IDENTITY_MISSING, FORBIDDEN)
     take, asked = wire.Answers, wire.Questionnaire
     return [
-        Route("GET", "/api/products", list_products, "All products", gives=wire.Products),
+        Route("GET", "/api/products", list_products, "All products; ?class=, risk_max= (1 to 5), term_max_days=",
+              gives=wire.Products, problems=(BAD_REQUEST,)),
         Route("GET", "/api/products/{product}", get_product, "One product", gives=wire.Product, problems=(NOT_FOUND,)),
         Route("GET", "/api/assessments", ask, "The questionnaire and the current grade", gives=asked, problems=(FORBIDDEN,)),
         Route("POST", "/api/assessments", assess, "Fill in the questionnaire", take, wire.Assessment, 201, assessing),
@@ -112,7 +114,8 @@ def routes() -> list[Route]:
         Route("POST", "/api/orders", place_order, "Place an order; 200 when the key was used before", wire.PlaceOrder,
               wire.Order, 201, _GATE),
         Route("GET", "/api/orders", list_orders, "One's own orders, newest first", gives=wire.Orders),
-        Route("GET", "/api/orders/{order}", get_order, "One of one's own orders", gives=wire.Order, problems=(NOT_FOUND,)),
+        Route("GET", "/api/orders/{order}", get_order, "The receipt of one's own order", gives=wire.Receipt,
+              problems=(NOT_FOUND,)),
         Route("POST", "/api/orders/{order}/cancel", cancel_order, "Cancel within the cooling-off time", gives=wire.Order,
               problems=cancelling),
     ]  # fmt: skip
@@ -121,7 +124,7 @@ def routes() -> list[Route]:
 async def list_products(request: web.Request) -> wire.Products:
     shop = request.app[SHOP]
     async with shop.db.read() as tx:
-        found = await catalogue.all_products(tx)
+        found = await catalogue.all_products(tx, filter_of(request))
     now = shop.clock.now()
     return wire.Products([product.view(now, lang(request)) for product in found])
 
@@ -182,10 +185,10 @@ async def list_orders(request: web.Request) -> wire.Orders:
     return wire.Orders([order.view(lang(request)) for order in found])
 
 
-async def get_order(request: web.Request) -> wire.Order:
+async def get_order(request: web.Request) -> wire.Receipt:
     async with request.app[SHOP].db.read() as tx:
         order = await order_book.get(tx, request.match_info["order"], customer_id=person(request).id)
-    return order.view(lang(request))
+        return await receipts.of_order(tx, order, lang(request))
 
 
 async def cancel_order(request: web.Request) -> wire.Order:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import delete, insert, select, update
@@ -12,11 +12,14 @@ from commerce import catalogue, errors
 from commerce.catalogue import Product
 from commerce.tables import shelf
 from commerce.wire import Shelf, ShelfProduct
-from core.clock import Clock
+from core.clock import Clock, to_text
+from core.database import among
 from core.errors import BAD_REQUEST, NOT_FOUND, Refused
 from core.identity import Person
 from recording import kinds
-from recording.trail import Draft, Trail, lock_head
+from recording.lifecycle import FINAL
+from recording.tables import sessions
+from recording.trail import Draft, Head, Trail, lock_head
 
 MAX_PRODUCTS = 50
 
@@ -54,6 +57,7 @@ async def put(tx: AsyncConnection, trail: Trail, session_id: str, person: Person
     if len(set(product_ids)) != len(product_ids) or len(product_ids) > MAX_PRODUCTS:
         raise Refused(BAD_REQUEST, detail=f"products: at most {MAX_PRODUCTS}, each once")
     await lock_head(tx, session_id)  # one change of a shelf at a time
+    await catalogue.hold(tx, product_ids)  # the terms that are entered are those on offer: nobody changes them meanwhile
     known = await catalogue.by_ids(tx, product_ids)
     if len(known) != len(product_ids):
         raise Refused(NOT_FOUND)
@@ -100,14 +104,67 @@ async def pin(tx: AsyncConnection, trail: Trail, session_id: str, person: Person
     return ShelfState(session_id, entry.seq, before.products, product_id)
 
 
+async def offering(tx: AsyncConnection, product_ids: Collection[str]) -> set[str]:
+    """The sessions that are not over and have any of these on their shelves."""
+    here = sessions.c.id == shelf.c.session_id
+    query = select(shelf.c.session_id).distinct().join(sessions, here)
+    query = query.where(among(shelf.c.product_id, "products"), sessions.c.state.not_in(sorted(FINAL)))
+    return set((await tx.execute(query, {"products": product_ids})).scalars())
+
+
+async def terms_changed(
+    tx: AsyncConnection, trail: Trail, heads: Sequence[Head], person: Person, changed: Collection[str]
+) -> list[ShelfState]:
+    """Products `changed` have other terms now: one entry in each of these trails, so that they show what was on offer when.
+
+    `heads` are those of the sessions that offer one of them, locked in this transaction and not sealed, the products likewise.
+    """
+    query = select(shelf).where(among(shelf.c.session_id, "sessions")).order_by(shelf.c.session_id, shelf.c.position)
+    rows = (await tx.execute(query, {"sessions": [head.trail for head in heads]})).all()
+    known = await catalogue.by_ids(tx, {row.product_id for row in rows})
+    shelves = {head.trail: [row for row in rows if row.session_id == head.trail] for head in heads}
+    work: list[tuple[Head, list[Draft]]] = []
+    for head in heads:
+        offered = [known[row.product_id] for row in shelves[head.trail]]
+        data = {
+            "products": [_terms(product) for product in offered],
+            "pinned": next((row.product_id for row in shelves[head.trail] if row.pinned), None),
+            "changed": [product.id for product in offered if product.id in changed],
+        }
+        work.append((head, [Draft(kinds.SHELF_CHANGED, person.id, data)]))
+    made = await trail.append_all(tx, work)
+    return [
+        ShelfState(
+            entry.session,
+            entry.seq,
+            tuple(known[row.product_id] for row in shelves[entry.session]),
+            next((row.product_id for row in shelves[entry.session] if row.pinned), None),
+        )
+        for [entry] in made
+    ]
+
+
 def _terms(product: Product) -> dict[str, object]:
-    """What the trail keeps of an offer: enough to show that the price was the product's (invariant 6)."""
+    """What the trail keeps of an offer: everything that it is, so that what was on offer when, and that it was the same for
+    everyone (invariant 6), can be shown from the trail alone."""
     return {
         "id": product.id,
         "name_en": product.name_en,
         "name_zh": product.name_zh,
         "class": product.product_class,
         "risk": product.risk,
+        "issuer_risk": product.issuer_risk,
+        "bank_risk": product.bank_risk,
+        "term_days": product.term_days,
+        "rate_text_en": product.rate_text_en,
+        "rate_text_zh": product.rate_text_zh,
+        "currency": product.currency,
+        "minimum": product.minimum,
+        "step": product.step,
+        "cap": product.cap,
+        "quota": product.quota,
         "price": dict(product.price),
+        "sale_from": to_text(product.sale_from),
+        "sale_until": to_text(product.sale_until),
         "disclosure": {"version": product.disclosure.version, "sha256": product.disclosure.sha256},
     }

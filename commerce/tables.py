@@ -22,6 +22,7 @@ from sqlalchemy import (
 )
 
 from core.database import Moment, metadata
+from recording.guards import append_only, insert_only, keeps_all_but
 
 products = Table(
     "products",
@@ -39,12 +40,15 @@ products = Table(
     Column("minimum", BigInteger, nullable=False),
     Column("step", BigInteger, nullable=False),
     Column("cap", BigInteger),  # the most one customer may hold on order; None: no cap
+    Column("quota", BigInteger, nullable=False),  # what may be sold in all: left and what stands on order
     Column("left", BigInteger, nullable=False),  # what may still be sold, over all customers
-    Column("price", JSON, nullable=False),  # the public terms, the same for everyone: {"unit_price": "1.0000", "fee_bps": 0}
+    Column("price", JSON, nullable=False),  # the same for everyone; as `commerce.wire.Price`
     Column("sale_from", Moment, nullable=False),
     Column("sale_until", Moment, nullable=False),
     Column("disclosure_version", Integer, nullable=False),  # the current one
+    Column("revision", Integer, nullable=False, default=1),  # one more with every change by an operator; orders don't count
     CheckConstraint('"left" >= 0', name="left"),
+    CheckConstraint('"left" <= quota', name="quota"),
     CheckConstraint("minimum > 0 AND step > 0", name="amounts"),
     CheckConstraint("cap IS NULL OR cap > 0", name="cap"),
     CheckConstraint("issuer_risk BETWEEN 1 AND 5 AND bank_risk BETWEEN 1 AND 5", name="risk"),
@@ -62,6 +66,22 @@ disclosures = Table(
     Column("published_at", Moment, nullable=False),
 )
 
+product_changes = Table(  # who changed what of a product when; never changed itself
+    "product_changes",
+    metadata,
+    Column("product_id", ForeignKey("products.id"), primary_key=True),
+    Column("revision", Integer, primary_key=True),  # the product's, once this was done
+    Column("at", Moment, nullable=False),
+    Column("actor", String(64), nullable=False),
+    Column("kind", String(12), nullable=False),  # created | changed | withdrawn
+    Column("import_id", String(40)),  # the file it came with; None when it was done by hand
+    Column("before", JSON, nullable=False),  # {field: value} of what was otherwise
+    Column("after", JSON, nullable=False),  # the same fields as they are since
+    CheckConstraint("kind IN ('created', 'changed', 'withdrawn')", name="kind"),
+    Index("ix_product_changes_at", "at"),
+)
+append_only(product_changes)
+
 shelf = Table(
     "shelf",
     metadata,
@@ -77,7 +97,7 @@ customers = Table(
     Column("person_id", String(64), primary_key=True),
     Column("real_name", String(80)),  # None: not identified, may not buy
     Column("birth_date", Date, nullable=False),
-    Column("first_device", String(64)),  # hash of the device first seen; None until then
+    Column("first_device", String(64)),  # unused: a device that is left out proves nothing (docs/gate.md)
     Column("created_at", Moment, nullable=False),
 )
 
@@ -95,6 +115,7 @@ assessments = Table(
     CheckConstraint("grade BETWEEN 1 AND 5", name="grade"),
     Index("ix_assessments_customer_at", "customer_id", "at"),
 )
+insert_only(assessments)
 
 disclosure_confirmations = Table(
     "disclosure_confirmations",
@@ -147,6 +168,7 @@ orders = Table(
     Index("ix_orders_session", "session_id"),
     Index("ix_orders_product_customer", "product_id", "customer_id"),
 )
+keeps_all_but(orders, "state", "reason", "changed_at", "changed_seq")
 
 refusals = Table(  # when a refusal was last trailed, so that nobody floods a trail with them
     "refusals",
@@ -157,22 +179,53 @@ refusals = Table(  # when a refusal was last trailed, so that nobody floods a tr
     Column("at", Moment, nullable=False),
 )
 
-outbox = Table(
+outbox = Table(  # what is to be told outside: one row for each event and receiver (commerce/outbox.py, commerce/webhooks.py)
     "outbox",
     metadata,
-    Column("id", String(40), primary_key=True),  # the event id by which the core knows a repetition
+    Column("id", String(40), primary_key=True),  # the event id by which the receiver knows a repetition
+    Column("receiver", String(40), nullable=False, server_default="core"),  # "core" or one of `receivers`
     Column("order_id", ForeignKey("orders.id"), nullable=False),
-    Column("kind", String(20), nullable=False),  # order_placed | order_cancelled
+    Column("kind", String(20), nullable=False),  # order_placed | order_confirmed | order_rejected | order_cancelled
+    Column("turn", Integer, nullable=False, server_default="0"),  # its place among what a receiver hears of the order
     Column("payload", JSON, nullable=False),
-    Column("state", String(10), nullable=False),  # waiting | delivered | dead
+    Column("state", String(10), nullable=False),  # new | waiting | delivered | dead
     Column("attempts", Integer, nullable=False, default=0),
+    Column("recent", JSON, nullable=False, server_default="[]"),  # the last attempts: [{at, ms, status, error}]
     Column("created_at", Moment, nullable=False),
     Column("next_at", Moment, nullable=False),  # not before; while an attempt is under way, when its lease ends
     Column("error", String(300)),
-    CheckConstraint("state IN ('waiting', 'delivered', 'dead')", name="state"),
-    Index("ix_outbox_state_next", "state", "next_at"),
+    CheckConstraint("state IN ('new', 'waiting', 'delivered', 'dead')", name="state"),
+    Index("ix_outbox_receiver_state_next", "receiver", "state", "next_at"),
     Index("ix_outbox_order", "order_id"),
 )
+
+receivers = Table(  # partners who hear of orders; their secrets are derived, not kept (commerce/webhook_receivers.py)
+    "receivers",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("name", String(80), nullable=False),
+    Column("url", String(500), nullable=False),
+    Column("kinds", JSON, nullable=False),  # the events they want: a list of outbox kinds
+    Column("active", Integer, nullable=False, default=1),
+    Column("secret_version", Integer, nullable=False, default=1),
+    Column("overlap_until", Moment),  # until then the version before signs, too
+    Column("created_at", Moment, nullable=False),
+    CheckConstraint("secret_version >= 1", name="secret_version"),
+)
+
+delivery_acts = Table(  # what people did to deliveries and receivers; rows are never changed
+    "delivery_acts",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("at", Moment, nullable=False),
+    Column("person_id", String(64), nullable=False),
+    Column("act", String(20), nullable=False),  # sent_again | receiver_added | receiver_changed | secret_rotated
+    Column("receiver", String(40), nullable=False),
+    Column("event_id", String(40)),  # the delivery it was about, if one
+    Column("data", JSON, nullable=False),  # what was changed, never a secret
+    Index("ix_delivery_acts_event", "event_id"),
+)
+keeps_all_but(delivery_acts)
 
 sales = Table(
     "sales",

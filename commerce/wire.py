@@ -12,6 +12,7 @@ import msgspec
 
 ProductClass = Literal["deposit", "wealth", "fund", "insurance"]
 Channel = Literal["show", "call"]
+PriceKind = Literal["price", "nav", "rate"]
 OrderState = Literal["placed", "sent", "confirmed", "rejected", "cancelled"]
 
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=40, pattern=r"^[A-Za-z0-9_-]+$")]
@@ -29,6 +30,18 @@ class DisclosureText(msgspec.Struct, frozen=True, kw_only=True):
     """Of the canonical JSON of both languages' texts; it stands in the trail."""
 
 
+class Price(msgspec.Struct, frozen=True, kw_only=True):
+    """A product's price, the same for everyone: of one unit, its net asset value of a day, or its rate."""
+
+    kind: PriceKind
+    value: str
+    """A decimal number as it was published, "1.0126"; a rate in per cent a year."""
+    date: str | None
+    """The day of a net asset value, "2026-11-20"; None for the others."""
+    fee_bps: int
+    """What is charged beside it, in basis points of the amount."""
+
+
 class Product(msgspec.Struct, frozen=True, kw_only=True, rename={"product_class": "class"}):
     """A product as everybody sees it; its price has no person in it."""
 
@@ -43,6 +56,7 @@ class Product(msgspec.Struct, frozen=True, kw_only=True, rename={"product_class"
     """None when there is no fixed term."""
     rate_text: str
     """The marketing wording of the return; never a promise."""
+    price: Price
     currency: str
     minimum: int
     step: int
@@ -62,7 +76,7 @@ class ShelfProduct(Product, frozen=True, kw_only=True, rename={"product_class": 
 
 
 class Products(msgspec.Struct, frozen=True):
-    """All products, by class, then risk, then name."""
+    """All products, or those that were asked for, by class, then risk, then name."""
 
     products: list[Product]
 
@@ -139,6 +153,50 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     """Until then the customer may cancel, unless it has been confirmed or rejected before."""
 
 
+class ReceiptDisclosure(msgspec.Struct, frozen=True, kw_only=True):
+    """The disclosure that was confirmed before ordering."""
+
+    version: int
+    sha256: str
+
+
+class ReceiptStep(msgspec.Struct, frozen=True, kw_only=True):
+    """One step of an order's life, and where it stands in the record."""
+
+    state: OrderState
+    at: str
+    reason: str | None
+    seq: int
+    """Its entry's number, in the session's trail or in the trail of what came after its seal."""
+    after_seal: bool
+
+
+class ReceiptSeal(msgspec.Struct, frozen=True, kw_only=True):
+    """The session's seal: its number in the register, and how many entries it counts."""
+
+    number: int
+    at: str
+    entries: int
+
+
+class Receipt(Order, frozen=True, kw_only=True):
+    """An order with everything that its customer may want to show or check years later."""
+
+    customer: str | None
+    """The real name on file."""
+    session_title: str
+    channel: Channel
+    product_class: ProductClass
+    price: Price
+    """As it was when the order was placed."""
+    disclosure: ReceiptDisclosure
+    entry_hash: str
+    """SHA-256 of the order's entry, number `trail_seq` of the session's trail: what a bundle of evidence is checked against."""
+    history: list[ReceiptStep]
+    seal: ReceiptSeal | None
+    """None until the session is sealed."""
+
+
 class Orders(msgspec.Struct, frozen=True):
     """The customer's own orders, newest first, at most 200."""
 
@@ -169,13 +227,57 @@ class Grade(msgspec.Struct, frozen=True, kw_only=True):
     valid_until: str
 
 
+class PastAssessment(msgspec.Struct, frozen=True, kw_only=True):
+    """One that was filled in: when, what it came to, and until when it held or would have."""
+
+    at: str
+    valid_until: str
+    score: int
+    grade: str
+    valid: bool
+    """Whether it is the one that counts now."""
+
+
+class ScoredQuestion(msgspec.Struct, frozen=True, kw_only=True):
+    """What each answer to a question counts, by the option's id; `highest` has those that allow no better grade than this."""
+
+    id: str
+    points: dict[str, int]
+    highest: dict[str, str]
+
+
+class ScoredGrade(msgspec.Struct, frozen=True, kw_only=True):
+    """A grade, the lowest and highest score that come to it, and what it means."""
+
+    grade: str
+    least: int
+    most: int
+    meaning: str
+
+
+class Scoring(msgspec.Struct, frozen=True, kw_only=True):
+    """The published table of scores, and which version of it this is."""
+
+    version: int
+    questions: list[ScoredQuestion]
+    grades: list[ScoredGrade]
+
+
 class Questionnaire(msgspec.Struct, frozen=True, kw_only=True):
-    """The questions, the customer's current grade, and how often it may still be filled in."""
+    """The questions and how they are scored, the customer's grade and earlier ones, and how often it may still be filled in."""
 
     questions: list[Question]
+    scoring: Scoring
     current: Grade | None
+    history: list[PastAssessment]
+    """Newest first, at most 24."""
     left_today: int
     left_year: int
+    a_day: int
+    a_year: int
+    """In any 12 months."""
+    again_at: str | None
+    """When it may be filled in again; None when it may now."""
 
 
 class Answers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

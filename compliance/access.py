@@ -35,7 +35,7 @@ class AccessLog:
         self._plays: OrderedDict[tuple[str, str, str], float] = OrderedDict()
 
     async def looked(self, tx: AsyncConnection, session_id: str, who: Person, what: str, **data: Any) -> Entry:
-        """`what` is "opened", "timeline", "case", "played" or (a show, by its viewers) "replayed" with the stream."""
+        """`what` is "opened", "timeline", "fairness", "case", "downloaded", "played" or, by viewers, "replayed"."""
         return await self.record(tx, session_id, kinds.VIEWED, who, {"what": what, **data})
 
     async def record(

@@ -21,6 +21,7 @@ import stat
 import struct
 import zipfile
 import zlib
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
@@ -93,6 +94,7 @@ class BundleFile:
     def __init__(self, path: Path, limits: Limits | None = None) -> None:
         """Raises UnsafeZip, and OSError when the file can't be opened."""
         self.limits = limits or Limits()
+        self._digests: dict[str, tuple[int, str]] = {}
         self._file = path.open("rb")
         try:
             self._zip = zipfile.ZipFile(self._file)
@@ -136,25 +138,28 @@ class BundleFile:
         return members
 
     def blocks(self, name: str) -> Iterator[bytes]:
-        """A member's content in pieces. Raises one of ZIP_ERRORS; never yields more than the declared size."""
+        """A member's content in pieces. Raises one of ZIP_ERRORS; never yields more than the declared size.
+
+        Who has read a member to its end gets its `digest` without reading it again.
+        """
         info = self.members[name]
-        left = info.file_size
+        left, total = info.file_size, sha256()
         with self._zip.open(info) as file:
             while block := file.read(min(_BLOCK, left + 1)):
                 left -= len(block)
                 if left < 0:
                     raise zipfile.BadZipFile(f"{name} is larger than it says")
+                total.update(block)
                 yield block
         if left:
             raise zipfile.BadZipFile(f"{name} is shorter than it says")
+        self._digests[name] = info.file_size, total.hexdigest()
 
     def digest(self, name: str) -> tuple[int, str]:
         """A member's size in bytes and SHA-256. Raises one of ZIP_ERRORS."""
-        size, total = 0, sha256()
-        for block in self.blocks(name):
-            size += len(block)
-            total.update(block)
-        return size, total.hexdigest()
+        if name not in self._digests:
+            deque(self.blocks(name), maxlen=0)
+        return self._digests.pop(name)
 
     def content(self, name: str) -> bytes:
         """A small member whole. Raises one of ZIP_ERRORS."""
@@ -164,17 +169,23 @@ class BundleFile:
 
     def lines(self, name: str) -> Iterator[bytes]:
         """The lines of a text member, without their newlines. Raises ValueError for one too long, too many, unended."""
+        for run in self.runs(name):
+            yield from run
+
+    def runs(self, name: str) -> Iterator[list[bytes]]:
+        """The same in lists of a megabyte or so, none of them empty."""
         rest, count = b"", 0
         for block in self.blocks(name):
             *whole, rest = (rest + block).split(b"\n")
             count += len(whole)
             if count > self.limits.lines:
                 raise ValueError(f"more than {self.limits.lines} lines")
-            yield from whole
+            if whole:
+                yield whole
             if len(rest) > self.limits.line_bytes:
                 raise ValueError(f"a line has more than {self.limits.line_bytes} bytes")
         if rest:
-            yield rest
+            yield [rest]
             raise ValueError("the last line has no end")
 
 

@@ -10,23 +10,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime
 from typing import Any, Final
 
 import rfc8785
 
+from compliance.fairness import Ledger
 from compliance.findings import Findings, Report
 from compliance.record import Disclosure, FragmentRef, Record, text_of, whole
 from compliance.seals import KeyRing, RegisterChain
 from compliance.sequence import EntryHashes
+from compliance.stretch import CLOCKS_APART, Proven
 from core.canonical import canonical, sha256_hex
-from core.clock import to_text
-from recording.chain import GENESIS, Entry, read_entry
+from core.clock import from_text, to_text
+from recording.chain import GENESIS, Body, Entry, read_body, read_entry
 from recording.claim import Claim, claim_hash, read_claim
 from recording.note import BadNote, Unverified, split_note
-
-# Several processes append to one trail, each by its own clock; further apart than this they prove nothing about each other.
-_CLOCKS_APART: Final = timedelta(seconds=5)
 
 # What reading an entry's body may raise on hostile bytes.
 _UNREADABLE: Final = (ValueError, TypeError, KeyError, RecursionError, OverflowError, rfc8785.CanonicalizationError)
@@ -38,12 +37,13 @@ class Examination:
     def __init__(self) -> None:
         self.findings = Findings()
         self.record = Record(self.findings)
+        self._ledger = Ledger()
         self.claim: Claim | None = None
         self.trusted = False
         self._seal_hash: str | None = None
         self._hashes = EntryHashes()
         self._chain = Findings()
-        self._last: Entry | None = None
+        self._last: tuple[datetime, str] | None = None  # time and hash of the entry before, None when it couldn't be read
         self._paths: set[str] = set()
         self._disclosed: set[Disclosure] = set()
 
@@ -75,36 +75,66 @@ class Examination:
         """The next entry's hash as it was stored when the session was sealed."""
         self._hashes.add_sealed(digest)
 
+    def take_sealed_hashes(self, packed: bytes) -> None:
+        """The same for several, 32 bytes each."""
+        self._hashes.add_sealed_run(packed)
+
+    def take_stretch(self, proven: Proven, first: int) -> bool:
+        """The next entries and their texts at once, from number `first` on. False, and nothing is done, where they must be
+        looked at one by one: because they are not what was sealed, or not where they belong.
+        """
+        is_due = first == 1 if self._last is None else self._last[0] - from_text(proven.first_at) <= CLOCKS_APART
+        if not is_due or self.record.awaits_entries:
+            return False
+        if not self._hashes.add_run(proven.hashes, first, proven.prev, proven.root):
+            return False
+        self._last = from_text(proven.last_at), self._hashes.last
+        for entry in proven.told:
+            self.record.hear(entry)
+            self._ledger.hear(entry)
+        for commitment in proven.unopened:
+            self.record.commit(*commitment)
+        return True
+
     def take_entry(self, body: bytes) -> None:
         """The next entry as it stands."""
-        place = self.entries + 1
+        place = self._hashes.found + 1
         digest = sha256_hex(body)
+        entry: Body | Entry | None = read_body(body)
+        if entry is None and (entry := self._read_slowly(place, body, digest)) is None:
+            self._hashes.add(digest, None, "")
+            self._last = None
+            return
+        self._hashes.add(digest, entry.seq, entry.prev)
+        self._check_link(place, entry, digest)
+        self.record.add(entry)
+        self._ledger.add(entry)
+
+    def _read_slowly(self, place: int, body: bytes, digest: str) -> Entry | None:
         try:
             entry = read_entry(body, digest)
             if entry.body != body:
                 self.findings.add("entry_not_canonical", f"entry {place}")
         except _UNREADABLE as error:
             self.findings.add("entry_unreadable", f"entry {place}", detail=str(error))
-            self._hashes.add(digest, None, "")
-            self._last = None
-            return
-        self._hashes.add(digest, entry.seq, entry.prev)
-        self._check_link(place, entry)
-        self._last = entry
-        self.record.add(entry)
+            return None
+        return entry
 
-    def _check_link(self, place: int, entry: Entry) -> None:
-        where = f"entry {place}"
+    def _check_link(self, place: int, entry: Body | Entry, digest: str) -> None:
         if entry.seq != place:
-            self._chain.add("entry_seq", where, found=entry.seq)
+            self._chain.add("entry_seq", f"entry {place}", found=entry.seq)
         if self.claim is not None and entry.session != self.claim.session:
-            self._chain.add("entry_session", where, other=entry.session)
+            self._chain.add("entry_session", f"entry {place}", other=entry.session)
         if place == 1 and entry.prev != GENESIS:
-            self._chain.add("entry_prev", where)
-        if self._last is not None and entry.prev != self._last.hash:
-            self._chain.add("entry_prev", where)
-        if self._last is not None and self._last.at - entry.at > _CLOCKS_APART:
-            self._chain.add("entry_time", where)
+            self._chain.add("entry_prev", f"entry {place}")
+        at = entry.at if isinstance(entry, Entry) else from_text(entry.at)
+        if self._last is not None:
+            last_at, last_digest = self._last
+            if entry.prev != last_digest:
+                self._chain.add("entry_prev", f"entry {place}")
+            if last_at - at > CLOCKS_APART:
+                self._chain.add("entry_time", f"entry {place}")
+        self._last = at, digest
 
     def end_entries(self) -> None:
         """All entries are in: compare them with the seal and with each other."""
@@ -117,8 +147,9 @@ class Examination:
                 self.findings.add("seal_fragments", "seal.txt", sealed=claim.fragments, found=len(self.record.fragments))
             if not whole:
                 self.findings.add("seal_root", "seal.txt")
-        believed = claim is not None and hashes.sealed_root == claim.root
-        if hashes.sealed and claim is not None and not believed and hashes.sealed_root != root:
+        sealed_root = hashes.sealed_root()
+        believed = claim is not None and sealed_root == claim.root
+        if hashes.sealed and claim is not None and not believed and sealed_root != root:
             self.findings.add("hashes_root", "hashes.txt")
         if whole:
             # Nothing but what was sealed; a fault of the chain was sealed with it.
@@ -177,6 +208,7 @@ class Examination:
             if disclosures and disclosure not in self._disclosed:
                 self.findings.add("note_disclosure", f"disclosure {disclosure.product} version {disclosure.version}")
         self.record.check()
+        self._ledger.close().tell(self.findings)
 
     def report(self, session: str = "") -> Report:
         """The whole outcome. `session` names it when there is no seal to do so."""

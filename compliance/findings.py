@@ -69,6 +69,42 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
     "register_seal": ("it does not carry this session's seal", "未载有本会话的封印"),
     "after_chain": ("{detail}", "封存后记录链断裂：{detail}"),
     "stored_differs": ("the database says {stored}, the entry says {said}", "数据库为 {stored}，记录为 {said}"),
+    "order_not_offered": ("{product} was ordered, which was not on offer then", "所购 {product} 当时不在货架上"),
+    "order_price": (
+        "{product} was ordered at {price}; on offer since entry {since}: {offered}",
+        "{product} 的成交价为 {price}，自第 {since} 条记录起的报价为 {offered}",
+    ),
+    "order_disclosure": (
+        "{product} was ordered after disclosure {ordered}; on offer since entry {since} with {offered}",
+        "{product} 下单时确认的风险揭示为 {ordered}，自第 {since} 条记录起应为 {offered}",
+    ),
+    "order_class": (
+        "{product} was ordered as {ordered}; on offer since entry {since} as {offered}",
+        "{product} 下单时的类别为 {ordered}，自第 {since} 条记录起公示为 {offered}",
+    ),
+    "order_risk": (
+        "{product} was ordered as {ordered}; on offer since entry {since} as {offered}",
+        "{product} 下单时的风险等级为 {ordered}，自第 {since} 条记录起公示为 {offered}",
+    ),
+    "order_terms": (
+        "{product} was ordered with {name} {ordered}; on offer since entry {since}: {offered}",
+        "{product} 下单时的 {name} 为 {ordered}，自第 {since} 条记录起公示为 {offered}",
+    ),
+    "orders_differ": (
+        "{product} was ordered at {price}, and in entry {other} at {first}: the same terms, two prices",
+        "{product} 的成交价为 {price}，第 {other} 条记录为 {first}：条款相同，价格不同",
+    ),
+    "field_forbidden": (
+        "it has a field {field}: nothing on record may know what the seller earns",
+        "含有字段 {field}：记录中不得出现销售方的收益或激励",
+    ),
+    "fairness_not_told": (
+        "{product} was offered without {missing}, by which products are ranked",
+        "{product} 上架时缺少排序所依据的 {missing}",
+    ),
+    "fairness_unreadable": ("what it says of terms can't be read: {detail}", "所载条款无法读取：{detail}"),
+    "fairness_full": ("terms changed more than {most} times: the rest was not checked", "条款变更超过 {most} 次，其余未核对"),
+    "fairness_more": ("{more} further findings of fairness are not listed", "另有 {more} 条公平性问题未列出"),
     "note_more": ("{more} further findings are not listed", "另有 {more} 条未列出"),
     "note_key": ("checked with the key in the bundle: it proves nothing about who signed", "使用包内公钥，不能证明签署者身份"),
     "note_gap": ("not recorded from {start} ms to {end} ms: {reason}", "{start}–{end} 毫秒未录制：{reason}"),

@@ -11,13 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-import rfc8785
-
 from compliance.findings import Findings
 from compliance.openings import Openings
 from compliance.sequence import is_hash
+from core.canonical import canonical_value
 from recording import kinds
-from recording.chain import Entry, commitment
+from recording.chain import Body, Entry, commitment
 from recording.coverage import merge, shown, uncovered
 
 # A hole in a required stream may be this long without an entry: what lies between two cuts, and clocks that differ a little.
@@ -25,7 +24,7 @@ TOLERANCE_MS: Final = 500
 # So many fragments, gaps, orders and confirmed disclosures are held in memory, some 500 bytes each; a day's show has far fewer.
 MOST_KEPT: Final = 1_000_000
 _MOST_STREAMS: Final = 100
-_MOST_TEXT: Final = 300  # characters of a name, a path or a price
+MOST_TEXT: Final = 300  # characters of a name, a path or a price
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,14 +92,27 @@ class Record:
         self._streams: set[str] = set()
         self.is_full = False
 
-    def add(self, entry: Entry) -> None:
+    def add(self, entry: Body | Entry) -> None:
         """The next entry."""
         for name, value in entry.data.items():
-            if (digest := committed(value)) is not None and len(name) <= _MOST_TEXT:
+            if (digest := committed(value)) is not None and len(name) <= MOST_TEXT:
                 self._openings.commit(entry.seq, name, digest)
+        self.hear(entry)
+
+    @property
+    def awaits_entries(self) -> bool:
+        """Whether there are texts whose entries have not come."""
+        return self._openings.awaits_entries
+
+    def commit(self, seq: int, field: str, digest: str) -> None:
+        """An entry's commitment to a text."""
+        self._openings.commit(seq, field, digest)
+
+    def hear(self, entry: Body | Entry) -> None:
+        """The next entry, whose commitments are known."""
+        read = _READERS.get(entry.kind)
         try:
             moment(entry.media_ms)
-            read = _READERS.get(entry.kind)
             if read is not None and self._has_room():
                 read(self, entry)
         except (KeyError, TypeError, ValueError) as error:
@@ -108,8 +120,10 @@ class Record:
             self._findings.add(code, f"entry {entry.seq}", detail=repr(error))
 
     def _has_room(self) -> bool:
+        if self.is_full:
+            return False
         kept = len(self.fragments) + len(self._gaps) + len(self.orders) + len(self._excused) + len(self.disclosures)
-        if kept >= MOST_KEPT and not self.is_full:
+        if kept >= MOST_KEPT:
             self.is_full = True
             self._findings.add("record_full", "record", most=MOST_KEPT)
         return not self.is_full
@@ -155,39 +169,33 @@ class Record:
                     self._findings.add("order_uncovered", where, ms=order.media_ms, stream=stream)
 
     def _check_prices(self) -> None:
-        prices: dict[str, set[str]] = {}
         for order in self.orders:
             if order.price is None:
                 self._findings.add("note_price", f"entry {order.seq}, order {order.id}")
-            else:
-                prices.setdefault(order.product, set()).add(order.price)
-        for product, found in sorted(prices.items()):
-            if len(found) > 1:
-                self._findings.add("price_differs", f"product {product}", prices=", ".join(sorted(found)))
 
-    def _started(self, entry: Entry) -> None:
+    def _started(self, entry: Body | Entry) -> None:
         self.started = True
         self.required = self._names(entry.data.get("required", ()))
 
-    def _ended(self, entry: Entry) -> None:
+    def _ended(self, entry: Body | Entry) -> None:
         self.end_ms = entry.media_ms
 
-    def _fragment(self, entry: Entry) -> None:
+    def _fragment(self, entry: Body | Entry) -> None:
         data = entry.data
         numbers = {name: whole(data[name]) for name in ("epoch", "index", "start_ms", "end_ms", "bytes")}
         texts = {name: text_of(data[name]) for name in ("stream", "sha256", "path")}
         self.fragments.append(FragmentRef(seq=entry.seq, **numbers, **texts))  # type: ignore[arg-type]
 
-    def _gap(self, entry: Entry) -> None:
+    def _gap(self, entry: Body | Entry) -> None:
         data = entry.data
         span = whole(data["from_ms"]), whole(data["to_ms"])
         track = text_of(data.get("track", ""))
         self._gaps.append(_Gap(text_of(data["stream"]), *span, text_of(data.get("reason") or ""), entry.seq, track))
 
-    def _order(self, entry: Entry) -> None:
+    def _order(self, entry: Body | Entry) -> None:
         data = entry.data
         price = data.get("price")
-        told = None if price is None else sys.intern(text_of(rfc8785.dumps(price).decode()))
+        told = None if price is None else sys.intern(text_of(canonical_value(price).decode()))
         at = moment(data.get("media_ms", entry.media_ms))
         streams = self._names(data.get("streams") or self.required)
         self.orders.append(_Order(entry.seq, _name(data["order"]), at, sys.intern(_name(data["product"])), told, streams))
@@ -195,15 +203,16 @@ class Record:
     def _names(self, names: Any) -> tuple[str, ...]:
         """Names of streams; a record that has very many of them is none of ours, and would take for ever to check."""
         named = tuple(sys.intern(text_of(name)) for name in names)
-        if len(self._streams.union(named)) > _MOST_STREAMS:
-            raise ValueError(f"more than {_MOST_STREAMS} streams")
-        self._streams.update(named)
+        if not self._streams.issuperset(named):
+            if len(self._streams.union(named)) > _MOST_STREAMS:
+                raise ValueError(f"more than {_MOST_STREAMS} streams")
+            self._streams.update(named)
         return named
 
-    def _uncovered(self, entry: Entry) -> None:
+    def _uncovered(self, entry: Body | Entry) -> None:
         self._excused.add(_name(entry.data["order"]))
 
-    def _disclosure(self, entry: Entry) -> None:
+    def _disclosure(self, entry: Body | Entry) -> None:
         data = entry.data
         told = Disclosure(text_of(data["product"]), whole(data["version"]), text_of(data["disclosure_sha256"]))
         self.disclosures.setdefault(told, entry.seq)
@@ -218,6 +227,17 @@ _READERS = {
     kinds.ORDER_UNCOVERED: Record._uncovered,
     kinds.DISCLOSURE_CONFIRMED: Record._disclosure,
 }
+READ_KINDS: Final = frozenset(_READERS)
+"""The kinds of entries that say something to a record beside their commitments, and the fields of their data that do."""
+READ_FIELDS: Final = frozenset(
+    {
+        "required",
+        *("stream", "epoch", "index", "start_ms", "end_ms", "bytes", "sha256", "path"),
+        *("from_ms", "to_ms", "track", "reason"),
+        *("order", "product", "price", "media_ms", "streams"),
+        *("version", "disclosure_sha256"),
+    }
+)
 
 
 def holes(pieces: list[tuple[int, int]], end: int, tolerance: int = TOLERANCE_MS) -> list[tuple[int, int]]:
@@ -233,9 +253,7 @@ def holes(pieces: list[tuple[int, int]], end: int, tolerance: int = TOLERANCE_MS
 
 def committed(value: Any) -> str | None:
     """The digest when `value` is a commitment to a personal text."""
-    if not isinstance(value, Mapping) or value.keys() != {"sha256"}:
-        return None
-    digest = value["sha256"]
+    digest = value.get("sha256") if isinstance(value, dict) and len(value) == 1 else None
     return digest if isinstance(digest, str) and is_hash(digest) else None
 
 
@@ -255,8 +273,8 @@ def text_of(value: Any) -> str:
     """A short text, as names are. Raises TypeError, ValueError."""
     if not isinstance(value, str):
         raise TypeError(f"not a text: {value!r}")
-    if len(value) > _MOST_TEXT:
-        raise ValueError(f"longer than {_MOST_TEXT} characters: {value[:_MOST_TEXT]!r}")
+    if len(value) > MOST_TEXT:
+        raise ValueError(f"longer than {MOST_TEXT} characters: {value[:MOST_TEXT]!r}")
     return value
 
 

@@ -10,7 +10,7 @@ from aiohttp import hdrs, web
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from compliance import cases as cases_module
-from compliance import recordings, timeline, views
+from compliance import fairness_reading, recordings, timeline, views
 from compliance.cases import Case
 from compliance.desk import COMPLIANCE, Compliance
 from compliance.errors import CASE_TAKEN, EVIDENCE_FAILED, EVIDENCE_NOT_READY, SECOND_PERSON_NEEDED, VERIFICATION_BUSY
@@ -23,6 +23,7 @@ from compliance.wire import (
     CaseView,
     Decide,
     EvidenceView,
+    FairnessView,
     OpenCase,
     RecordingList,
     RecordingView,
@@ -50,6 +51,10 @@ def routes() -> list[Route]:
         Route("GET", "/api/recordings", find, "Find recordings: ?kind=&q=&from=&to=", gives=RecordingList, problems=_WHO),
         Route("GET", "/api/recordings/{session}", show, "One recording", gives=RecordingView, problems=known),
         Route("GET", "/api/recordings/{session}/timeline", lines, "Its trail, drawn", gives=TimelineView, problems=known),
+        Route(
+            "GET", "/api/recordings/{session}/fairness", fairness, "Its ledger of fairness",
+            gives=FairnessView, problems=(*known, VERIFICATION_BUSY),
+        ),
         Route(
             "GET", "/api/recordings/{session}/{stream}.mp4", play, "Play a stream; takes Range",
             problems=(*known, RECORDING_NOT_READY),
@@ -135,6 +140,19 @@ async def lines(request: web.Request) -> TimelineView:
         await desk.access.looked(tx, session_id, who, "timeline")
     drawn = await timeline.read(desk.db, desk.trail, desk.clock, session_id, lang(request), int(after))
     return await asyncio.to_thread(views.timeline_view, drawn)
+
+
+async def fairness(request: web.Request) -> FairnessView:
+    desk, who = request.app[COMPLIANCE], person(request)
+    session_id = request.match_info["session"]
+    async with desk.db.write() as tx:
+        await sessions.get(tx, session_id)
+        await desk.access.looked(tx, session_id, who, "fairness")
+    try:
+        found = await fairness_reading.read(desk.db, desk.trail, session_id)
+    except TimeoutError as error:
+        raise Unavailable(VERIFICATION_BUSY, retry_after=60) from error
+    return await asyncio.to_thread(fairness_reading.view, found, lang(request))
 
 
 async def play(request: web.Request) -> web.StreamResponse:

@@ -96,6 +96,18 @@ _REASONS: Final[dict[str, tuple[str, str]]] = {
 }
 
 
+# At what, where somebody looked.
+_LOOKS: Final[dict[str, tuple[str, str]]] = {
+    "opened": ("the recording", "录制详情"),
+    "timeline": ("its timeline", "时间轴"),
+    "fairness": ("its ledger of fairness", "公平性台账"),
+    "case": ("its case", "案件"),
+    "played": ("its film", "播放录像"),
+    "replayed": ("its replay", "播放回放"),
+    "downloaded": ("its evidence, taken out", "下载证据包"),
+}
+
+
 _TRACKS: Final[dict[str, tuple[str, str]]] = {"audio": ("sound", "声音"), "video": ("picture", "画面")}
 
 
@@ -114,6 +126,9 @@ def sentence(kind: str, actor: str, data: Mapping[str, Any], erased: frozenset[s
     reason = _REASONS.get(words.get("reason", ""))
     if reason is not None:
         words["reason"] = reason[zh]
+    look = _LOOKS.get(words.get("what", "")) if kind == kinds.VIEWED else None
+    if look is not None:
+        words["what"] = look[zh]
     for name in erased:
         words[name] = ERASED[zh]
     if kind == kinds.GAP and data.get("track"):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from recording.chain import GENESIS
-from recording.merkle import Frontier
+from recording.merkle import Frontier, tree_root
 
 # More entries than this that differ are no longer told apart one by one: that would take a hundred times the memory.
 MOST_COMPARED: Final = 100_000
@@ -20,7 +20,6 @@ MOST_COMPARED: Final = 100_000
 MOST_BREAKS: Final = 10_000
 _BYTES: Final = 32
 _UNKNOWN: Final = bytes(_BYTES)
-_HEX: Final = frozenset("0123456789abcdef")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +41,16 @@ class Fault:
 
 def is_hash(text: str) -> bool:
     """Whether this is a SHA-256 as 64 lower-case hex digits."""
-    return len(text) == 2 * _BYTES and _HEX.issuperset(text)
+    return _unhexed(text) is not None
+
+
+def _unhexed(text: str) -> bytes | None:
+    """The bytes of such a hash, None when it is none: `fromhex` also takes capitals and spaces, `hex` gives neither."""
+    try:
+        raw = bytes.fromhex(text)
+    except ValueError:
+        return None
+    return raw if len(raw) == _BYTES and raw.hex() == text else None
 
 
 class EntryHashes:
@@ -50,11 +58,10 @@ class EntryHashes:
 
     def __init__(self) -> None:
         self._sealed = bytearray()
-        self._sealed_tree = Frontier()
         self._tree = Frontier()
         self._same = 0  # so many entries, from the first on, are what was sealed
         self._rest = bytearray()  # the hashes of those after them
-        self._last, self._last_number = bytes.fromhex(GENESIS), 0
+        self._last, self._last_number = GENESIS, 0
         self._runs = [(1, 1)]  # (place, number) from which on both go up by one
         self._named: list[tuple[int, bytes]] = []  # (number, hash) where a successor names another than stands before it
 
@@ -66,42 +73,68 @@ class EntryHashes:
     @property
     def sealed(self) -> int:
         """How many sealed hashes were given."""
-        return self._sealed_tree.size
+        return len(self._sealed) // _BYTES
+
+    @property
+    def last(self) -> str:
+        """The hash of the last entry, in hex."""
+        return self._last
 
     @property
     def root(self) -> bytes:
         """The Merkle root over the entries that stand here."""
         return self._tree.root()
 
-    @property
     def sealed_root(self) -> bytes:
-        """The Merkle root over the sealed hashes."""
-        return self._sealed_tree.root()
+        """The Merkle root over the sealed hashes: made anew where they are not those of the entries that stand here."""
+        if self._same == self.found == self.sealed:
+            return self._tree.root()
+        sealed = memoryview(self._sealed)
+        return tree_root(bytes(sealed[start : start + _BYTES]) for start in range(0, len(sealed), _BYTES))
 
     def add_sealed(self, digest: str) -> None:
         """The next sealed hash, in hex. What is none takes its place all the same, and equals nothing."""
-        raw = bytes.fromhex(digest) if is_hash(digest) else _UNKNOWN
-        self._sealed += raw
-        self._sealed_tree.add(raw)
+        self._sealed += _unhexed(digest) or _UNKNOWN
+
+    def add_sealed_run(self, hashes: bytes) -> None:
+        """The next sealed hashes, packed."""
+        self._sealed += hashes
+
+    def add_run(self, hashes: bytes, first: int, prev: str, root: bytes) -> bool:
+        """The next entries at once: their packed hashes with the Merkle root over them, from number `first` on, without a gap,
+        each naming the one before it, the first `prev`. False, and nothing is done, unless they are what was sealed.
+        """
+        before, count = self._tree.size, len(hashes) // _BYTES
+        is_next = before == self._same == self._last_number == first - 1 and prev == self._last
+        if not is_next or self._sealed[before * _BYTES : (before + count) * _BYTES] != hashes:
+            return False
+        if count & (count - 1) or before % count:
+            for start in range(0, len(hashes), _BYTES):
+                self._tree.add(hashes[start : start + _BYTES])
+        else:
+            self._tree.add_subtree(root, count)
+        self._same = self._tree.size
+        self._last, self._last_number = hashes[-_BYTES:].hex(), first + count - 1
+        return True
 
     def add(self, digest: str, number: int | None, prev: str) -> None:
         """The next entry that stands here: its hash in hex, and what it says of itself; `number` None when it is unreadable."""
-        raw, place = bytes.fromhex(digest), self.found + 1
+        raw, place = bytes.fromhex(digest), self._tree.size + 1
         self._tree.add(raw)
         if not self._rest and self._sealed[self._same * _BYTES : place * _BYTES] == raw:
             self._same = place
         else:
             self._rest += raw
         number = -1 if number is None else number
-        if number != self._last_number + 1 or prev != self._last.hex():
+        if number != self._last_number + 1 or prev != self._last:
             self._break(place, number, prev)
-        self._last, self._last_number = raw, number
+        self._last, self._last_number = digest, number
 
     def _break(self, place: int, number: int, prev: str) -> None:
         if len(self._runs) < MOST_BREAKS:
             self._runs.append((place, number))
-            if is_hash(prev):
-                self._named.append((number - 1, bytes.fromhex(prev)))
+            if (named := _unhexed(prev)) is not None:
+                self._named.append((number - 1, named))
 
     def against_the_seal(self) -> list[Fault]:
         """What happened to the entries, by the sealed hashes."""

@@ -1,12 +1,20 @@
 """The offline verifier: needs no database, no network and no trust in whoever made the bundle.
 
 One change in one place is named by its place: "entry 17: hash differs", "entries 17 and 18: they are swapped".
+
+No byte of any member may change unseen, those of the index page included. What may, because nothing signs it, is the zip
+around them: the times, attributes, order and compression of its members, its comment, bytes before, between and after them. And
+to the manifest's note lines may be added with signatures by keys that are not known here, as C2SP's signed notes allow.
 """
 
 from __future__ import annotations
 
 import json
+import re
+from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -32,9 +40,13 @@ from compliance.bundle import (
 )
 from compliance.examination import Examination, read_object
 from compliance.findings import MOST_FINDINGS, Finding, Report
+from compliance.openings import Opening, read_opening
+from compliance.provers import Provers
 from compliance.record import text_of, whole
 from compliance.seals import KeyRing, RegisterChain
 from compliance.sequence import is_hash
+from compliance.stretch import LENGTH, Proven, Stretch
+from compliance.text_lines import TextLines
 from core.canonical import canonical, sha256_hex
 from recording.chain import Chain
 from recording.note import BadNote, Unverified, VerifierKey, read_key
@@ -46,13 +58,15 @@ _CONTENT_ERRORS: Final = (*ZIP_ERRORS, KeyError, TypeError, RecursionError, BadN
 
 # What is more wrong than this is not described better by a longer list, and may have been made to take for ever.
 _MOST_AFTER: Final = 100
+_MOST_AT_ONCE: Final = 8 << 20  # bytes of entries
 _MOST_ADDED: Final = MOST_FINDINGS
+_HASHES: Final = re.compile(rb"(?:[0-9a-f]{64}\n)*")
 
 
 def read_keys(raw: bytes) -> list[VerifierKey]:
-    """The public keys of a key file: one `name+id+base64` a line. Raises BadNote (a ValueError)."""
+    """The public keys of a key file: one `name+id+base64` a line, remarks after #. Raises BadNote (a ValueError)."""
     try:
-        lines = [line for line in raw.decode().splitlines() if line.strip()]
+        lines = [line for line in raw.decode().splitlines() if line.strip() and not line.startswith("#")]
     except UnicodeDecodeError as error:
         raise BadNote("a key file is text") from error
     if not lines:
@@ -85,9 +99,9 @@ class _Verification:
         self._given = given
         self._own: list[VerifierKey] = []
         self._counting = self._all = KeyRing()
+        self._listed: dict[str, Any] = {}  # what the manifest says of each member: its size and SHA-256
         self._exam = Examination()
-        self._texts = self._objects(TEXTS)
-        self._text = next(self._texts, None)
+        self._texts = TextLines(self._runs(TEXTS))
 
     def run(self) -> Report:
         for name in REQUIRED:
@@ -103,13 +117,14 @@ class _Verification:
         self._step(SEAL, self._seal)
         self._step(HASHES, self._hashes)
         self._step(ENTRIES, self._entries)
-        self._take_texts(None)
+        self._take_texts(None, self._texts)
         self._guarded(ENTRIES, self._exam.end_entries)
         for where, item in self._objects(DISCLOSURES):
             self._guarded(where, partial(self._exam.take_disclosure, item))
         self._fragments()
         self._step(REGISTER, self._register)
         self._step(AFTER, self._after)
+        self._members()
         self._guarded(ENTRIES, self._exam.close)
         return self._exam.report(str(session))
 
@@ -121,8 +136,11 @@ class _Verification:
         try:
             return work()
         except _CONTENT_ERRORS as error:
-            self._exam.findings.add("member_unreadable", where, detail=str(error) or type(error).__name__)
+            self._unreadable(where, error)
             return None
+
+    def _unreadable(self, where: str, error: BaseException) -> None:
+        self._exam.findings.add("member_unreadable", where, detail=str(error) or type(error).__name__)
 
     def _key(self, name: str) -> None:
         [key] = read_keys(self._bundle.content(name))
@@ -141,11 +159,18 @@ class _Verification:
                 continue
             if path not in listed:
                 self._exam.findings.add("member_unknown", path)
-            elif (digest := self._step(path, self._bundle.digest)) is not None and digest != listed[path]:
-                self._exam.findings.add("member_changed", path)
         for path in sorted(listed.keys() - self._bundle.members.keys() - set(REQUIRED)):
             self._exam.findings.add("member_missing", path)
+        self._listed = listed
         return str(value["session"])
+
+    def _members(self) -> None:
+        """Each against what the manifest says of it; last, because most have been read by then."""
+        for path in sorted(self._listed.keys() & self._bundle.members.keys()):
+            if path.startswith(FRAGMENTS) or path in (MANIFEST, MANIFEST_NOTE):
+                continue
+            if (digest := self._step(path, self._bundle.digest)) is not None and digest != self._listed[path]:
+                self._exam.findings.add("member_changed", path)
 
     def _manifest_note(self, name: str) -> None:
         note = self._bundle.content(name).decode()
@@ -172,7 +197,16 @@ class _Verification:
 
     def _hashes(self, name: str) -> None:
         most = self._most_entries(0)
-        for number, line in enumerate(self._bundle.lines(name), 1):
+        first = 1
+        for lines in _batches(self._bundle.runs(name)):
+            if first + len(lines) - 1 <= most and _HASHES.fullmatch(joined := _joined(lines)) is not None:
+                self._exam.take_sealed_hashes(bytes.fromhex(joined.decode()))
+            else:
+                self._take_hashes(first, lines, most)
+            first += len(lines)
+
+    def _take_hashes(self, first: int, lines: list[bytes], most: int) -> None:
+        for number, line in enumerate(lines, first):
             if number > most:
                 raise ValueError(f"more than {most} hashes")
             digest = line.decode("ascii", "replace")
@@ -181,11 +215,41 @@ class _Verification:
             self._exam.take_sealed_hash(digest)
 
     def _entries(self, name: str) -> None:
-        most = self._most_entries(_MOST_ADDED)
-        for number, line in enumerate(self._bundle.lines(name), 1):
-            if number > most:
+        claim, most, first = self._exam.claim, self._most_entries(_MOST_ADDED), 1
+        with Provers(claim.entries if claim is not None else 0) as provers:
+            asked: deque[_Asked] = deque()
+            try:
+                for lines in _batches(self._bundle.runs(name)):
+                    last = first + len(lines) - 1
+                    texts = self._texts.up_to(last) if claim is not None and last <= most else None
+                    if claim is None or texts is None:
+                        self._settle(provers, asked, 0)
+                        self._take_one_by_one(first, lines, self._texts, most)
+                    else:
+                        future = provers.submit(Stretch(first, claim.session, _joined(lines), _joined(texts)))
+                        asked.append(_Asked(first, lines, TextLines(iter([texts]), self._texts.number), future))
+                        self._texts.take(len(texts))
+                        self._settle(provers, asked, provers.ahead)
+                    first = last + 1
+            except _CONTENT_ERRORS:
+                self._settle(provers, asked, 0)
+                raise
+            self._settle(provers, asked, 0)
+
+    def _settle(self, provers: Provers, asked: deque[_Asked], most: int) -> None:
+        """Take the answers that are due, in order, until no more than `most` are to come."""
+        while len(asked) > most:
+            one = asked.popleft()
+            proven = provers.result(one.answer)
+            if proven is None or not self._exam.take_stretch(proven, one.first):
+                self._take_one_by_one(one.first, one.lines, one.texts)
+                self._take_texts(None, one.texts)
+
+    def _take_one_by_one(self, first: int, lines: list[bytes], texts: TextLines, most: int | None = None) -> None:
+        for number, line in enumerate(lines, first):
+            if most is not None and number > most:
                 raise ValueError(f"more than {most} entries")
-            self._take_texts(number)
+            self._take_texts(number, texts)
             self._exam.take_entry(line)
 
     def _most_entries(self, more: int) -> int:
@@ -193,17 +257,22 @@ class _Verification:
         most = self._bundle.limits.entries
         return most if self._exam.claim is None else min(most, self._exam.claim.entries + more)
 
-    def _take_texts(self, number: int | None) -> None:
+    def _take_texts(self, number: int | None, texts: TextLines) -> None:
         """The texts up to this entry's, so that neither they nor their commitments have to be kept; None: all that are left."""
-        while self._text is not None:
-            where, item = self._text
-            seq = item.get("seq")
+        while (line := texts.peek()) is not None:
+            where = f"{TEXTS} line {texts.number}"
+            item = read_opening(line) or self._guarded(where, partial(read_object, line)) or {}
+            seq = item.seq if isinstance(item, Opening) else item.get("seq")
             if number is not None and isinstance(seq, int) and seq > number:
                 return
-            self._guarded(where, partial(self._take_text, item))
-            self._text = next(self._texts, None)
+            if item:
+                self._guarded(where, partial(self._take_text, item))
+            texts.take()
 
-    def _take_text(self, item: dict[str, Any]) -> None:
+    def _take_text(self, item: Opening | dict[str, Any]) -> None:
+        if isinstance(item, Opening):
+            self._exam.take_text(item.seq, text_of(item.field), bytes.fromhex(item.salt), item.text)
+            return
         salt, text = item["salt"], item["text"]
         if not isinstance(salt, str) or not isinstance(text, str):
             raise TypeError("not a salt and a text")
@@ -211,14 +280,23 @@ class _Verification:
 
     def _objects(self, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
         """The objects of a member and where each stands; one broken line doesn't hide the others."""
-        lines = iter(self._bundle.lines(name) if name in self._bundle.members else ())
-        number = 0
-        while (line := self._guarded(name, partial(next, lines, None))) is not None:
-            number += 1
+        for number, line in self._lines(name):
             where = f"{name} line {number}"
             item = self._guarded(where, partial(read_object, line))
             if item is not None:
                 yield where, item
+
+    def _lines(self, name: str) -> Iterator[tuple[int, bytes]]:
+        """The numbered lines of a member, if it is there, as far as it can be read."""
+        return enumerate((line for run in self._runs(name) for line in run), 1)
+
+    def _runs(self, name: str) -> Iterator[list[bytes]]:
+        if name not in self._bundle.members:
+            return
+        try:
+            yield from self._bundle.runs(name)
+        except _CONTENT_ERRORS as error:
+            self._unreadable(name, error)
 
     def _fragments(self) -> None:
         digests: dict[str, tuple[int | None, str | None] | None] = {}  # a path that several entries name is read once
@@ -254,6 +332,38 @@ class _Verification:
                 break
         for finding in chain.findings:
             self._exam.findings.add("after_chain", AFTER, detail=finding)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A stretch that is being proven, and its lines in case it can't be."""
+
+    first: int
+    lines: list[bytes]
+    texts: TextLines
+    answer: Future[Proven | None]
+
+
+def _batches(runs: Iterator[list[bytes]]) -> Iterator[list[bytes]]:
+    """Lines in stretches, of a few megabytes at most; what could be read before an error comes before it."""
+    waiting: list[bytes] = []
+    try:
+        for run in runs:
+            waiting += run
+            while len(waiting) >= LENGTH:
+                yield waiting[:LENGTH]
+                del waiting[:LENGTH]
+            if len(waiting) > 1 and sum(map(len, waiting)) > _MOST_AT_ONCE:
+                yield waiting
+                waiting = []
+    except _CONTENT_ERRORS:
+        yield waiting
+        raise
+    yield waiting
+
+
+def _joined(lines: list[bytes]) -> bytes:
+    return b"\n".join([*lines, b""])
 
 
 def _add_seal(register: RegisterChain, item: dict[str, Any]) -> None:

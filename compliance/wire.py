@@ -199,6 +199,66 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     at: str
 
 
+class OfferMoment(msgspec.Struct, frozen=True):
+    """An entry of the session, and its media time; None before the session's start."""
+
+    seq: int
+    media_ms: int | None
+
+
+class OfferView(msgspec.Struct, frozen=True, kw_only=True, rename={"product_class": "class"}):
+    """A stretch of time in which a product was on offer at the same terms, and what was ordered in it."""
+
+    product: str
+    name: str
+    product_class: str
+    risk: str
+    price: Any
+    """As it stood on the shelf, the same for everyone."""
+    disclosure: str
+    """Version and SHA-256 of the disclosure that had to be confirmed."""
+    changed: list[str]
+    """The terms that were others in the product's stretch before."""
+    since: OfferMoment
+    until: OfferMoment | None
+    """None while it lasts."""
+    orders: int
+    amounts: dict[str, int]
+    """The sum of all orders, cancelled ones included, by currency."""
+    first: OfferMoment | None
+    last: OfferMoment | None
+    """The first and the last order; None without any."""
+
+
+class UnfairView(msgspec.Struct, frozen=True, kw_only=True):
+    """A finding of the ledger: the entry it names, and a sentence in the asked language."""
+
+    code: str
+    seq: int
+    media_ms: int | None
+    text: str
+
+
+class FairnessView(msgspec.Struct, frozen=True, kw_only=True):
+    """The ledger of fairness of a session, as its record proves it. `proved` when nothing was found."""
+
+    proved: bool
+    entries: int
+    orders: int
+    products: int
+    """Of which something was ordered."""
+    repriced: int
+    """Products whose price changed during the session, for all at the same moment."""
+    fields: list[str]
+    """All that the shelf said of a product."""
+    ranked_by: list[str]
+    """What products are ranked and recommended by, and nothing else."""
+    offers: list[OfferView]
+    findings: list[UnfairView]
+    more: int
+    """Findings that are not listed."""
+
+
 class EvidenceView(msgspec.Struct, frozen=True, kw_only=True):
     """An export: `state` is waiting, working, ready or failed. `url` answers once it is ready."""
 

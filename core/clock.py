@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Protocol
 
 
@@ -47,6 +48,7 @@ class ManualClock:
         self._monotonic += seconds
 
 
+@lru_cache(maxsize=4096)
 def to_text(moment: datetime) -> str:
     """RFC 3339 with microseconds and `Z`: the only form times take on the wire and in the trail.
 

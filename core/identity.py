@@ -7,12 +7,13 @@ from enum import StrEnum
 
 
 class Role(StrEnum):
-    """The four kinds of people; what each may do stands in `app/permissions.py` and nowhere else."""
+    """The five kinds of people; what each may do stands in `app/permissions.py` and nowhere else."""
 
     CUSTOMER = "customer"
     ADVISER = "adviser"
     SUPERVISOR = "supervisor"
     REVIEWER = "reviewer"
+    OPERATOR = "operator"
 
 
 @dataclass(frozen=True, slots=True)

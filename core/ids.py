@@ -13,7 +13,7 @@ def new_id(prefix: str) -> str:
     """A fresh id such as `ses_01jd…`: 30 characters, safe in URLs and file names.
 
     Prefixes in use: shw show, ses session, cal call, prd product, dsc disclosure, ord order, asm assessment, cmt comment,
-    prp proposal, cas case, obx outbox, rsc media resource.
+    prp proposal, cas case, obx outbox, rcv receiver, act an operator's act, imp import, rsc media resource.
     """
     return f"{prefix}_{str(ULID()).lower()}"
 

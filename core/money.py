@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 # ISO 4217 exponents of the currencies a product may be sold in.
-_EXPONENT = {"CNY": 2, "EUR": 2, "GBP": 2, "HKD": 2, "JPY": 0, "USD": 2}
+EXPONENTS = {"CNY": 2, "EUR": 2, "GBP": 2, "HKD": 2, "JPY": 0, "USD": 2}
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -16,7 +16,7 @@ class Money:
     currency: str = "CNY"
 
     def __post_init__(self) -> None:
-        if self.currency not in _EXPONENT:
+        if self.currency not in EXPONENTS:
             raise ValueError(f"unknown currency {self.currency!r}")
 
     def __add__(self, other: Money) -> Money:
@@ -25,7 +25,7 @@ class Money:
         return Money(self.minor + other.minor, self.currency)
 
     def __str__(self) -> str:
-        exponent = _EXPONENT[self.currency]
+        exponent = EXPONENTS[self.currency]
         sign = "-" if self.minor < 0 else ""
         whole, rest = divmod(abs(self.minor), 10**exponent)
         return f"{self.currency} {sign}{whole:,}" + (f".{rest:0{exponent}d}" if exponent else "")

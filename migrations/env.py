@@ -7,6 +7,7 @@ import asyncio
 from alembic import context
 from sqlalchemy.engine import Connection
 
+from app.grants import grant
 from app.migrate import TABLES
 from core.database import Database, metadata
 
@@ -22,6 +23,9 @@ def run(connection: Connection) -> None:
     )
     with context.begin_transaction():
         context.run_migrations()
+    role = context.config.attributes.get("application_role")
+    if role is not None:  # in the same transaction: nobody ever has the new tables with the wrong rights
+        grant(connection, role)
 
 
 async def main() -> None:

@@ -30,7 +30,7 @@ from core.database import Database
 from core.errors import Refused, Unavailable
 from recording import kinds, seal, sessions
 from recording.coverage import CLOSED, HOLE_MS, shown, spans, uncovered
-from recording.keys import SigningKeys
+from recording.keys import SigningKeys, UnusableKey
 from recording.lifecycle import State
 from recording.merkle import Frontier
 from recording.register import Seal
@@ -134,6 +134,11 @@ class Closer:
         for due in await self.due():
             try:
                 result = await self.close(due.session_id, silent=due.silent)
+            except UnusableKey as error:  # it says what the operator has to do
+                CLOSING_FAILED.inc()
+                log.error("closing_failed", session=due.session_id, error=str(error))
+                self._postponed[due.session_id] = self._clock.now() + timedelta(seconds=POSTPONED_S)
+                continue
             except Exception:
                 CLOSING_FAILED.inc()
                 log.exception("closing_failed", session=due.session_id)

@@ -5,20 +5,20 @@ Leaves of a trail's tree are the 32 raw bytes of the entries' hashes, in order.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
+from hashlib import sha256
 
-EMPTY = hashlib.sha256(b"").digest()
+EMPTY = sha256(b"").digest()
 
 
 def leaf_hash(data: bytes) -> bytes:
     """SHA-256(0x00 ‖ data): the prefix keeps a leaf from being passed off as a node."""
-    return hashlib.sha256(b"\x00" + data).digest()
+    return sha256(b"\x00" + data).digest()
 
 
 def node_hash(left: bytes, right: bytes) -> bytes:
     """SHA-256(0x01 ‖ left ‖ right)."""
-    return hashlib.sha256(b"\x01" + left + right).digest()
+    return sha256(b"\x01" + left + right).digest()
 
 
 class Frontier:
@@ -32,14 +32,25 @@ class Frontier:
 
     def add(self, data: bytes) -> None:
         """Append a leaf."""
-        peak = leaf_hash(data)
+        peak = sha256(b"\x00" + data).digest()
         # Each set low bit of the old size is a full subtree that the new leaf completes to one of twice its size.
         merges = self.size
         while merges & 1:
-            peak = node_hash(self._peaks.pop(), peak)
+            peak = sha256(b"\x01" + self._peaks.pop() + peak).digest()
             merges >>= 1
         self._peaks.append(peak)
         self.size += 1
+
+    def add_subtree(self, root: bytes, size: int) -> None:
+        """Append `size` leaves at once by the root over them. Raises ValueError where they are no full subtree of this tree."""
+        if size < 1 or size & (size - 1) or self.size % size:
+            raise ValueError(f"no full subtree of {size} leaves begins at {self.size}")
+        merges = self.size // size
+        while merges & 1:
+            root = node_hash(self._peaks.pop(), root)
+            merges >>= 1
+        self._peaks.append(root)
+        self.size += size
 
     def root(self) -> bytes:
         """MTH over all leaves so far."""

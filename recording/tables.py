@@ -17,7 +17,7 @@ from sqlalchemy import (
 )
 
 from core.database import Moment, metadata
-from recording.guards import append_only
+from recording.guards import append_only, erasable, following
 
 sessions = Table(
     "sessions",
@@ -135,3 +135,5 @@ feed_cursors = Table(
 
 append_only(trail_entries)
 append_only(seals)
+erasable(trail_texts)
+following(trail_heads)

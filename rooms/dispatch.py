@@ -32,6 +32,8 @@ log = structlog.get_logger()
 EVENTS_BURST, EVENTS_PER_S = 20.0, 10.0
 WAITING_MAX = 16
 HANDLER_TIMEOUT_S = 20.0
+# A sign-in holds for hours; that it is over is noticed so late at most. Each look costs a signature.
+PROOF_S = 10.0
 _AT_ONCE = 50  # signatures checked before others get their turn
 
 Identify = Callable[[Mapping[str, Any], object], Person | None]
@@ -47,6 +49,7 @@ class Socket:
     lang: str
     bucket: Bucket
     proof: Callable[[], Person | None]  # who the cookie or token says this is; None once it has expired
+    proved_at: float  # monotonic seconds
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     waiting: int = 0
     sessions: set[str] = field(default_factory=set)
@@ -94,8 +97,9 @@ class Namespace(socketio.AsyncNamespace):  # type: ignore[misc]  # python-socket
         lang = language(environ, auth)
         if person is None:
             raise SocketRefused("not_signed_in", Refused(NOT_SIGNED_IN).to_json(lang))
-        bucket = Bucket(EVENTS_BURST, EVENTS_PER_S, self._clock.monotonic())
-        socket = self.sockets[sid] = Socket(sid, person, lang, bucket, lambda: self._identify(environ, auth))
+        now = self._clock.monotonic()
+        bucket = Bucket(EVENTS_BURST, EVENTS_PER_S, now)
+        socket = self.sockets[sid] = Socket(sid, person, lang, bucket, lambda: self._identify(environ, auth), now)
         try:
             await self.entered(socket)
         except Exception:
@@ -133,13 +137,21 @@ class Namespace(socketio.AsyncNamespace):  # type: ignore[misc]  # python-socket
         socket.waiting += 1
         try:
             async with socket.lock:
-                if socket.sid not in self.sockets or socket.proof() is None:
+                if socket.sid not in self.sockets or not self._still_signed_in(socket):
                     return {"ok": False, "error": Refused(NOT_SIGNED_IN).to_json(socket.lang)}
                 return await self._answered(socket, event, payload)
         finally:
             socket.waiting -= 1
             if socket.waiting == 0 and socket.sid not in self.sockets:
                 await self._gone(socket)
+
+    def _still_signed_in(self, socket: Socket) -> bool:
+        now = self._clock.monotonic()
+        if now - socket.proved_at >= PROOF_S:
+            if socket.proof() is None:
+                return False
+            socket.proved_at = now
+        return True
 
     async def _answered(self, socket: Socket, event: str, payload: Any) -> dict[str, Any]:
         try:

@@ -1,5 +1,5 @@
 #!/bin/sh
-# What the tests need besides Python: Chromium, Firefox ESR, PostgreSQL, Redis, ffprobe, coturn, Node.js, a Chinese font. Installs them through apt when it may.
+# What the tests need besides Python: Chromium, Firefox ESR, PostgreSQL, Redis, ffprobe, coturn, Node.js, OpenSSL, a Chinese font. Installs them through apt when it may.
 set -eu
 missing=
 [ -x /usr/bin/chromium ] || missing="$missing chromium"
@@ -10,6 +10,7 @@ command -v ffprobe >/dev/null || missing="$missing ffmpeg"
 command -v turnserver >/dev/null || missing="$missing coturn"
 command -v janus >/dev/null || missing="$missing janus"
 command -v npm >/dev/null || missing="$missing nodejs npm"
+command -v openssl >/dev/null || missing="$missing openssl"
 [ -n "$(ls /usr/share/fonts/opentype/noto/NotoSansCJK* 2>/dev/null)" ] || missing="$missing fonts-noto-cjk"
 [ -z "$missing" ] && exit 0
 

@@ -138,7 +138,7 @@ async def test_what_was_used_is_forgotten_only_when_it_is_long_expired(
         {"iss": "https://other.example"},
         {"aud": "somebody-else"},
         {"aud": None},
-        {"role": "operator"},
+        {"role": "auditor"},
         {"role": ["customer"]},
         {"sub": ""},
         {"sub": "x" * 65},
@@ -274,7 +274,13 @@ async def test_the_banks_portal_sends_a_form(bank_site: TestServer, visitor: aio
 
 
 async def test_without_a_next_everybody_goes_to_their_own_page(bank_site: TestServer, visitor: aiohttp.ClientSession) -> None:
-    for role, home in {"customer": "/", "adviser": "/studio", "supervisor": "/desk", "reviewer": "/console"}.items():
+    for role, home in {
+        "customer": "/",
+        "adviser": "/studio",
+        "supervisor": "/desk",
+        "reviewer": "/console",
+        "operator": "/catalogue",
+    }.items():
         form = {"assertion": signed(role=role, jti=role)}
         async with visitor.post(bank_site.make_url("/api/login"), data=form, headers=PORTAL, allow_redirects=False) as answer:
             assert (answer.status, answer.headers["Location"]) == (303, home)

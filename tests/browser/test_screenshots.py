@@ -40,6 +40,7 @@ async def test_every_page_is_pictured(people: People, host_devices: Devices, cal
     await expect(chinese.get_by_test_id("sheet")).to_be_visible()
     await _picture(chinese, "sheet-zh")
     await _customer_pages(people)
+    await _catalogue_pages(people)
     await _desk_and_call(people, caller_devices, host_devices)
     await end_show(studio)
     for lang in ("en", "zh"):
@@ -47,6 +48,9 @@ async def test_every_page_is_pictured(people: People, host_devices: Devices, cal
         await expect(console.get_by_test_id("player-host")).to_be_visible(timeout=60_000)
         await console.locator('[data-testid="entry"][data-kind="comment"]').first.click()
         await _picture(console, f"console-{lang}")
+        await console.get_by_test_id("tab-fairness").click()
+        await expect(console.get_by_test_id("fairness-verdict")).to_be_visible()
+        await _picture(console, f"console-fairness-{lang}")
 
 
 async def _customer_pages(people: People) -> None:
@@ -58,6 +62,14 @@ async def _customer_pages(people: People) -> None:
     page = await people.open("customer-c3", "/login")
     await expect(page.get_by_test_id("as-customer-c3")).to_be_visible()
     await _picture(page, "login")
+
+
+async def _catalogue_pages(people: People) -> None:
+    for lang in ("en", "zh"):
+        page = await people.open("operator-1", "/catalogue?product=prd-r3-mixed", lang=lang)
+        await expect(page.get_by_test_id("field-minimum")).to_be_visible()
+        await expect(page.get_by_test_id("product-row").first).to_be_attached()
+        await _picture(page, f"catalogue-{lang}")
 
 
 async def _desk_and_call(people: People, caller: Devices, host: Devices) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,36 @@ async def test_a_show_from_camera_to_compliance(server: Server, people: People, 
     await _replays_the_order(console, orders[0], shown_at_order)
     await _the_recording_is_whole(console, people, session, tmp_path)
     await expect(console.get_by_test_id("seal-state")).to_be_visible()
-    await stands_up(await export(console, people, session, tmp_path / "evidence.zip"), server)
+    await _is_proved_fair(console, orders[0])
+    bundle = await export(console, people, session, tmp_path / "evidence.zip")
+    await stands_up(bundle, server)
+    await _the_receipt_names_the_record(buyer, people, orders[0], bundle)
+
+
+async def _is_proved_fair(console: Page, order: dict[str, Any]) -> None:
+    """The ledger counts the order, at the one price that was on offer, and leads to its moment; the address keeps the place."""
+    await console.get_by_test_id("tab-fairness").click()
+    verdict = console.get_by_test_id("fairness-verdict")
+    await expect(verdict).to_have_attribute("data-tone", "good")
+    await expect(verdict).to_contain_text("Proved: 1 order of 1 product")
+    await console.locator(f'.fairness-way[data-seq="{order["trail_seq"]}"]').click()
+    await expect(console.locator(".inspector-seq")).to_have_text(f"#{order['trail_seq']}")
+    assert f"seq={order['trail_seq']}&view=fairness" in console.url
+    await console.reload()
+    await expect(console.get_by_test_id("fairness-verdict")).to_be_visible()
+
+
+async def _the_receipt_names_the_record(buyer: Page, people: People, order: dict[str, Any], bundle: Path) -> None:
+    """The hash on the customer's paper is the one in the evidence, at the entry the paper names."""
+    with zipfile.ZipFile(bundle) as evidence:
+        hashes = evidence.read("hashes.txt").decode().split()
+    await buyer.goto(f"{people.url}/orders")
+    await buyer.get_by_test_id("order").get_by_role("link", name="Receipt").click()
+    await buyer.emulate_media(media="print")
+    receipt = buyer.get_by_test_id("receipt")
+    await expect(receipt).to_contain_text(hashes[order["trail_seq"] - 1])
+    await expect(receipt).to_contain_text("No. 1 in the register")
+    await expect(receipt.get_by_test_id("receipt-step").first).to_have_attribute("data-state", "placed")
 
 
 async def _a_comment_flies(buyer: Page, other: Page) -> None:

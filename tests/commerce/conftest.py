@@ -56,6 +56,12 @@ class Market:
     async def _on_sale(self, change: SaleChanged) -> None:
         self.sales.append(change)
 
+    async def seed(self) -> None:
+        """The demo's products and customers, and a session to sell in."""
+        async with self.db.write() as tx:
+            await demo_data.seed(tx, self.clock)
+        self.session = await self.open_session()
+
     async def open_session(self, *, kind: str = "show", required: tuple[str, ...] = ("host",)) -> str:
         """A live session with everything on its shelf, recorded up to this moment, its sale open."""
         async with self.db.write() as tx:
@@ -140,7 +146,5 @@ class Market:
 @pytest.fixture
 async def market(database: Database, clock: ManualClock) -> Market:
     made = Market(database, clock, Trail(clock))
-    async with database.write() as tx:
-        await demo_data.seed(tx, clock)
-    made.session = await made.open_session()
+    await made.seed()
     return made

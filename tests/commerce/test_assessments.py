@@ -124,3 +124,43 @@ async def test_the_demos_customers(market: Market, person: Person, grade: str, e
     assert card is not None
     assert (card.grade, card.age_65) == (grade, elder)
     assert sum(holding.target_percent for holding in picture.holdings) == 100
+
+
+async def test_the_page_shows_what_was_and_what_is_left(market: Market) -> None:
+    """C3 has one from before; then two on a day, and the third must wait."""
+    async with market.db.read() as tx:
+        [before] = (await assessments.overview(tx, market.clock, C3, "en")).history
+    assert (before.grade, before.valid) == ("C3", True)
+    for letter in ("a", "d"):
+        market.clock.advance(60)
+        await take(market, C3, loss=letter)
+    async with market.db.read() as tx:
+        seen = await assessments.overview(tx, market.clock, C3, "en")
+    assert [(one.grade, one.valid) for one in seen.history] == [("C5", True), ("C1", False), ("C3", False)]
+    assert (seen.left_today, seen.a_day, seen.left_year, seen.a_year) == (0, 2, 5, 8)
+    assert seen.again_at is not None
+    assert seen.current is not None
+    assert seen.current.grade == "C5"
+    market.clock.advance(366 * 86_400)
+    async with market.db.read() as tx:
+        later = await assessments.overview(tx, market.clock, C3, "en")
+    assert later.current is None
+    assert [one.valid for one in later.history] == [False, False, False]
+    assert (later.left_today, later.left_year, later.again_at) == (2, 8, None)
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_the_published_table_is_what_is_scored_by(lang: str) -> None:
+    table = questionnaire.scoring(lang)
+    points = {question.id: question.points for question in table.questions}
+    highest = {question.id: question.highest for question in table.questions}
+    for letters in ("aaaaaaaa", "dddddddd", "ddddddda", "dddddadd", "addddddd", "bbbbbbbb", "cccccccc", "abcdabcd"):
+        answers = {question.id: letter for question, letter in zip(questionnaire.QUESTIONS, letters, strict=True)}
+        score = sum(points[question][letter] for question, letter in answers.items())
+        [band] = [band.grade for band in table.grades if band.least <= score <= band.most]
+        caps = [highest[question][letter] for question, letter in answers.items() if letter in highest[question]]
+        result = questionnaire.evaluate(answers)
+        assert (result.score, f"C{result.grade}") == (score, min([band, *caps]))
+    assert table.grades[0].least == 0
+    assert table.grades[-1].most == 100
+    assert all(first.most + 1 == second.least for first, second in zip(table.grades, table.grades[1:], strict=False))

@@ -13,7 +13,7 @@ import pytest
 
 from commerce.catalogue import ranked
 from commerce.gate import RULES, CustomerFacts, GateInput, ProductFacts, SessionFacts, decide
-from commerce.risk import History, RiskLimits
+from commerce.risk import RISK_RULES, History, RiskLimits
 from compliance.rules import assessment_valid_until
 from core.canonical import canonical
 from recording.coverage import Watermark
@@ -92,6 +92,7 @@ REFUSALS: list[tuple[dict[str, Any], str, str]] = [
     ({"customer": {"assessed_at": None, "grade": None}}, "assessed", "assessment_missing"),
     ({"customer": {"assessed_at": YEAR_AGO - timedelta(microseconds=1)}}, "assessment_valid", "assessment_expired"),
     ({"customer": {"grade": 2}}, "suitable", "risk_too_high"),
+    ({"customer": {"grade": None}}, "suitable", "assessment_missing"),
     ({"product": {"issuer_risk": 4, "bank_risk": 1}}, "suitable", "risk_too_high"),
     ({"customer": {"confirmed_version": None}}, "disclosed", "disclosure_missing"),
     ({"customer": {"confirmed_version": 2}}, "disclosed", "disclosure_outdated"),
@@ -133,7 +134,7 @@ def test_a_rule_refuses(wrong: dict[str, Any], rule: str, code: str) -> None:
     verdict = decide(change(GOOD, **wrong))
     assert verdict.refusal is not None
     assert (verdict.refused_by, verdict.refusal.problem.code) == (rule, code)
-    names = [name for name, _rule in RULES]
+    names = [rule.name for rule in RULES]
     assert list(verdict.passed) == names[: names.index(rule)]
     for lang in ("en", "zh"):
         said = verdict.refusal.to_json(lang)
@@ -146,15 +147,22 @@ def test_a_rule_refuses(wrong: dict[str, Any], rule: str, code: str) -> None:
 def test_the_gate_lets_pass(right: dict[str, Any]) -> None:
     verdict = decide(change(GOOD, **right))
     assert verdict.allowed, verdict
-    assert verdict.passed == tuple(name for name, _rule in RULES)
+    assert verdict.passed == tuple(rule.name for rule in RULES)
 
 
-def test_every_rule_is_tried() -> None:
-    assert {rule for _wrong, rule, _code in REFUSALS} == {name for name, _rule in RULES}
+def test_every_rule_is_tried_with_every_code_it_says_it_may_refuse_with() -> None:
+    tried = {(rule, code) for _wrong, rule, code in REFUSALS}
+    assert tried == {(rule.name, problem.code) for rule in RULES for problem in rule.codes}
+
+
+def test_every_rule_says_what_it_asks_and_by_whom() -> None:
+    assert all(rule.asks and rule.source for rule in RULES)
+    assert {given.name for given in RISK_RULES} == {"velocity", "unusual_amount"}
+    assert all(given.asks and given.source for given in RISK_RULES)
 
 
 def test_the_order_is_the_designs() -> None:
-    assert [name for name, _rule in RULES] == [
+    assert [rule.name for rule in RULES] == [
         "session_live", "sale_open", "proposed", "identified", "on_shelf", "product_on_sale", "assessed", "assessment_valid",
         "suitable", "disclosed", "minimum", "step", "in_stock", "within_cap", "elder_in_call", "elder_explained", "risk_rules",
     ]  # fmt: skip

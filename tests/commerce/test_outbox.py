@@ -14,15 +14,15 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from sqlalchemy import select
 
-from commerce import order_book, outbox_rows, signing
+from commerce import order_book, outbox_queue, outbox_rows, signing
 from commerce.lifecycle import Event
 from commerce.outbox import Outbox, OutboxLimits
 from commerce.sandbox_core import PATH, SandboxCore
-from commerce.tables import outbox
+from commerce.tables import outbox, products
 from core.clock import ManualClock
 from core.errors import Refused
 from recording import kinds
-from tests.commerce.conftest import C5, YUAN, Market
+from tests.commerce.conftest import BOND, C3, C5, MIXED, YUAN, Market
 
 SECRET = b"of the demo only"
 # Small, so that a test that waits for the core's timeout waits no longer than this.
@@ -143,7 +143,7 @@ async def test_cancelled_before_it_was_sent_the_core_hears_both_in_order(bank: B
     order_id = await bank.buy()
     await bank.market.desk.cancel(C5, order_id)
     assert await bank.outbox.deliver_due() == 1
-    assert [row.state for row in await bank.rows()] == ["delivered", "waiting"]
+    assert [row.state for row in await bank.rows()] == ["delivered", "new"]
     assert await bank.outbox.deliver_due() == 1
     assert (await bank.order(order_id)).state == "cancelled"
     [late] = await bank.market.entries(kinds.ORDER_CONFIRMED)
@@ -251,7 +251,9 @@ async def test_many_workers_deliver_each_event_once(bank: Bank) -> None:
 
 async def test_a_worker_that_died_leaves_its_lease_to_the_next(bank: Bank) -> None:
     order_id = await bank.buy()
-    assert len(await bank.outbox._lease()) == 1  # and never seen again
+    async with bank.market.db.write() as tx:
+        await outbox_queue.take_up(tx, bank.market.clock, 10)
+        assert len(await outbox_queue.lease(tx, bank.market.clock, "core", 10, LIMITS.lease_s)) == 1  # and never seen again
     assert await bank.outbox.deliver_due() == 0
     bank.market.clock.advance(LIMITS.timeout_s * 2)
     assert await bank.outbox.deliver_due() == 1
@@ -311,3 +313,98 @@ def test_a_signature_is_over_time_event_and_body(clock: ManualClock) -> None:
     assert signing.verify(SECRET, headers | {signing.TIME: str(now + 1)}, b"{}", now) is None
     assert signing.verify(SECRET, headers | {signing.TIME: "٣"}, b"{}", now) is None
     assert signing.verify(SECRET, {}, b"{}", now) is None
+
+
+async def test_a_core_that_is_away_is_asked_by_one_event_at_a_time(bank: Bank) -> None:
+    market, core = bank.market, bank.core
+    core.mood = "fail"
+    for number in range(12):
+        await market.buy(await market.customer(f"buyer-{number}"))
+    assert await bank.outbox.deliver_due() == 12
+    for _ in range(3):
+        market.clock.advance(700)
+        assert await bank.outbox.deliver_due() == 1
+        assert await bank.outbox.deliver_due() == 0  # not before the next pause is over
+    assert sum(core.seen.values()) == 15
+    core.mood = "confirm"
+    market.clock.advance(700)
+    assert await bank.outbox.deliver_due() == 1
+    assert await bank.outbox.deliver_due() == 11
+    assert (await bank.outbox.counts())["delivered"] == 12
+
+
+async def test_an_answer_that_contradicts_our_books_spoils_no_other(bank: Bank) -> None:
+    market = bank.market
+    bank.core.mood = "reject"
+    wrong, well = await bank.buy(), (await market.buy(C3, product=MIXED)).order.id
+    async with market.db.read() as tx:
+        quota = (await tx.execute(select(products.c.quota).where(products.c.id == BOND))).scalar_one()
+    await market.product(BOND, left=quota)  # as if the order had never taken anything: it can't be given back
+    await bank.outbox.deliver_due()
+    assert (await bank.order(well)).state == "rejected"
+    assert (await bank.order(wrong)).state == "sent"
+    for _ in range(LIMITS.attempts):
+        await bank.later()
+    [row] = [row for row in await bank.rows() if row.order_id == wrong]
+    assert (row.state, row.error) == ("dead", "not written down: IntegrityError")
+    await market.product(BOND, left=quota - 10_000 * YUAN)
+    await bank.outbox.requeue(row.id)
+    await bank.outbox.deliver_due()
+    assert (await bank.order(wrong)).state == "rejected"
+
+
+async def test_a_failure_counts_only_from_the_lease_it_belongs_to_and_an_answer_from_any(bank: Bank) -> None:
+    market, db, clock = bank.market, bank.market.db, bank.market.clock
+    await bank.buy()
+    async with db.write() as tx:
+        await outbox_queue.take_up(tx, clock, 10)
+        [slow] = await outbox_queue.lease(tx, clock, "core", 10, LIMITS.lease_s)
+    clock.advance(LIMITS.lease_s)
+    async with db.write() as tx:
+        [fast] = await outbox_queue.lease(tx, clock, "core", 10, LIMITS.lease_s)
+    failed = outbox_queue.Result(slow, clock.now(), 1, delivered=False, error="status 500", retry_at=clock.now())
+    async with db.write() as tx:
+        assert await outbox_queue.settle(tx, [failed]) == []
+        assert await outbox_queue.lease(tx, clock, "core", 10, LIMITS.lease_s) == []  # the other's lease still holds
+        answered = outbox_queue.Result(slow, clock.now(), 1, delivered=True, said="confirmed")
+        assert await outbox_queue.settle(tx, [answered]) == [answered]
+        assert await outbox_queue.settle(tx, [outbox_queue.Result(fast, clock.now(), 1, delivered=True)]) == []
+    [row] = await bank.rows()
+    assert (row.state, len(row.recent)) == ("delivered", 1)
+    assert market.told[-1].order.state == "placed"
+
+
+async def test_only_the_last_attempts_are_remembered(bank: Bank) -> None:
+    market = bank.market
+    many = OutboxLimits(timeout_s=0.5, attempts=9)
+    worker = Outbox(market.db, market.trail, market.clock, bank.http, bank.url, SECRET, limits=many)
+    bank.core.mood = "fail"
+    await bank.buy()
+    for _ in range(8):
+        await worker.deliver_due()
+        market.clock.advance(700)
+    [row] = await bank.rows()
+    assert (row.state, row.attempts, len(row.recent)) == ("waiting", 8, outbox_queue.REMEMBERED)
+    assert {(attempt["status"], attempt["error"]) for attempt in row.recent} == {(500, "status 500")}
+
+
+PATIENCE = {"30": 30, "100000": 600, "Wed, 21 Oct 2026 07:28:00 GMT": 1}
+
+
+async def test_a_core_may_ask_for_patience_within_limits(bank: Bank) -> None:
+    asked: list[str] = []
+
+    async def busy(_request: web.Request) -> web.Response:
+        return web.Response(status=429, headers={"Retry-After": asked[-1]})
+
+    app = web.Application()
+    app.router.add_post("/", busy)
+    market = bank.market
+    async with TestServer(app) as server:
+        url = str(server.make_url("/"))
+        for number, (asked_s, waits_s) in enumerate(PATIENCE.items()):
+            asked.append(asked_s)
+            order_id = (await market.buy(await market.customer(f"buyer-{number}"))).order.id
+            await Outbox(market.db, market.trail, market.clock, bank.http, url, SECRET, limits=LIMITS).deliver_due()
+            [row] = [row for row in await bank.rows() if row.order_id == order_id]
+            assert waits_s / 2 <= (row.next_at - market.clock.now()).total_seconds() <= waits_s, asked_s

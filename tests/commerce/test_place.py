@@ -42,9 +42,9 @@ async def test_an_order_is_bound_to_its_moment(market: Market) -> None:
         "allowed": True,
         "code": None,
         "refused_by": None,
-        "passed": [name for name, _rule in RULES],
+        "passed": [rule.name for rule in RULES],
     }
-    assert entry.data["price"] == {"unit_price": "1.0126", "fee_bps": 0}
+    assert entry.data["price"] == {"kind": "nav", "value": "1.0126", "date": "2026-11-21", "fee_bps": 0}
     assert len(entry.data["disclosure"]["sha256"]) == 64
     assert C5.id not in entry.body.decode()
     async with market.db.read() as tx:
@@ -52,7 +52,7 @@ async def test_an_order_is_bound_to_its_moment(market: Market) -> None:
         [row] = (await tx.execute(select(outbox))).all()
         assert await tally.of_session(tx, market.session) == [tally.Tally(count=1, amount=10_000 * YUAN, currency="CNY")]
     assert texts[entry.seq, "customer"] == C5.id
-    assert (row.order_id, row.kind, row.state) == (placed.order.id, outbox_rows.PLACED, "waiting")
+    assert (row.order_id, row.kind, row.state) == (placed.order.id, outbox_rows.PLACED, outbox_rows.NEW)
     assert await market.left() == 120_000_000 * YUAN - 10_000 * YUAN
     assert [(change.order.id, change.seq) for change in market.told] == [(placed.order.id, placed.seq)]
 
@@ -133,7 +133,7 @@ async def test_the_price_is_the_same_for_everyone(market: Market) -> None:
     for person in (C5, C3):
         await market.buy(person)
     prices = [entry.data["price"] for entry in await market.entries(kinds.ORDER_PLACED)]
-    assert prices == [{"unit_price": "1.0126", "fee_bps": 0}] * 2
+    assert prices == [{"kind": "nav", "value": "1.0126", "date": "2026-11-21", "fee_bps": 0}] * 2
 
 
 async def test_a_refusal_leaves_one_entry_and_nothing_else(market: Market) -> None:

@@ -110,7 +110,8 @@ async def test_from_the_product_to_the_receipt(market: Market, client: Client) -
     assert (status, refusal["code"], refusal["title"]) == (409, "idempotency_conflict", "该订单编号已用于另一笔订单。")
 
     assert await call(client, "GET", "/api/orders", C5) == (200, {"orders": [order]})
-    assert await call(client, "GET", f"/api/orders/{order['id']}", C5) == (200, order)
+    status, receipt = await call(client, "GET", f"/api/orders/{order['id']}", C5)
+    assert (status, receipt) == (200, receipt | order)
     assert (await call(client, "GET", f"/api/orders/{order['id']}", C3))[0] == 404
     status, cancelled = await call(client, "POST", f"/api/orders/{order['id']}/cancel", C5)
     assert (status, cancelled["state"]) == (200, "cancelled")

@@ -57,7 +57,15 @@ def build(
 
 def order(name: str, product: str = "prd_a", **more: Any) -> Draft:
     data = {"order": name, "product": product, "amount": 1_000_000, "currency": "CNY", "price": PRICE, "streams": {"host": {}}}
+    data |= {"disclosure": {"version": 3, "sha256": DISCLOSURE_SHA256}}
     return Draft(kinds.ORDER_PLACED, "customer", {**data, **more}, {"customer": "customer-c3"})
+
+
+def shelf(*products: str, **changes: Any) -> Draft:
+    """These on offer, at the terms that `order` orders at."""
+    terms = {"class": "wealth", "risk": 2, "price": PRICE, "disclosure": {"version": 3, "sha256": DISCLOSURE_SHA256}}
+    said = [{"id": product, "name_en": product, "name_zh": product, **terms, **changes} for product in products]
+    return Draft(kinds.SHELF_CHANGED, "adviser-1", {"products": said, "pinned": None})
 
 
 def comment(text: str) -> Draft:
@@ -80,6 +88,7 @@ async def make_session(
     trail = Trail(clock)
     async with database.write() as tx:
         session = await sessions.create(tx, clock, kind="show", title=title, host_id="adviser-1", required=["host"])
+        await trail.append(tx, session.id, shelf("prd_a", "prd_b"))
         await sessions.move(tx, clock, trail, session.id, "start", "adviser-1")
         await tx.execute(insert(streams).values(session_id=session.id, name="host", status="closed", epoch=1, first_ms=0))
     if drafts is None:

@@ -17,7 +17,7 @@ from recording.closing import Closer
 from recording.keys import SigningKeys
 from recording.tables import streams
 from recording.trail import Trail
-from tests.compliance.sealed import build, export, order, write_fragment
+from tests.compliance.sealed import build, export, order, shelf, write_fragment
 
 
 async def test_it_becomes_a_case_in_the_sealing_transaction(database: Database, clock: ManualClock, tmp_path: Path) -> None:
@@ -29,7 +29,7 @@ async def test_it_becomes_a_case_in_the_sealing_transaction(database: Database, 
     await write_fragment(database, trail, tmp_path, session.id, 0, 0)
     clock.advance(5)
     async with database.write() as tx:
-        await trail.append(tx, session.id, order("ord_lost"))
+        await trail.append(tx, session.id, shelf("prd_a"), order("ord_lost"))
     clock.advance(5)
     async with database.write() as tx:
         await sessions.move(tx, clock, trail, session.id, "end", "adviser-1")
@@ -50,6 +50,6 @@ async def test_it_becomes_a_case_in_the_sealing_transaction(database: Database, 
     report = verify_bundle(await export(compliance, session.id), str(keys.signer().verifier).encode())
     assert report.ok, report.to_text()
     told = {finding.code: finding.where for finding in report.findings}
-    assert told["note_order_uncovered"] == "entry 3, order ord_lost"
+    assert told["note_order_uncovered"] == "entry 4, order ord_lost"
     assert told["note_gap"].startswith("stream host")
     assert report.root == seal.root

@@ -84,13 +84,6 @@ def test_an_order_in_a_gap_must_be_owned_up_to() -> None:
     assert not any(finding.is_fault for finding in owned)
 
 
-def test_two_prices_for_one_product() -> None:
-    findings = (
-        live().order(1000, "a", "1.00").order(2000, "b", "1.01").order(3000, "c", "9", "other").fragment(0, 10_000).end(10_000)
-    )
-    assert told(findings) == [("price_differs", "product prd")]
-
-
 def test_an_order_without_a_price_is_told() -> None:
     assert told(live().order(1000, price=None).fragment(0, 10_000).end(10_000)) == [("note_price", "entry 2, order ord")]
 

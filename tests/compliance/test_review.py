@@ -105,7 +105,7 @@ async def test_finding_and_opening_a_recording(client: Client, compliance: Compl
         "name": "host", "offset_ms": 0, "duration_ms": 8000, "ready": True, "state": "ready",
         "mp4": f"/api/recordings/{session}/host.mp4",
     }  # fmt: skip
-    assert (one["seal"]["entries"], one["seal"]["fragments"], one["seal"]["verified_at"]) == (12, 4, None)
+    assert (one["seal"]["entries"], one["seal"]["fragments"], one["seal"]["verified_at"]) == (13, 4, None)
     assert await looks(compliance, SEARCHES) == [(kinds.SEARCHED, "recordings")] * 5
     assert await looks(compliance, after_trail(session)) == [(kinds.VIEWED, "opened")]
 
@@ -122,7 +122,7 @@ async def test_there_is_nothing_where_there_is_no_session(client: Client, path: 
 
 async def test_the_timeline_reads_in_both_languages(client: Client, compliance: Compliance, session: str) -> None:
     zh = await get(client, f"/api/recordings/{session}/timeline", lang="zh")
-    assert [entry["seq"] for entry in zh["entries"]] == list(range(1, 13))
+    assert [entry["seq"] for entry in zh["entries"]] == list(range(1, 14))
     by_kind = {entry["kind"]: entry for entry in zh["entries"]}
     assert by_kind["gap"]["text"] == "host：0:00:04.000–0:00:07.000 未录制（画面中断）"
     assert (by_kind["gap"]["lane"], by_kind["comment"]["lane"]) == ("gaps", "comments")
@@ -135,8 +135,8 @@ async def test_the_timeline_reads_in_both_languages(client: Client, compliance: 
 
 async def test_an_erased_text_is_shown_as_erased(client: Client, compliance: Compliance, session: str) -> None:
     async with compliance.db.write() as tx:
-        await compliance.trail.erase(tx, session, 3, "text")
-    entry = (await get(client, f"/api/recordings/{session}/timeline"))["entries"][2]
+        await compliance.trail.erase(tx, session, 4, "text")
+    entry = (await get(client, f"/api/recordings/{session}/timeline"))["entries"][3]
     assert (entry["text"], entry["erased"], entry["data"]["text"]) == ("李**: [erased]", ["text"], None)
     assert (await post(client, f"/api/recordings/{session}/verify"))["ok"]
 
@@ -162,7 +162,7 @@ async def test_verifying_in_place_finds_what_was_changed(
     client: Client, compliance: Compliance, session: str, tmp_path: Path
 ) -> None:
     verdict = await post(client, f"/api/recordings/{session}/verify")
-    assert (verdict["ok"], verdict["entries"], verdict["fragments"]) == (True, 12, 4), verdict
+    assert (verdict["ok"], verdict["entries"], verdict["fragments"]) == (True, 13, 4), verdict
     assert (await get(client, f"/api/recordings/{session}"))["seal"]["verified_at"] == verdict["at"]
     file = sorted((tmp_path / "archive" / session / "host").iterdir())[1]
     file.write_bytes(b"x" + file.read_bytes()[1:])

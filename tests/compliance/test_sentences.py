@@ -22,6 +22,13 @@ def test_reasons_are_said_in_words(reason: str, lang: str) -> None:
     assert reason not in sentence(kinds.GAP, "media", {"stream": "host", "reason": reason}, frozenset(), lang)
 
 
+@pytest.mark.parametrize("what", ["opened", "timeline", "fairness", "downloaded", "played", "replayed"])
+def test_what_was_looked_at_is_said_in_words(what: str) -> None:
+    said = sentence(kinds.VIEWED, "reviewer-1", {"what": what}, frozenset(), "zh")
+    assert said.startswith("reviewer-1 查看：")
+    assert what not in said
+
+
 def test_what_was_erased_is_said_to_be() -> None:
     data = {"author": None, "text": None}
     assert sentence(kinds.COMMENT, "customer", data, frozenset({"author", "text"}), "zh") == "[已删除]:[已删除]"

@@ -10,26 +10,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from compliance import bundle as b
 from compliance.seals import KeyRing
-from compliance.verifier import manifest_claim, verify_bundle
-from core.canonical import canonical, sha256_hex
+from compliance.verifier import verify_bundle
 from recording.keys import SigningKeys
 from recording.note import Signer, Unverified, sign_note
-from tests.compliance.made import Bundle, codes, make_bundle
+from tests.compliance.made import Bundle, codes, make_bundle, sign_again
 from tests.compliance.sealed import pack
-
-
-def sign_again(members: dict[str, bytes], signer: Signer) -> dict[str, bytes]:
-    """The manifest made anew over what is there, signed by another key that the bundle brings along."""
-    signed = {**members, f"{b.KEYS}{signer.verifier.id.hex()}.pub": f"{signer.verifier}\n".encode()}
-    manifest = json.loads(signed[b.MANIFEST])
-    manifest["members"] = [
-        {"path": name, "bytes": len(content), "sha256": sha256_hex(content)}
-        for name, content in sorted(signed.items())
-        if not name.startswith(b.FRAGMENTS) and name not in (b.MANIFEST, b.MANIFEST_NOTE)
-    ]
-    signed[b.MANIFEST] = canonical(manifest)
-    signed[b.MANIFEST_NOTE] = sign_note(manifest_claim(sha256_hex(signed[b.MANIFEST])), signer).encode()
-    return signed
 
 
 @pytest.mark.parametrize("name", ["tellercast", "somebody"])
@@ -50,6 +35,19 @@ def test_after_a_rotation_both_keys_verify_it_and_neither_alone(tmp_path: Path) 
     assert rotated.verify(rotated.members, older + b"\n\n" + newer).is_verified
     assert codes(rotated.verify(rotated.members, older)) == {"manifest_key"}
     assert codes(rotated.verify(rotated.members, newer)) == {"seal_signature"}
+
+
+def test_seals_of_every_key_there_ever_was_stand_in_one_register(tmp_path: Path) -> None:
+    """The register's first seal, this session's and the manifest are each signed by another key of the installation."""
+    rotated = make_bundle(tmp_path, rotate=True, rotate_before=True)
+    assert len(set(rotated.key.splitlines())) == 3
+    assert rotated.verify(rotated.members).is_verified
+    signers = [json.loads(line)["seal"].partition("— ")[2] for line in rotated.lines(b.REGISTER)]
+    assert len({signer.split()[1][:5] for signer in signers}) == 2
+    # The oldest key signed a seal that is only a link of the register: the one that came with the bundle does for it.
+    newest, *others = rotated.key.splitlines()
+    without = [codes(rotated.verify(rotated.members, newest + b"\n" + key)) for key in others]
+    assert sorted(without, key=len) == [set(), {"seal_signature"}]
 
 
 def test_of_many_keys_a_note_is_held_against_those_it_names() -> None:

@@ -76,6 +76,30 @@ def test_the_root_stands_at_every_size() -> None:
         assert (frontier.size, frontier.root()) == (len(leaves), mth(leaves))
 
 
+@given(st.lists(st.tuples(st.integers(0, 4), st.booleans()), max_size=12))
+def test_full_subtrees_may_be_added_at_once(parts: list[tuple[int, bool]]) -> None:
+    frontier, leaves = Frontier(), list[bytes]()
+    for height, at_once in parts:
+        more = [len(leaves).to_bytes(2, "big") + bytes([number]) for number in range(1 << height)]
+        if at_once and frontier.size % len(more) == 0:
+            frontier.add_subtree(mth(more), len(more))
+        else:
+            for leaf in more:
+                frontier.add(leaf)
+        leaves += more
+        assert (frontier.size, frontier.root()) == (len(leaves), mth(leaves))
+
+
+@pytest.mark.parametrize(("before", "size"), [(0, 0), (0, 3), (1, 2), (4, 8), (6, 4), (0, -1)])
+def test_what_is_no_full_subtree_is_refused(before: int, size: int) -> None:
+    frontier = Frontier()
+    for number in range(before):
+        frontier.add(bytes([number]))
+    with pytest.raises(ValueError, match="no full subtree"):
+        frontier.add_subtree(EMPTY, size)
+    assert frontier.size == before
+
+
 @given(leaf_lists.filter(bool), st.data())
 def test_proofs_are_the_rfcs_and_verify(leaves: list[bytes], more: st.DataObject) -> None:
     index = more.draw(st.integers(0, len(leaves) - 1))

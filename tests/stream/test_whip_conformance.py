@@ -239,9 +239,11 @@ async def test_trickled_candidates(doors: Doors, publisher: PublisherClient, vie
     for body in (TRICKLE, TRICKLE.replace("192.0.2.1", "no.such.host.invalid"), "a=end-of-candidates\r\n"):
         taken = await doors.ask("PATCH", own, body, Content_Type=FRAGMENT, If_Match=tag)
         assert (taken.status, taken.text, "ETag" in taken.headers) == (204, "", False), body
-    assert (await doors.ask("PATCH", own, TRICKLE, Content_Type=FRAGMENT)).status == 428
+    without = await doors.ask("PATCH", own, TRICKLE, Content_Type=FRAGMENT)
+    assert (without.status, without.code) == (428, "tag_missing")
     for stale in ('"of another ICE session"', f"W/{tag}"):  # If-Match compares strongly: RFC 9110 13.1.1
-        assert (await doors.ask("PATCH", own, TRICKLE, Content_Type=FRAGMENT, If_Match=stale)).status == 412, stale
+        refused = await doors.ask("PATCH", own, TRICKLE, Content_Type=FRAGMENT, If_Match=stale)
+        assert (refused.status, refused.code) == (412, "tag_stale"), stale
     for content_type in (SDP, "application/json"):
         assert (await doors.ask("PATCH", own, TRICKLE, Content_Type=content_type, If_Match=tag)).status == 415
     assert (await doors.ask("PATCH", own, "nonsense", Content_Type=FRAGMENT, If_Match=tag)).status == 400

@@ -223,6 +223,8 @@ test("a picture that starts 160 ms late after every jump still falls into step",
 test("a link brings back its moment, and nonsense in it is nothing", () => {
   const link = placeLink({ session: "s1", t: 1234.6, seq: 7 });
   assert.equal(link, "/console?session=s1&t=1235&seq=7");
-  assert.deepEqual(readPlace(link.slice(link.indexOf("?"))), { session: "s1", t: 1235, seq: 7 });
-  assert.deepEqual(readPlace("?t=-4&seq=abc"), { session: null, t: null, seq: null });
+  assert.deepEqual(readPlace(link.slice(link.indexOf("?"))), { session: "s1", t: 1235, seq: 7, view: null });
+  assert.deepEqual(readPlace("?t=-4&seq=abc&view=else"), { session: null, t: null, seq: null, view: null });
+  const ledger = placeLink({ session: "s1", t: 5, seq: null, view: "fairness" });
+  assert.deepEqual(readPlace(ledger.slice(ledger.indexOf("?"))), { session: "s1", t: 5, seq: null, view: "fairness" });
 });

@@ -2,7 +2,8 @@
 import "./common.js";
 import { register } from "../scripts/lib/i18n.js";
 import { consoleTexts } from "./staff_console.js";
+import { fairnessTexts } from "./staff_fairness.js";
 import { deskTexts } from "./staff_desk.js";
 import { studioTexts } from "./staff_studio.js";
 
-for (const texts of [studioTexts, deskTexts, consoleTexts]) register(texts);
+for (const texts of [studioTexts, deskTexts, consoleTexts, fairnessTexts]) register(texts);

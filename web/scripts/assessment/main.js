@@ -7,16 +7,14 @@ import { requireMe } from "../lib/me.js";
 import { ownPath } from "../lib/own_path.js";
 import { frame, guarded } from "../lib/page.js";
 import { refusal, skeleton } from "../lib/ui.js";
-
-/** @typedef {{id: string, text: string, options: {id: string, text: string}[]}} Question */
-/** @typedef {{questions: Question[], current: {grade: string, meaning: string, at: string, valid_until: string} | null, left_today: number, left_year: number}} Questionnaire */
+import { hasExpired, UNKNOWN } from "./model.js";
+import { allowance, pastAssessments, scoring } from "./parts.js";
 
 const main = frame({ current: "assessment", title: "title.assessment", class: "page page-narrow assessment-page" });
 const place = h("div", { class: "stack" }, skeleton(5));
 main.append(h("h1", { t: "assessment.title" }), place);
 
-/** @type {Questionnaire} */
-let form = { questions: [], current: null, left_today: 0, left_year: 0 };
+let form = UNKNOWN;
 /** @type {Record<string, string>} */
 const answers = {};
 /** @type {"start"|"ask"|"result"} */
@@ -50,7 +48,7 @@ function draw() {
 }
 
 function drawStart() {
-  const expired = form.current && Date.parse(form.current.valid_until) < Date.now();
+  const none = form.left_today === 0;
   fill(
     place,
     form.current &&
@@ -62,10 +60,12 @@ function drawStart() {
         h("p", null, form.current.meaning),
         h("p", {
           class: "small muted",
-          t: expired ? "assessment.expired" : "assessment.valid",
+          t: "assessment.valid",
           tp: { date: { date: form.current.valid_until } },
         }),
       ),
+    hasExpired(form) &&
+      h("p", { class: "notice notice-warn", testid: "expired" }, icon("info"), h("span", { t: "assessment.expired" })),
     h("p", { class: "assessment-lead", t: "assessment.lead" }),
     h("p", { class: "notice" }, icon("info"), h("span", { t: "assessment.self" })),
     h(
@@ -75,7 +75,9 @@ function drawStart() {
         class: "button button-accent",
         type: "button",
         testid: "assessment-begin",
-        t: form.current ? "assessment.again" : "assessment.begin",
+        t: form.history.length ? "assessment.again" : "assessment.begin",
+        disabled: none,
+        "aria-describedby": none ? "assessment-left" : null,
         onclick: () => {
           step = "ask";
           at = 0;
@@ -84,7 +86,9 @@ function drawStart() {
       }),
       form.current && back(),
     ),
-    h("p", { class: "small muted figures", t: "assessment.left", tp: { day: form.left_today, year: form.left_year } }),
+    h("div", { id: "assessment-left" }, allowance(form)),
+    pastAssessments(form),
+    scoring(form),
   );
 }
 
@@ -205,9 +209,15 @@ async function drawResult() {
         h("span", { class: `grade grade-r${result.grade.slice(1)}` }, `R${result.grade.slice(1)}`),
         h("span", { t: "assessment.buy", tp: { risk: `R${result.grade.slice(1)}` } }),
       ),
-      h("p", { class: "small muted", t: "assessment.valid", tp: { date: { date: result.valid_until } } }),
+      h("p", {
+        class: "small muted figures",
+        t: "assessment.scored",
+        tp: { score: form.history[0]?.score ?? 0, date: { date: result.valid_until } },
+      }),
     ),
     h("div", { class: "row" }, back()),
+    allowance(form),
+    scoring(form),
   );
   title.focus();
 }

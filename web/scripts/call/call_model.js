@@ -2,6 +2,7 @@
 
 /** @typedef {{id: string, state: "waiting"|"accepted"|"live"|"ended"|"cancelled"|"declined", topic: string, adviser: {id: string, name: string} | null, position: number | null, waiting_since: string, eta_s: number | null, session: string | null, proposal: Proposal | null, consent: {version: string, text: string, text_en?: string, text_zh?: string, given_at: string | null}, reason?: string | null}} Call */
 /** @typedef {{id: string, product: string, product_name: string, amount: number, currency: string, at: string, state: "open"|"confirmed"|"replaced"|"withdrawn", order?: string | null}} Proposal */
+/** @typedef {{product: string, amount: number | null}} About the order that was sent to a call */
 /** @typedef {"topic"|"consent"|"check"|"line"|"talk"|"leaving"|"over"} Step */
 
 /**
@@ -34,4 +35,13 @@ export function waitOf(call) {
 /** The proposal that waits for an answer. @param {Call | null} call */
 export function openProposal(call) {
   return call?.state === "live" && call.proposal?.state === "open" ? call.proposal : null;
+}
+
+/** What the call is to be about, from the page's address: an id and a figure, never words of somebody else's. @param {string} search @returns {About | null} */
+export function aboutOf(search) {
+  const given = new URLSearchParams(search);
+  const product = given.get("product") ?? "";
+  if (!/^[A-Za-z0-9_-]{1,40}$/.test(product)) return null;
+  const amount = given.get("amount") ?? "";
+  return { product, amount: /^[1-9]\d{0,14}$/.test(amount) ? Number(amount) : null };
 }

@@ -14,7 +14,7 @@ import { joinSession } from "../lib/session_client.js";
 import { saleSentence } from "../lib/session_model.js";
 import { connect } from "../lib/socket.js";
 import { confirm, refusal, skeleton } from "../lib/ui.js";
-import { openCall, openProposal, stepOf } from "./call_model.js";
+import { aboutOf, openCall, openProposal, stepOf } from "./call_model.js";
 import { checkStep, consentStep, leavingStep, lineStep, placeOf, progress, topicStep, topicText } from "./steps.js";
 import { Talk } from "./talk.js";
 
@@ -34,6 +34,7 @@ document.body.prepend(header({ current: "call" }), main);
 /** @type {ReturnType<typeof checkStep> | null} */ let check = null;
 /** @type {{proposal: string, sheet: ReturnType<typeof orderSheet>} | null} */ let deciding = null;
 /** @type {import("./call_model.js").Step | ""} */ let step = "";
+/** @type {import("./steps.js").Subject | null} */ let about = null;
 let offered = "";
 let returning = false;
 /** The call that was hung up here; until the server has said so it is not gone back to. @type {string | null} */
@@ -47,6 +48,7 @@ async function start() {
   await requireMe();
   await guarded(place, async () => {
     returning = true;
+    about ??= await lookUp(aboutOf(location.search));
     await refresh();
     returning = false;
   });
@@ -110,7 +112,7 @@ function draw(anew = false) {
   else delete document.documentElement.dataset.theme;
   if (now === "talk" && call) return drawTalk(call);
   if (now === "topic") {
-    if (moved || anew) fill(place, topicStep(request));
+    if (moved || anew) fill(place, topicStep(request, about));
     return;
   }
   if (!call) return;
@@ -154,6 +156,16 @@ function checking() {
   );
   returning = false;
   return check.element;
+}
+
+/** What a refused order left to talk about; one that can't be looked up is no reason not to call. @param {import("./call_model.js").About | null} of */
+async function lookUp(of) {
+  if (!of) return null;
+  try {
+    return { product: await api("GET", `/api/products/${encodeURIComponent(of.product)}`), amount: of.amount };
+  } catch {
+    return null;
+  }
 }
 
 /** @param {string} topic @param {string} own */

@@ -2,7 +2,8 @@
 import { asProblem } from "../lib/api.js";
 import { DeviceProblem, devicePicker, deviceRefusal, deviceRequests, levelBar, stopTracks } from "../lib/devices.js";
 import { fill, h, icon } from "../lib/dom.js";
-import { lang } from "../lib/i18n.js";
+import { money } from "../lib/format.js";
+import { lang, t } from "../lib/i18n.js";
 import { refusal } from "../lib/ui.js";
 import { waitOf } from "./call_model.js";
 
@@ -15,8 +16,10 @@ export function topicText(topic, own, word) {
   return [word(`call.topic.${topic}`), own.trim()].filter(Boolean).join(": ").slice(0, 200);
 }
 
-/** @param {(topic: string, own: string) => Promise<void>} request throws Problem @returns {HTMLElement} */
-export function topicStep(request) {
+/** @typedef {{product: import("../lib/session_model.js").Product, amount: number | null}} Subject what a refused order leaves to talk about */
+
+/** @param {(topic: string, own: string) => Promise<void>} request throws Problem @param {Subject | null} [about] @returns {HTMLElement} */
+export function topicStep(request, about = null) {
   let topic = "";
   const answer = h("div", { class: "first-answer", "aria-live": "polite" });
   const own = h("textarea", {
@@ -38,7 +41,13 @@ export function topicStep(request) {
     h(
       "label",
       { class: "choice topic-choice", testid: `topic-${name}` },
-      h("input", { type: "radio", name: "topic", value: name, onchange: () => choose(name) }),
+      h("input", {
+        type: "radio",
+        name: "topic",
+        value: name,
+        checked: about?.product.class === name,
+        onchange: () => choose(name),
+      }),
       h("span", { t: `call.topic.${name}` }),
     ),
   );
@@ -67,6 +76,14 @@ export function topicStep(request) {
     }
   }
 
+  if (about) {
+    const { product, amount } = about;
+    own.value =
+      amount === null
+        ? t("call.about", { product: product.name })
+        : t("call.about.amount", { product: product.name, amount: money(amount, product.currency) });
+    if (TOPICS.includes(product.class)) choose(product.class);
+  }
   return h(
     "form",
     {

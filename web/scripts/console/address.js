@@ -1,6 +1,6 @@
 // A link for every moment: `/console?session=…&t=…&seq=…`. Pure.
 
-/** @typedef {{ session: string | null, t: number | null, seq: number | null }} Place `t` media ms */
+/** @typedef {{ session: string | null, t: number | null, seq: number | null, view?: "fairness" | null }} Place `t` media ms; `view` beside the entries */
 
 /** @param {string} query location.search @returns {Place} */
 export function readPlace(query) {
@@ -9,7 +9,12 @@ export function readPlace(query) {
     const text = q.get(name);
     return text !== null && /^\d{1,12}$/.test(text) ? Number(text) : null;
   };
-  return { session: q.get("session"), t: number("t"), seq: number("seq") };
+  return {
+    session: q.get("session"),
+    t: number("t"),
+    seq: number("seq"),
+    view: q.get("view") === "fairness" ? "fairness" : null,
+  };
 }
 
 /** @param {Place} place @param {string} [path] */
@@ -18,6 +23,7 @@ export function placeLink(place, path = "/console") {
   if (place.session) q.set("session", place.session);
   if (place.t !== null) q.set("t", String(Math.round(place.t)));
   if (place.seq !== null) q.set("seq", String(place.seq));
+  if (place.view) q.set("view", place.view);
   const text = q.toString();
   return text ? `${path}?${text}` : path;
 }

@@ -3,11 +3,12 @@ import { api, asProblem } from "../lib/api.js";
 import { fill, h, icon } from "../lib/dom.js";
 import { date, time } from "../lib/format.js";
 import { t } from "../lib/i18n.js";
-import { empty, refusal, skeleton, toast } from "../lib/ui.js";
+import { empty, refusal, skeleton, tabs, toast } from "../lib/ui.js";
 import { placeLink } from "./address.js";
 import { createCase } from "./case.js";
 import { createControls } from "./controls.js";
 import { createEntryList } from "./entries.js";
+import { createFairness } from "./fairness.js";
 import { createInspector } from "./inspector.js";
 import { filtered, inOrder, msOfEntry, sortIntoLanes } from "./lanes.js";
 import { createPlayer } from "./player.js";
@@ -84,6 +85,7 @@ export function openWorkspace(root, place, person, does) {
     );
     /** @type {Entry | null} */ let selected = null;
     let words = "";
+    /** @type {"fairness" | null} */ let view = null;
     /** @type {Set<string>} */ let hidden = new Set();
 
     const pictures = createPictures(
@@ -104,7 +106,7 @@ export function openWorkspace(root, place, person, does) {
         toggle: () => player().toggle(),
         skip: (ms) => jump(player().time() + ms),
         speed: (n) => player().setSpeed(n),
-        link: () => void copy({ session, t: player().time(), seq: selected?.seq ?? null }),
+        link: () => void copy({ session, t: player().time(), seq: selected?.seq ?? null, view }),
         zoom: (factor) => line.zoom(factor),
         fit: () => line.fit(),
       },
@@ -163,16 +165,38 @@ export function openWorkspace(root, place, person, does) {
       list.show(filtered(entries, { hidden, text: words }));
     }
     function tellPlace() {
-      does.onPlace({ session, t: player().time(), seq: selected?.seq ?? null });
+      does.onPlace({ session, t: player().time(), seq: selected?.seq ?? null, view });
     }
+
+    const fairness = createFairness(session, {
+      onMoment: ({ seq }) => {
+        const entry = entries.find((e) => e.seq === seq && e.lane !== "review");
+        if (entry) select(entry, true);
+      },
+    });
+    const panels = tabs(
+      [
+        { id: "entries", t: "console.entries", panel: list.element, testid: "tab-entries" },
+        { id: "fairness", t: "fairness.title", panel: fairness.element, testid: "tab-fairness" },
+      ],
+      "console.panels",
+      (id) => {
+        find.hidden = id !== "entries";
+        view = id === "fairness" ? id : null;
+        if (view) fairness.open();
+      },
+    );
+    if (place.view) panels.select(place.view);
+    for (const event of ["click", "keyup"]) panels.element.addEventListener(event, tellPlace);
 
     const bar = sessionBar(recording, seal.element, does.onBack);
     const stage = h("div", { class: "workspace-stage" }, pictures.element, controls.element, line.element);
     const side = h(
       "div",
       { class: "workspace-side" },
-      h("div", { class: "panel-head" }, h("h2", { class: "panel-title", t: "console.entries" }), find),
+      h("div", { class: "panel-head panel-head-tabs" }, panels.element, find),
       list.element,
+      fairness.element,
       inspector.element,
       h("div", { class: "panel-head panel-head-case" }, h("h2", { class: "panel-title", t: "console.case" })),
       ownCase.element,

@@ -30,11 +30,17 @@ const WAYS = {
   reviewer: [
     { id: "lobby", t: "nav.lobby", href: "/" },
     { id: "console", t: "nav.console", href: "/console" },
+    { id: "catalogue", t: "nav.catalogue", href: "/catalogue" },
+  ],
+  operator: [
+    { id: "lobby", t: "nav.lobby", href: "/" },
+    { id: "catalogue", t: "nav.catalogue", href: "/catalogue" },
+    { id: "deliveries", t: "nav.deliveries", href: "/deliveries" },
   ],
 };
 
 /**
- * @param {{current: string, extra?: Node | null}} options `current`: lobby, watch, call, orders, assessment, studio, desk, console, login
+ * @param {{current: string, extra?: Node | null}} options `current`: lobby, watch, call, orders, assessment, studio, desk, console, catalogue, deliveries, login
  * @returns {HTMLElement} filled in with the person as soon as they are known
  */
 export function header({ current, extra = null }) {

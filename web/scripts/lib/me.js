@@ -1,7 +1,7 @@
 // Who is at the page, asked once.
 import { api, Problem } from "./api.js";
 
-/** @typedef {{id: string, role: "customer"|"adviser"|"supervisor"|"reviewer", name: string, lang?: string, customer?: {grade: string | null, assessed_at: string | null, age_65: boolean}}} Person */
+/** @typedef {{id: string, role: "customer"|"adviser"|"supervisor"|"reviewer"|"operator", name: string, lang?: string, customer?: {grade: string | null, assessed_at: string | null, age_65: boolean}}} Person */
 
 /** @type {Promise<Person | null> | null} */
 let asked = null;

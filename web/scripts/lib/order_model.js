@@ -35,6 +35,28 @@ export function typed(minor, currency) {
   return new Intl.NumberFormat("en", { minimumFractionDigits: Number.isInteger(value) ? 0 : places }).format(value);
 }
 
+/** @typedef {{kind: "price"|"nav"|"rate", value: string, date: string | null, fee_bps: number}} Price */
+/** @typedef {import("./session_model.js").Order & {customer: string | null, session_title: string, channel: "show"|"call", product_class: string, price: Price, disclosure: {version: number, sha256: string}, entry_hash: string, history: {state: string, at: string, reason: string | null, seq: number, after_seal: boolean}[], seal: {number: number, at: string, entries: number} | null}} Receipt */
+
+/** Whether its customer may still withdraw it. @param {import("./session_model.js").Order} order @param {number} now unix ms */
+export function cancellable(order, now) {
+  return order.state !== "cancelled" && order.state !== "rejected" && Date.parse(order.cancellable_until ?? "") > now;
+}
+
+/** A price as a text and its parameters, and the fee beside it in per cent, "" for none. @param {Price} price */
+export function priceText(price) {
+  const day = price.date ? { date: { date: price.date } } : {};
+  const fee = price.fee_bps ? String(price.fee_bps / 100) : "";
+  return { t: `receipt.price.${price.kind}`, tp: { value: price.value, ...day }, fee };
+}
+
+/** Where an adviser is asked about an order that was sent to a call: its product and amount go along, no words. @param {Product} product @param {number | null} amount minor units */
+export function callAbout(product, amount) {
+  const about = new URLSearchParams({ product: product.id });
+  if (amount !== null && amount > 0) about.set("amount", String(amount));
+  return `/call?${about}`;
+}
+
 /** @typedef {{product: string, amount: number, key: string, disclosure: {version: number}, proposal?: string}} OrderBody */
 /** @typedef {{session: string, product: string, proposal?: string}} Intent what is being bought where; of it one order at a time is on its way */
 

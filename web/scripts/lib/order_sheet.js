@@ -4,7 +4,7 @@ import { api, asProblem } from "./api.js";
 import { fill, h, icon } from "./dom.js";
 import { money, parseMoney } from "./format.js";
 import { onLang, t } from "./i18n.js";
-import { amountFault, Attempts, isAnswer, stepped, typed } from "./order_model.js";
+import { amountFault, Attempts, callAbout, isAnswer, stepped, typed } from "./order_model.js";
 import { receipt } from "./receipt.js";
 import { grade, refusal, sheet } from "./ui.js";
 
@@ -335,9 +335,12 @@ class OrderSheet {
       this.text.focus();
     };
     if (problem.code === "idempotency_conflict") problem.door = "orders"; // one of them exists: that is where to look
+    // A call is offered where it helps, and not to who is in one.
+    if (problem.door === "call" && (this.options.proposal || problem.params?.call_helps === false)) problem.door = "";
+    const toCall = () => location.assign(callAbout(this.product, this.amount));
     const view = refusal(problem, {
       retry: () => void this.#place(),
-      doors: { amount: toAmount, disclosure: toDisclosure, ...this.options.doors },
+      doors: { amount: toAmount, disclosure: toDisclosure, call: toCall, ...this.options.doors },
     });
     fill(this.answer, view, this.waiting && h("p", { class: "field-hint", t: "buy.safe" }));
     view.scrollIntoView({ block: "nearest" });

@@ -208,8 +208,8 @@ export function grade(risk, meaning) {
   return h("span", { class: `grade grade-${risk.toLowerCase()}`, title: meaning }, risk);
 }
 
-/** A group of tabs by the WAI-ARIA pattern: arrow keys move, one panel shows. @param {{id: string, t: string, panel: HTMLElement, testid?: string}[]} tabs @param {string} labelKey */
-export function tabs(tabs, labelKey) {
+/** A group of tabs by the WAI-ARIA pattern: arrow keys move, one panel shows. @param {{id: string, t: string, panel: HTMLElement, testid?: string}[]} tabs @param {string} labelKey @param {(id: string) => void} [onSelect] told of the first one, too */
+export function tabs(tabs, labelKey, onSelect = () => {}) {
   const buttons = tabs.map(({ id, t: key, testid, panel }) => {
     panel.setAttribute("role", "tabpanel");
     panel.setAttribute("aria-labelledby", `tab-${id}`);
@@ -238,6 +238,7 @@ export function tabs(tabs, labelKey) {
       buttons[index].setAttribute("aria-selected", String(on));
       buttons[index].tabIndex = on ? 0 : -1;
     });
+    onSelect(id);
   }
 
   /** @param {KeyboardEvent} event */

@@ -9,9 +9,9 @@ import { ownPath } from "../lib/own_path.js";
 import { setTitle } from "../lib/page.js";
 import { empty, refusal, skeleton } from "../lib/ui.js";
 
-/** @typedef {{id: string, role: "customer"|"adviser"|"supervisor"|"reviewer", name: string}} DemoPerson */
+/** @typedef {{id: string, role: "customer"|"adviser"|"supervisor"|"reviewer"|"operator", name: string}} DemoPerson */
 
-const HOMES = { customer: "/", adviser: "/studio", supervisor: "/desk", reviewer: "/console" };
+const HOMES = { customer: "/", adviser: "/studio", supervisor: "/desk", reviewer: "/console", operator: "/catalogue" };
 const query = new URLSearchParams(location.search);
 
 setTitle("title.login");

@@ -4,6 +4,7 @@ import { api, asProblem } from "../lib/api.js";
 import { fill, h } from "../lib/dom.js";
 import { onLang, t } from "../lib/i18n.js";
 import { requireMe } from "../lib/me.js";
+import { cancellable } from "../lib/order_model.js";
 import { frame, guarded } from "../lib/page.js";
 import { confirm, empty, grade, refusal, skeleton, toast } from "../lib/ui.js";
 
@@ -60,11 +61,6 @@ async function load() {
       orders.map((/** @type {Order} */ order) => row(order, cancellable(order, now))),
     ),
   );
-}
-
-/** @param {Order} order @param {number} now */
-function cancellable(order, now) {
-  return order.state !== "cancelled" && order.state !== "rejected" && Date.parse(order.cancellable_until ?? "") > now;
 }
 
 /** @param {Order} order @param {boolean} open */

@@ -5,7 +5,7 @@ import { fill, h, icon } from "../lib/dom.js";
 import { onLang } from "../lib/i18n.js";
 import { requireMe } from "../lib/me.js";
 import { frame, guarded } from "../lib/page.js";
-import { receipt } from "../lib/receipt.js";
+import { wholeReceipt } from "../lib/receipt.js";
 import { skeleton } from "../lib/ui.js";
 
 const order = decodeURIComponent(location.pathname.split("/").filter(Boolean).at(-1) ?? "");
@@ -38,5 +38,5 @@ async function start() {
 }
 
 async function load() {
-  fill(place, receipt(await api("GET", `/api/orders/${encodeURIComponent(order)}`)));
+  fill(place, wholeReceipt(await api("GET", `/api/orders/${encodeURIComponent(order)}`)));
 }

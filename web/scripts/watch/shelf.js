@@ -4,12 +4,15 @@ import { lang, onLang } from "../lib/i18n.js";
 import { pinnedProduct, saleSentence } from "../lib/session_model.js";
 import { termKey } from "../lib/order_sheet.js";
 import { empty, grade, skeleton } from "../lib/ui.js";
+import { filterable, RISKS, TERMS, zones } from "./shelf_model.js";
 
 /** @typedef {import("../lib/session_model.js").SessionView} SessionView */
 /** @typedef {import("../lib/session_model.js").Product} Product */
 
 export class Shelf {
-  panel = h("div", { class: "shelf", testid: "shelf" }, skeleton(3, "row"));
+  zones = h("div", { class: "shelf-zones" }, skeleton(3, "row"));
+  filters = h("div", { class: "shelf-filters", role: "group", tLabel: "watch.shelf.filter", hidden: true });
+  panel = h("div", { class: "shelf", testid: "shelf" }, this.filters, this.zones);
   pinned = h("div", { class: "pinned-place", "aria-live": "polite" });
   /** @type {SessionView | null} */
   session = null;
@@ -18,6 +21,11 @@ export class Shelf {
   /** @param {(product: Product) => void} onBuy */
   constructor(onBuy) {
     this.onBuy = onBuy;
+    this.wish = { risk: "", term: "" };
+    this.filters.append(
+      this.#filter("risk", RISKS, (value) => ({ risk: `R${value}` })),
+      this.#filter("term", TERMS, (value) => ({ days: value })),
+    );
     onLang(() => {
       this.drawn = "";
       if (this.session) this.update(this.session);
@@ -32,11 +40,41 @@ export class Shelf {
     this.drawn = next;
     const held = document.activeElement?.closest("[data-product]")?.getAttribute("data-product");
     const shown = pinnedProduct(session);
-    if (!session.shelf.length) fill(this.panel, empty({ t: "watch.shelf.none", next: "watch.shelf.none.next", icon: "bag" }));
-    else fill(this.panel, ...session.shelf.map((product) => this.#card(product, product.id === shown?.id)));
+    this.filters.hidden = !filterable(session.shelf);
+    const seen = zones(session.shelf, this.wish);
+    if (!session.shelf.length) fill(this.zones, empty({ t: "watch.shelf.none", next: "watch.shelf.none.next", icon: "bag" }));
+    else if (!seen.length)
+      fill(this.zones, empty({ t: "watch.shelf.filtered", next: "watch.shelf.filtered.next", icon: "search" }));
+    else fill(this.zones, ...seen.map((zone) => this.#zone(zone, seen.length > 1, shown?.id)));
     const over = session.state === "ended" || session.state === "cancelled";
     fill(this.pinned, shown && !over && this.#pinnedCard(shown));
     if (held) /** @type {HTMLElement | null} */ (this.panel.querySelector(`[data-product="${held}"] button`))?.focus();
+  }
+
+  /** @param {"risk"|"term"} name @param {string[]} values @param {(value: string) => Record<string, any>} params */
+  #filter(name, values, params) {
+    const select = h(
+      "select",
+      { class: "select", tLabel: `watch.shelf.${name}`, testid: `shelf-${name}` },
+      h("option", { value: "", t: `watch.shelf.${name}.any` }),
+      values.map((value) => h("option", { value, t: `watch.shelf.${name}.to`, tp: params(value) })),
+    );
+    select.addEventListener("change", () => {
+      this.wish = { ...this.wish, [name]: select.value };
+      this.drawn = "";
+      if (this.session) this.update(this.session);
+    });
+    return select;
+  }
+
+  /** @param {{class: string, products: Product[]}} zone @param {boolean} named @param {string | undefined} now the product being explained */
+  #zone(zone, named, now) {
+    return h(
+      "div",
+      { class: "shelf-zone", role: "group", testid: "shelf-zone", data: { class: zone.class }, tLabel: `class.${zone.class}` },
+      named && h("p", { class: "shelf-zone-name", t: `class.${zone.class}`, "aria-hidden": "true" }),
+      zone.products.map((product) => this.#card(product, product.id === now)),
+    );
   }
 
   /** @param {Product} product @returns {HTMLElement} */
