@@ -42,15 +42,18 @@ async def _list(db: Database, receiver: str | None) -> int:
 
 
 async def _retry(db: Database, receiver: str | None) -> int:
-    """In portions, each its own transaction, until none is left. A running web process finds them within a second."""
-    sent = 0
+    """In portions, each its own transaction, each dead letter once: what is refused again meanwhile stays dead.
+
+    A running web process finds them within a second.
+    """
+    sent, last = 0, ""
     try:
         while True:
             async with db.write() as tx:
-                again, left = await deliveries.all_again(tx, SystemClock(), None, receiver)
-            sent += again
-            if not again or not left:
+                done = await deliveries.all_again(tx, SystemClock(), None, receiver, after=last)
+            if not done.sent:
                 break
+            sent, last = sent + done.sent, done.last
     except Refused:
         print(f"tellercast outbox: there is no receiver {receiver!r}; `tellercast outbox list` shows them")
         return 1

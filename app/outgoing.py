@@ -21,7 +21,7 @@ from commerce.outbox_courier import OutboxLimits
 from commerce.sandbox_core import PATH, SandboxCore
 from commerce.webhook_guard import guarded_session
 from commerce.webhook_receivers import Receivers, Secrets
-from commerce.webhooks import Webhooks
+from commerce.webhooks import CONNECTIONS, Webhooks
 from core.clock import Clock
 from core.database import Database
 from recording.trail import Trail
@@ -47,7 +47,7 @@ async def open_lines(stack: AsyncExitStack, settings: Settings, clock: Clock, de
     connector = aiohttp.TCPConnector(limit=OutboxLimits().batch)
     session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
     to_core = await stack.enter_async_context(session)
-    to_partners = await stack.enter_async_context(guarded_session(allow_private=settings.demo))
+    to_partners = await stack.enter_async_context(guarded_session(allow_private=settings.demo, connections=CONNECTIONS))
     if settings.core_url:
         return Lines(settings.core_url, settings.core_secret.encode(), to_core, to_partners)
     if not settings.demo:

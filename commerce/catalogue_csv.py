@@ -32,7 +32,7 @@ OPTIONAL: Final = frozenset({"revision"})
 MOST_BYTES: Final = 5 * 1024 * 1024
 MOST_ROWS: Final = 5000
 
-_FORMULA: Final = re.compile(r"'*[=+\-@\t\r＝＋－＠]")
+_FORMULA: Final = re.compile(r"[\s']*[=+\-@\t\r＝＋－＠]")
 _AMOUNT: Final = re.compile(r"([0-9]{1,16})(?:\.([0-9]+))?")
 _WHOLE: Final = re.compile(r"[0-9]{1,9}")
 _RISK: Final = re.compile(r"[Rr]?([0-9]{1,2})")
@@ -63,8 +63,7 @@ def read(data: bytes, now: datetime) -> Parsed:
         raise Refused(errors.CSV_TOO_LARGE, most=f"{MOST_BYTES // 1024 // 1024} MB")
     rows = _rows(_decoded(data))
     _line, header = next(rows, (1, []))
-    names = [name.strip().lower() for name in header]
-    _check_header(names)
+    names = _names(header)
     edits: list[Edit] = []
     faults: list[LineFault] = []
     first: dict[str, int] = {}
@@ -120,12 +119,16 @@ def _rows(text: str) -> Iterator[tuple[int, list[str]]]:
             yield line, cells
 
 
-def _check_header(names: Sequence[str]) -> None:
-    missing = [name for name in COLUMNS if name not in names and name not in OPTIONAL]
+def _names(cells: Sequence[str]) -> list[str]:
+    """The columns' names. Of more cells than there are columns the first ones suffice: one is unknown or there twice."""
+    too_many = len(cells) > len(COLUMNS)
+    names = [cell.strip().lower() for cell in cells[: len(COLUMNS) + 1]]
+    missing = [] if too_many else [name for name in COLUMNS if name not in names and name not in OPTIONAL]
     unknown = [name[:40] for name in names if name not in COLUMNS]
     doubled = sorted({name for name in names if names.count(name) > 1})
     if missing or unknown or doubled:
         raise Refused(errors.CSV_COLUMNS, missing=", ".join(missing) or "–", unknown=", ".join(unknown + doubled)[:400] or "–")
+    return names
 
 
 def _edit(line: int, names: Sequence[str], cells: Sequence[str], now: datetime) -> tuple[Edit | None, list[Fault]]:

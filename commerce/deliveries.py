@@ -43,6 +43,15 @@ _log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
+class Again:
+    """How many dead letters were sent again, the greatest id among them ("" for none), and how many are dead now."""
+
+    sent: int
+    last: str
+    left: int
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
     """One receiver's queue. `delivered` is counted up to COUNTED."""
 
@@ -118,8 +127,10 @@ async def again(tx: AsyncConnection, clock: Clock, person: Person, event_id: str
     return await one(tx, event_id)
 
 
-async def all_again(tx: AsyncConnection, clock: Clock, person: Person | None, receiver: str | None) -> tuple[int, int]:
-    """Send at most AT_ONCE dead letters of a receiver (None: of all) again: how many, and how many are left.
+async def all_again(
+    tx: AsyncConnection, clock: Clock, person: Person | None, receiver: str | None, *, after: str = ""
+) -> Again:
+    """Send at most AT_ONCE dead letters of a receiver (None: of all) again, oldest first, with ids greater than `after`.
 
     `person` is None for somebody at the machine itself. Raises Refused(NOT_FOUND) for a receiver nobody knows.
     """
@@ -127,12 +138,12 @@ async def all_again(tx: AsyncConnection, clock: Clock, person: Person | None, re
     if receiver is not None and receiver not in known:
         raise Refused(NOT_FOUND)
     wanted = true() if receiver is None else outbox.c.receiver == receiver
-    sent = await outbox_queue.send_again(tx, clock, wanted, AT_ONCE)
+    sent = await outbox_queue.send_again(tx, clock, wanted & (outbox.c.id > after), AT_ONCE)
     await _record(tx, clock, person, sent)
     left = 0
     for name in known if receiver is None else (receiver,):
         left += (await _count(tx, name, DEAD))[0]
-    return len(sent), left
+    return Again(len(sent), sent[-1][0] if sent else "", left)
 
 
 async def standing(tx: AsyncConnection, receiver: str) -> Standing:

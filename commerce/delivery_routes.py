@@ -95,9 +95,9 @@ async def send_again(request: web.Request) -> wire.DeliveryDetail:
 async def send_all_again(request: web.Request, body: wire.SendAgain) -> wire.SentAgain:
     desk = request.app[DELIVERIES]
     async with desk.db.write() as tx:
-        again, left = await deliveries.all_again(tx, desk.clock, person(request), body.receiver)
+        done = await deliveries.all_again(tx, desk.clock, person(request), body.receiver)
     desk.wake()
-    return wire.SentAgain(again=again, left=left)
+    return wire.SentAgain(again=done.sent, left=done.left)
 
 
 async def list_receivers(request: web.Request) -> wire.Receivers:

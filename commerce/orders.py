@@ -23,6 +23,7 @@ Steps 2 to 7 are `order_group.py`, 20 statements for a group however many orders
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import random
 import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
@@ -33,7 +34,7 @@ from typing import Final, TypeVar
 import msgspec
 import structlog
 from aiohttp import web
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from commerce import errors, order_book, outbox_rows
@@ -101,6 +102,7 @@ class OrderDesk:
         self._sale = sale
         self._on_change = on_change
         self._wake = wake
+        self._checking: dict[str, asyncio.Task[None]] = {}
         self._group = OrderGroup(trail, clock, historian or OwnOrders(), limits or RiskLimits(), cooling_off)
         self._grouping: Grouping[Request, Taken] = Grouping(
             self._place_all,
@@ -140,40 +142,47 @@ class OrderDesk:
 
     async def _place_all(self, requests: Sequence[Request]) -> Sequence[Taken | Exception]:
         """One group, one commit; when it fails and is no rival's doing, each alone, so that one spoils nobody else's order."""
+        outcomes: Sequence[Taken | Exception]
         try:
             outcomes = await self._again(lambda: self._commit(requests))
         except Unavailable:
             return [Unavailable(errors.DESK_BUSY) for _ in requests]
         except Exception:
             _log.exception("order_group_failed", orders=len(requests))
-            return [await self._alone(request) for request in requests]
-        await self._check_sales(requests, outcomes)
+            outcomes = [await self._alone(request) for request in requests]
+        self._check_sales(requests, outcomes)
         return outcomes
 
     async def _alone(self, request: Request) -> Taken | Exception:
         """An order whose group failed. Its refusal is told even when the database fails to note it."""
         try:
-            [outcome] = await self._again(lambda: self._commit([request], note=False))
+            return (await self._again(lambda: self._commit([request])))[0]
+        except Exception:
+            _log.exception("order_failed", order=request.order_id)
+        try:
+            return (await self._again(lambda: self._commit([request], note=False)))[0]
         except Exception as error:
             return error
-        return outcome
 
     async def _commit(self, requests: Sequence[Request], *, note: bool = True) -> Outcomes:
         async with self._db.write() as tx:
             return await self._group.place_all(tx, requests, note=note)
 
-    async def _check_sales(self, requests: Sequence[Request], outcomes: Outcomes) -> None:
-        """Where the recording has fallen back behind the sale's row, close the sale for all at once.
-
-        Who ordered is told the refusal whatever becomes of this: a database that fails here is logged.
-        """
+    def _check_sales(self, requests: Sequence[Request], outcomes: Sequence[Taken | Exception]) -> None:
+        """Where the recording has fallen back behind the sale's row, close the sale for all at once; nobody's answer waits."""
         pairs = zip(requests, outcomes, strict=True)
         closed = {r.wish.session for r, o in pairs if isinstance(o, Refused) and o.problem is errors.SALE_CLOSED}
-        for session_id in sorted(closed):
-            try:
-                await self._sale.check(session_id)
-            except (Refused, SQLAlchemyError, OSError) as error:
-                _log.error("sale_not_checked", session=session_id, error=repr(error))
+        for session_id in sorted(closed - self._checking.keys()):
+            task = asyncio.create_task(self._check_sale(session_id), context=contextvars.Context())
+            self._checking[session_id] = task
+
+    async def _check_sale(self, session_id: str) -> None:
+        try:
+            await self._sale.check(session_id)
+        except Exception as error:  # the monitor's own round comes by in half a second
+            _log.error("sale_not_checked", session=session_id, error=repr(error))
+        finally:
+            del self._checking[session_id]
 
     async def _cancel(self, person: Person, order_id: str) -> tuple[OrderChanged, bool]:
         async with self._db.write() as tx:
@@ -196,7 +205,7 @@ class OrderDesk:
         for attempt in range(_ATTEMPTS):
             try:
                 return await work()
-            except (PoolTimeout, TimeoutError) as error:
+            except (PoolTimeout, OSError) as error:
                 raise Unavailable(errors.DESK_BUSY) from error
             except StockMovedError:
                 _log.warning("order_retried", attempt=attempt, why="stock moved")

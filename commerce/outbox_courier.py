@@ -185,7 +185,7 @@ class Courier(ABC):
         return len(rows), prepared
 
     async def _deliver(self, row: Leased, change: OrderChanged | None, *, probe: bool) -> None:
-        """One attempt. An error of ours leaves the row leased: it comes up again when the lease is over."""
+        """One attempt. Only where it can't be written down, the row stays leased and comes up again when that is over."""
         try:
             await self._tell(change)
             result = await self._ask(row, probe=probe)
@@ -203,6 +203,8 @@ class Courier(ABC):
                 reply = Reply(error="not active")
             else:
                 reply = await post(self._http, address, row.id, row.payload, began, self._limits.timeout_s)
+        except Exception as error:  # whatever it is, the attempt counts, or it would be made for ever
+            reply = Reply(error=self._unexpected(row, error))
         finally:
             self._asking.discard(task)
         if reply.away:
@@ -214,13 +216,21 @@ class Courier(ABC):
         return self._result(row, began, round((self._clock.monotonic() - began_s) * 1000), reply)
 
     def _result(self, row: Leased, began: datetime, took_ms: int, reply: Reply) -> Result:
-        verdict = self.judge(row, reply)
+        try:
+            verdict = self.judge(row, reply)
+        except Exception as wrong:
+            verdict = Verdict(delivered=False, error=self._unexpected(row, wrong))
         retry_at = None
         if not verdict.delivered and verdict.again and row.attempts < self._limits.attempts:
             asked_for = min(reply.retry_after_s, self._limits.longest_wait_s)
             retry_at = self._clock.now() + timedelta(seconds=max(wait_s(row.attempts, self._limits), asked_for))
         delivered, status, error = verdict.delivered, reply.status, verdict.error
         return Result(row, began, took_ms, delivered, status, error, retry_at, verdict.said, verdict.reason)
+
+    def _unexpected(self, row: Leased, error: Exception) -> str:
+        kind = type(error).__name__
+        _log.error("outbox_attempt_failed", event_id=row.id, receiver=self._receiver, error=kind, exc_info=error)
+        return f"unexpected {kind}"
 
     async def _settle_group(self, results: Sequence[Result]) -> list[OrderChanged | Exception | None]:
         """All in one transaction; when that fails each in its own, so that one which can't be written down spoils no other."""

@@ -15,7 +15,7 @@ from typing import Any, Final
 from sqlalchemy import bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from commerce import lifecycle, order_book
+from commerce import catalogue, lifecycle, order_book
 from commerce.lifecycle import Event, IllegalEvent, State
 from commerce.order_book import OrderChanged, OrderRecord
 from commerce.tables import orders, products
@@ -122,6 +122,7 @@ async def _give_back(tx: AsyncConnection, ended: Sequence[OrderRecord]) -> None:
     for order in ended:
         if order.state in lifecycle.RETURNS_STOCK:
             back[order.product_id] += order.amount
+    await catalogue.hold(tx, back)  # in the database's own order of ids, as everybody does
     for product_id in sorted(back):
         await tx.execute(_BACK, {"product": product_id, "amount": back[product_id]})
 

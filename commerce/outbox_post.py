@@ -10,6 +10,7 @@ from typing import Any, Final
 import aiohttp
 
 from commerce import signing
+from commerce.webhook_guard import PrivateAddress
 from core.canonical import canonical
 
 _MAX_ANSWER: Final = 64 * 1024
@@ -27,12 +28,13 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What came back. `status` is None when no whole answer did; `error` says why, or is "" """
+    """What came back. `status` is None when no whole answer did; `error` says why, or is "". `refused`: we don't send there."""
 
     status: int | None = None
     body: bytes = b""
     error: str = ""
     retry_after_s: float = 0.0
+    refused: bool = False
 
     @property
     def away(self) -> bool:
@@ -47,7 +49,7 @@ class Reply:
     @property
     def may_change(self) -> bool:
         """Whether the same event may be answered otherwise later on."""
-        return self.status is None or self.status in _AGAIN or self.fails
+        return not self.refused and (self.status is None or self.status in _AGAIN or self.fails)
 
 
 async def post(
@@ -70,7 +72,9 @@ async def post(
             return Reply(response.status, answer, retry_after_s=_retry_after(response.headers.get("Retry-After", "")))
     except TimeoutError:
         return Reply(error=f"no answer within {timeout_s} s")
-    except (aiohttp.ClientError, OSError) as error:
+    except (aiohttp.ClientError, OSError, ValueError) as error:  # UnicodeError among them: a name that the resolver can't read
+        if isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, PrivateAddress):
+            return Reply(error=str(error.os_error.strerror), refused=True)
         return Reply(error=f"{type(error).__name__}: {error}")
 
 

@@ -6,7 +6,7 @@ Life of a row:
 2. `waiting`: `lease` moves `next_at` past the attempt's timeout and counts the attempt, for many rows in one statement. A
    worker that dies leaves its rows to the others when the lease is over.
 3. `delivered` or `dead`, or `waiting` again with a later `next_at`: `settle`. A failure counts only from the lease it belongs
-   to; an answer counts whoever brings it, once.
+   to; an answer counts whoever brings it, once, also when the row was given up meanwhile.
 An event is leased only when everything before it (same order, same receiver, lower `turn`) was delivered: one that is dead
 holds back what follows until it is sent again. By turn, not by time: processes whose clocks differ may have written it.
 """
@@ -122,7 +122,8 @@ async def settle(tx: AsyncConnection, results: Sequence[Result]) -> list[Result]
     rows: list[dict[str, Any]] = []
     for result in results:
         row, leased = held[result.leased.id], result.leased
-        if row.state != WAITING or (not result.delivered and row.attempts != leased.attempts):
+        ours = row.state == WAITING and row.attempts == leased.attempts
+        if row.state == DELIVERED or not (result.delivered or ours):
             continue  # our lease had run out and another worker was faster
         counted.append(result)
         error = result.error[:_LONGEST_ERROR] or None

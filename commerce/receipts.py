@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from commerce import customers, wire
 from commerce.order_book import OrderRecord
+from commerce.tables import orders
 from core.clock import to_text
 from recording import kinds, register
 from recording.chain import Entry, read_entry
@@ -29,7 +30,9 @@ _MOST_STEPS: Final = 20  # an order has at most five, and answers that came late
 async def of_order(tx: AsyncConnection, order: OrderRecord, lang: str) -> wire.Receipt:
     """The receipt of an order, in a language."""
     trail, late = order.session_id, after_trail(order.session_id)
-    entries = [*await _about(tx, trail, order.id, order.trail_seq), *await _about(tx, late, order.id, 1)]
+    last = select(orders.c.changed_seq).where(orders.c.id == order.id).scalar_subquery()
+    own = trail_entries.c.seq.between(order.trail_seq, last)
+    entries = [*await _about(tx, trail, order.id, own), *await _about(tx, late, order.id, true())]
     placed = next(entry for entry in entries if entry.kind == kinds.ORDER_PLACED)
     seal = await register.seal_of(tx, order.session_id)
     title = (await tx.execute(select(sessions.c.title).where(sessions.c.id == order.session_id))).scalar_one_or_none()
@@ -48,13 +51,16 @@ async def of_order(tx: AsyncConnection, order: OrderRecord, lang: str) -> wire.R
     )
 
 
-async def _about(tx: AsyncConnection, trail: str, order_id: str, first: int) -> list[Entry]:
-    """The entries of a trail that move this order, in their order. Ids are random, so that few others match even by chance."""
+async def _about(tx: AsyncConnection, trail: str, order_id: str, within: ColumnElement[bool]) -> list[Entry]:
+    """The entries of a trail that move this order, in their order. Ids are random, so that few others match even by chance.
+
+    `within` keeps the search off the rest of a long show's trail.
+    """
     query = (
         select(trail_entries.c.body, trail_entries.c.hash)
         .where(
             trail_entries.c.session_id == trail,
-            trail_entries.c.seq >= first,
+            within,
             trail_entries.c.kind.in_(sorted(_STATE_OF)),
             trail_entries.c.body.contains(order_id, autoescape=True),
         )

@@ -7,6 +7,7 @@ Redirects are not followed (`outbox_post.py`), and no proxy of the environment i
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import socket
 from typing import Final
@@ -19,8 +20,11 @@ from commerce import delivery_errors
 from core.errors import Refused
 
 _NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
+# What IANA has given out as unicast so far; of it documentation (RFC 9637), which Python's tables don't know yet.
+_UNICAST: Final = ipaddress.ip_network("2000::/3")
+_DOCUMENTATION: Final = ipaddress.ip_network("3fff::/20")
+_RELAYS_6TO4: Final = ipaddress.ip_network("192.88.99.0/24")  # RFC 7526: given up
 _LONGEST_URL: Final = 500
-_CONNECTIONS: Final = 64
 
 
 class PrivateAddress(OSError):  # noqa: N818 - what was found, and nothing is wrong with the network
@@ -39,6 +43,10 @@ def is_public(address: str) -> bool:
             wrapped = ipaddress.IPv4Address(int(ip) & 0xFFFF_FFFF)
         if wrapped is not None:
             return is_public(str(wrapped))
+        if ip not in _UNICAST or ip in _DOCUMENTATION:
+            return False
+    elif ip in _RELAYS_6TO4:
+        return False
     return ip.is_global and not ip.is_multicast
 
 
@@ -47,9 +55,10 @@ def fit_url(url: str, *, allow_private: bool) -> str:
     try:
         parts = urlsplit(url)
         _ = parts.port
+        host = parts.hostname or ""
+        host.encode("idna")  # as the resolver will: no empty label, none over 63 characters
     except ValueError as error:
         raise Refused(delivery_errors.URL_UNFIT) from error
-    host = parts.hostname or ""
     schemes = ("https", "http") if allow_private else ("https",)
     plain = all("!" <= character <= "~" and character != "\\" for character in url)
     if not plain or len(url) > _LONGEST_URL or parts.scheme not in schemes or not host or "@" in parts.netloc or "#" in url:
@@ -59,10 +68,15 @@ def fit_url(url: str, *, allow_private: bool) -> str:
     return url
 
 
-def guarded_session(*, allow_private: bool, resolver: AbstractResolver | None = None) -> aiohttp.ClientSession:
-    """A session of its own for partners: public addresses alone, no cookies, no proxies, nothing unpacked."""
+def guarded_session(
+    *, allow_private: bool, connections: int, resolver: AbstractResolver | None = None
+) -> aiohttp.ClientSession:
+    """A session of its own for partners: public addresses alone, no cookies, no proxies, nothing unpacked.
+
+    `connections` at most are open at once: who waits for one has its time run all the same.
+    """
     connector = aiohttp.TCPConnector(
-        limit=_CONNECTIONS,
+        limit=connections,
         resolver=resolver,
         socket_factory=None if allow_private else _public_socket,
         ttl_dns_cache=30,
@@ -75,7 +89,8 @@ def guarded_session(*, allow_private: bool, resolver: AbstractResolver | None = 
 def _public_socket(addr_info: aiohttp.AddrInfoType) -> socket.socket:
     family, kind, protocol, _name, address = addr_info
     if not is_public(str(address[0])):
-        raise PrivateAddress(f"{address[0]} is not a public address")
+        # Not which one: who may only name an address learns nothing of what names mean in our network.
+        raise PrivateAddress(errno.EACCES, "not a public address")
     return socket.socket(family, kind, protocol)
 
 

@@ -20,7 +20,7 @@ from commerce import webhook_receivers
 from commerce.outbox_courier import Courier, OutboxLimits, Verdict
 from commerce.outbox_post import Address, Reply
 from commerce.outbox_queue import Leased
-from commerce.webhook_receivers import Receiver, Secrets
+from commerce.webhook_receivers import MOST, Receiver, Secrets
 from core.clock import Clock
 from core.database import Database
 
@@ -28,6 +28,8 @@ _log = structlog.get_logger(__name__)
 
 # Twenty receivers share the process with everything else; and a partner is not flooded when it comes back.
 PARTNER_LIMITS: Final = OutboxLimits(batch=16, group=16)
+# One for each event that may be under way: nobody who is slow keeps another one's event waiting for a connection.
+CONNECTIONS: Final = MOST * PARTNER_LIMITS.batch
 
 
 class PartnerCourier(Courier):

@@ -34,6 +34,7 @@ READ_FIELDS: Final = frozenset({"products", "product", "product_class", "amount"
 # What of the shelf's entry is no term, or stands in a field of `Terms`; what the gate looks at of the rest.
 _APART: Final = frozenset({"id", "name_en", "name_zh", "quota", "price", "class", "risk", "disclosure"})
 _NAMED: Final = ("price", "product_class", "risk", "disclosure")
+_FIRST_PRICE: Final = frozenset({"unit_price", "fee_bps"})
 _GATE: Final = ("issuer_risk", "bank_risk", "minimum", "step", "cap", "sale_from", "sale_until")
 _MOST_TERMS: Final = 4_000
 _NO_SIGNS: Final = str.maketrans("", "", '{}"')
@@ -342,6 +343,9 @@ def _short(disclosure: str) -> str:
 
 
 def _price(value: Any) -> str:
+    """Its canonical text. The first trails knew a price of one unit alone: that is the same price as one of kind "price"."""
+    if isinstance(value, dict) and value.keys() == _FIRST_PRICE:
+        value = {"kind": "price", "value": value["unit_price"], "date": None, "fee_bps": value["fee_bps"]}
     return _text(canonical_value(value).decode())
 
 

@@ -85,10 +85,11 @@ class Provers:
 
     def _start(self, count: int) -> None:
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+        # -P: without it what lies in the current directory, such as the folder a bundle came in, would be run as this module.
         for _ in range(count):
             with contextlib.suppress(OSError):  # then this process does it alone
                 process = subprocess.Popen(
-                    [sys.executable, "-m", "compliance.provers"],
+                    [sys.executable, "-P", "-m", "compliance.provers"],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     env=environment,

@@ -38,6 +38,7 @@ _NAMES: Final = Names()
 _TOLD_KINDS: Final = READ_KINDS | fairness.READ_KINDS
 _TOLD_FIELDS: Final = READ_FIELDS | fairness.READ_FIELDS
 _SECONDS: Final = len("2026-11-22T08:00:00")
+_TIME: Final = len("2026-11-22T08:00:00.000000Z")
 _PART: Final = 128  # entries read at once: what they are made of stays in the processor's cache
 _NOBODY: Final = Body("", "", {}, "", None, "", 0, "")
 
@@ -132,8 +133,8 @@ class _Walk:
     def _are_in_time(self, bodies: list[Body]) -> bool:
         """All times in their one form, all real, none much earlier than the one before it. Raises ValueError."""
         times = [body.at for body in bodies]
-        if _TIMES.fullmatch("\n".join(times) + "\n") is None:
-            return False
+        if any(len(at) != _TIME for at in times) or _TIMES.fullmatch("\n".join(times) + "\n") is None:
+            return False  # by its length no single one holds a line's end
         for second in {at[:_SECONDS] for at in times}:
             datetime.fromisoformat(second)
         if self.last is not _NOBODY:

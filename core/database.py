@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import msgspec
 from sqlalchemy import ARRAY, BigInteger, ColumnElement, Dialect, MetaData, String, TypeDecorator, bindparam, event
 from sqlalchemy.engine import URL, make_url
@@ -215,5 +216,16 @@ def _postgresql_engine(url: URL) -> AsyncEngine:
         pool_pre_ping=True,
         json_serializer=_json,
         json_deserializer=msgspec.json.decode,
-        connect_args={"command_timeout": _STATEMENT_TIMEOUT_S, "timeout": 5},
+        connect_args={"command_timeout": _STATEMENT_TIMEOUT_S, "timeout": 5, "async_creator_fn": _connect},
     )
+
+
+async def _connect(*args: Any, **options: Any) -> Any:
+    """A connection. Raises OSError for a server that is there and takes none: one that starts, stops or is full.
+
+    SQLAlchemy hands asyncpg's own errors through while it connects, and nobody who waits for a database expects those.
+    """
+    try:
+        return await asyncpg.connect(*args, **options)
+    except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise ConnectionError(f"{type(error).__name__}: {error}") from error

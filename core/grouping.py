@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -25,7 +25,8 @@ class Grouping(Generic[R, T]):
     `work` answers one result for each request, in order; an Exception among them is raised to that one's caller. What `work`
     itself raises goes to all of the group: it should see to it that one bad request spoils nobody else's. A group never holds
     two requests with the same `one_each` (None: they never exclude each other), so that `work` need not think of what the
-    first of them does to the second. Who has given up before his group began is left out.
+    first of them does to the second; of each at most `each_max` may wait, so that nobody fills the line for all. Who has
+    given up before his group began is left out.
     """
 
     def __init__(
@@ -36,18 +37,23 @@ class Grouping(Generic[R, T]):
         waiting_max: int,
         full: Callable[[], Exception],
         one_each: Callable[[R], Hashable | None] = lambda _request: None,
+        each_max: int = 32,
     ) -> None:
         self._work, self._most, self._one_each = work, most, one_each
-        self._waiting_max, self._full = waiting_max, full
+        self._waiting_max, self._each_max, self._full = waiting_max, each_max, full
+        self._of_each: Counter[Hashable] = Counter()
         self._waiting: deque[_Place[R, T]] = deque()
         self._running: asyncio.Task[None] | None = None
 
     async def do(self, request: R) -> T:
-        """The result for this request. Raises `full()` when too many wait, and what `work` says of it."""
-        if len(self._waiting) >= self._waiting_max:
+        """The result for this request. Raises `full()` when too many wait, in all or like this one, and what `work` says."""
+        one = self._one_each(request)
+        if len(self._waiting) >= self._waiting_max or (one is not None and self._of_each[one] >= self._each_max):
             raise self._full()
         place: _Place[R, T] = _Place(request, asyncio.get_running_loop().create_future())
         self._waiting.append(place)
+        if one is not None:
+            self._of_each[one] += 1
         if self._running is None:
             # A context of its own: what the first caller's log lines carry is not the others'.
             self._running = asyncio.create_task(self._run(), context=contextvars.Context())
@@ -62,6 +68,7 @@ class Grouping(Generic[R, T]):
             for place in self._waiting:  # only when this task was cancelled: nobody serves them any more
                 place.done.cancel()
             self._waiting.clear()
+            self._of_each.clear()
 
     def _next(self) -> list[_Place[R, T]]:
         group: list[_Place[R, T]] = []
@@ -69,16 +76,24 @@ class Grouping(Generic[R, T]):
         seen: set[Hashable] = set()
         while self._waiting and len(group) < self._most:
             place = self._waiting.popleft()
-            if place.done.cancelled():
-                continue
             one = self._one_each(place.request)
-            if one is not None and one in seen:
+            if place.done.cancelled():
+                self._gone(one)
+            elif one is not None and one in seen:
                 later.append(place)
-                continue
-            seen.add(one)
-            group.append(place)
+            else:
+                self._gone(one)
+                seen.add(one)
+                group.append(place)
         self._waiting.extendleft(reversed(later))
         return group
+
+    def _gone(self, one: Hashable | None) -> None:
+        """One of these waits no longer."""
+        if one is not None:
+            self._of_each[one] -= 1
+            if not self._of_each[one]:
+                del self._of_each[one]
 
     async def _serve(self, group: Sequence[_Place[R, T]]) -> None:
         try:

@@ -53,10 +53,13 @@ class Trail:
         return (await self.append_all(tx, [(head, drafts)]))[0]
 
     async def append_all(self, tx: AsyncConnection, work: Sequence[tuple[Head, Sequence[Draft]]]) -> list[list[Entry]]:
-        """Append to several trails in one go: their heads, locked in this transaction and not sealed, each with its drafts.
+        """Append to several trails in one go: their heads, locked in this transaction, each with its drafts.
 
-        Answers the entries of each and moves the heads on. Raises ValueError for a draft JSON can't carry.
+        Answers the entries of each and moves the heads on. Raises TrailSealed, and ValueError for a draft JSON can't carry.
         """
+        for head, drafts in work:
+            if head.sealed and drafts:
+                raise TrailSealed(head.trail)
         now = self._clock.now()  # after the locks: a later number never has an earlier time on the same machine
         written = _Written()
         made = [[written.add(head, draft, now) for draft in drafts] for head, drafts in work]

@@ -6,10 +6,10 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from sqlalchemy import insert, select, update
+from sqlalchemy import insert, select, text, update
 
 from app.cli import main
-from commerce import order_book, outbox_rows
+from commerce import deliveries, order_book, outbox_rows
 from commerce.demo_data import seed
 from commerce.tables import delivery_acts, orders, outbox
 from core.clock import ManualClock
@@ -67,3 +67,37 @@ def test_dead_letters_are_listed_and_sent_again(
     assert main(["outbox", "retry"]) == 0
     assert "0 sent again." in capsys.readouterr().out
     assert asyncio.run(_left(path)) == (["waiting"], ["command line"])
+
+
+# A receiver that refuses at once whatever it is sent; after twenty it tires, so that a command without end shows as a number.
+REFUSES = """
+CREATE TRIGGER refuses AFTER UPDATE OF state ON outbox
+WHEN NEW.state = 'waiting' AND (SELECT count(*) FROM delivery_acts) < 20
+BEGIN UPDATE outbox SET state = 'dead' WHERE id = NEW.id; END
+"""
+
+
+async def _refuse_all(path: Path) -> None:
+    """One more dead letter, and from now on they stay so."""
+    db = Database(f"sqlite+aiosqlite:///{path}")
+    try:
+        async with db.write() as tx:
+            await outbox_rows.add(tx, ManualClock(), await order_book.get(tx, "ord_1"), outbox_rows.CANCELLED)
+            await tx.execute(update(outbox).values(state=outbox_rows.DEAD))
+            await tx.execute(text(REFUSES))
+    finally:
+        await db.close()
+
+
+def test_each_dead_letter_is_sent_again_once_whatever_becomes_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TELLERCAST_DATA_DIR", str(tmp_path))
+    monkeypatch.setattr(deliveries, "AT_ONCE", 1)
+    path = tmp_path / "tellercast.db"
+    assert main(["migrate"]) == 0
+    asyncio.run(_give_up(path))
+    asyncio.run(_refuse_all(path))
+    assert main(["outbox", "retry"]) == 0
+    assert "2 sent again." in capsys.readouterr().out
+    assert asyncio.run(_left(path)) == (["dead", "dead"], ["command line"] * 2)

@@ -165,6 +165,13 @@ async def test_a_file_that_can_not_be_read_says_why(data: bytes, status: int, co
         assert "{" not in caught.value.to_json(lang)["title"]
 
 
+def test_of_a_header_that_is_too_long_no_more_is_looked_at_than_it_may_have() -> None:
+    with pytest.raises(Refused) as caught:
+        catalogue_csv.read(HEADER + b",one" + b",another" * 20_000, NOW)
+    assert caught.value.problem.code == "csv_columns"
+    assert caught.value.params == {"missing": "–", "unknown": "one"}
+
+
 async def test_what_is_no_file_is_refused_at_the_door(door: Door) -> None:
     assert (await door.ask("POST", "/api/catalogue/import", {}))[1]["code"] == "bad_request"
     assert (await door.send_file(b"", "?dry_run=yes"))[0] == 400
@@ -175,7 +182,7 @@ async def test_what_is_no_file_is_refused_at_the_door(door: Door) -> None:
     assert (await door.send_file(HEADER))[1]["rows"] == 0
 
 
-@pytest.mark.parametrize("cell", ["=HYPERLINK(1)", "+1", "-1", "@x", "＝1", "'=1", "''@"])
+@pytest.mark.parametrize("cell", ["=HYPERLINK(1)", "+1", "-1", "@x", "＝1", "'=1", "''@", "\u00a0=1", "\u3000=1", "' =1"])
 def test_no_cell_is_taken_for_a_formula(cell: str) -> None:
     assert harmless(cell) == "'" + cell
     assert plain(harmless(cell)) == cell

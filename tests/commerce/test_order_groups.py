@@ -12,7 +12,9 @@ from sqlalchemy import event, select
 
 from commerce import errors
 from commerce.orders import OrderDesk, Placed
+from commerce.risk import RiskLimits
 from commerce.tables import orders, outbox
+from core.database import Database
 from core.errors import Refused
 from core.identity import Person
 from recording import kinds
@@ -211,3 +213,21 @@ async def test_a_key_in_use_is_answered_though_the_same_wish_would_be_refused_no
     [refused] = await at_once(market.desk, (C5, market.wish()))
     assert isinstance(refused, Refused)
     assert refused.problem is errors.OUT_OF_STOCK
+
+
+async def test_what_one_customer_may_do_holds_across_sessions_products_and_processes(market: Market) -> None:
+    """Neither trail, product nor group is shared: only the lock on the customer keeps each from not seeing the others."""
+    other = await market.open_session()
+    limits = RiskLimits(velocity_orders=3)
+    second = market.db if market.db.is_sqlite else Database(market.db.url.render_as_string(hide_password=False))
+    desks = [OrderDesk(db, market.trail, market.clock, market.sale, limits=limits) for db in (market.db, second)]
+    ways = [(desks[0], market.session, BOND), (desks[1], other, MIXED)]
+    try:
+        for _desk, session, product in ways:
+            await market.confirm(C5, product, session=session)
+        placing = [desk.place(C5, market.wish(session=session, product=product)) for desk, session, product in ways * 4]
+        outcomes = await asyncio.gather(*placing, return_exceptions=True)
+    finally:
+        if second is not market.db:
+            await second.close()
+    assert Counter(map(code, outcomes)) == {"placed": 3, "risk_review": 5}

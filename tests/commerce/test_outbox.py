@@ -17,6 +17,8 @@ from sqlalchemy import select
 from commerce import order_book, outbox_queue, outbox_rows, signing
 from commerce.lifecycle import Event
 from commerce.outbox import Outbox, OutboxLimits
+from commerce.outbox_courier import Verdict
+from commerce.outbox_post import Address, Reply
 from commerce.sandbox_core import PATH, SandboxCore
 from commerce.tables import outbox, products
 from core.clock import ManualClock
@@ -372,6 +374,56 @@ async def test_a_failure_counts_only_from_the_lease_it_belongs_to_and_an_answer_
     [row] = await bank.rows()
     assert (row.state, len(row.recent)) == ("delivered", 1)
     assert market.told[-1].order.state == "placed"
+
+
+async def test_an_answer_to_what_was_given_up_meanwhile_counts(bank: Bank) -> None:
+    order_id, db, clock = await bank.buy(), bank.market.db, bank.market.clock
+    async with db.write() as tx:
+        await outbox_queue.take_up(tx, clock, 10)
+        [slow] = await outbox_queue.lease(tx, clock, "core", 10, LIMITS.lease_s)
+    clock.advance(LIMITS.lease_s)
+    async with db.write() as tx:
+        [fast] = await outbox_queue.lease(tx, clock, "core", 10, LIMITS.lease_s)
+        refused = outbox_queue.Result(fast, clock.now(), 1, delivered=False, error="status 400")
+        assert await outbox_queue.settle(tx, [refused]) == [refused]
+    answered = outbox_queue.Result(slow, clock.now(), 1, delivered=True, said="confirmed")
+    late = outbox_queue.Result(slow, clock.now(), 1, delivered=False, error="status 500", retry_at=clock.now())
+    async with db.write() as tx:
+        assert await outbox_queue.settle(tx, [late]) == []
+        assert await outbox_queue.settle(tx, [answered]) == [answered]
+        assert await outbox_queue.settle(tx, [answered]) == []
+    [row] = await bank.rows()
+    assert (row.order_id, row.state, row.error) == (order_id, "delivered", None)
+
+
+class Broken(Outbox):
+    """Its own code fails, where the address is looked up or where the answer is read."""
+
+    where = "address"
+
+    def address(self) -> Address | None:
+        if self._under_way and self.where == "address":
+            raise KeyError("nobody expects it")
+        return super().address()
+
+    def judge(self, leased: outbox_queue.Leased, reply: Reply) -> Verdict:
+        if reply.status is not None:
+            raise RecursionError("nor this")
+        return super().judge(leased, reply)
+
+
+@pytest.mark.parametrize(("where", "error"), [("address", "KeyError"), ("answer", "RecursionError")])
+async def test_an_error_of_ours_is_an_attempt_that_failed(bank: Bank, where: str, error: str) -> None:
+    market = bank.market
+    worker = Broken(market.db, market.trail, market.clock, bank.http, bank.url, SECRET, limits=LIMITS)
+    worker.where = where
+    await bank.buy()
+    for attempt in range(1, LIMITS.attempts + 1):
+        assert await worker.deliver_due() == 1
+        [row] = await bank.rows()
+        assert (row.attempts, row.error) == (attempt, f"unexpected {error}")
+        market.clock.advance(700)
+    assert row.state == "dead"
 
 
 async def test_only_the_last_attempts_are_remembered(bank: Bank) -> None:

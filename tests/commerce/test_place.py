@@ -158,11 +158,19 @@ async def test_the_gate_does_not_believe_the_sales_row(market: Market) -> None:
     market.clock.advance(5.001)
     refusal = await refused(market, C5)
     assert (refusal.problem, refusal.params["reason"]) == (errors.SALE_CLOSED, "recording_stale")
-    assert [change.reason for change in market.sales] == ["recording_stale"]  # closed for all, at once
+    await _told_of_sales(market, ["recording_stale"])  # closed for all, at once
     await market.record()
     assert (await refused(market, C5)).problem is errors.SALE_CLOSED  # nor does it sell while the record says closed
-    assert [change.reason for change in market.sales] == ["recording_stale", None]
+    await _told_of_sales(market, ["recording_stale", None])
     assert (await market.desk.place(C5, market.wish())).created
+
+
+async def _told_of_sales(market: Market, reasons: list[str | None]) -> None:
+    """The answer does not wait for it."""
+    async with asyncio.timeout(10):
+        while len(market.sales) < len(reasons):
+            await asyncio.sleep(0)
+    assert [change.reason for change in market.sales] == reasons
 
 
 async def test_only_customers_place_orders(market: Market) -> None:

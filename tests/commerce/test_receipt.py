@@ -60,6 +60,15 @@ async def test_it_tells_the_orders_life_and_no_others(market: Market) -> None:
     assert [(step.state, step.reason) for step in other][-1] == ("rejected", "no funds")
 
 
+async def test_of_the_sessions_trail_nothing_is_read_behind_the_orders_last_entry(market: Market) -> None:
+    order = (await market.buy(C5)).order
+    await move(market, order.id, Event.SEND)
+    async with market.db.write() as tx:  # as the order's own number has it, this is none of its steps
+        record = await order_book.get(tx, order.id)
+        await order_book.note(tx, market.trail, record, Event.CONFIRM, actor="core", reason=None)
+    assert [step.state for step in (await receipt(market, order.id)).history] == ["placed", "sent"]
+
+
 async def test_what_comes_after_the_seal_stands_in_the_other_trail(market: Market, tmp_path: Path) -> None:
     order = (await market.buy(C5)).order
     await market.set_state("ended")

@@ -15,15 +15,15 @@ import pytest
 from aiohttp import web
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.test_utils import TestServer
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from commerce import signing, webhook_guard, webhook_receivers
 from commerce.outbox import Outbox, OutboxLimits
 from commerce.outbox_post import Address, post
 from commerce.sandbox_core import PATH, SandboxCore
-from commerce.tables import delivery_acts, outbox
+from commerce.tables import delivery_acts, outbox, receivers
 from commerce.webhook_receivers import KINDS, MOST, Receiver, Receivers, Secrets
-from commerce.webhooks import Webhooks
+from commerce.webhooks import CONNECTIONS, PARTNER_LIMITS, Webhooks
 from core.errors import Refused
 from core.identity import Person, Role
 from tests.commerce.conftest import C3, C5, YUAN, Market
@@ -90,7 +90,7 @@ class House:
 @pytest.fixture
 async def house(market: Market) -> AsyncIterator[House]:
     core, secrets = SandboxCore(SECRET, market.clock), Secrets(b"root")
-    guarded = webhook_guard.guarded_session(allow_private=True)
+    guarded = webhook_guard.guarded_session(allow_private=True, connections=CONNECTIONS)
     async with TestServer(core.app()) as server, aiohttp.ClientSession() as http, guarded as partners:
         webhooks = Webhooks(market.db, market.clock, partners, secrets, limits=LIMITS)
         url = str(server.make_url(PATH))
@@ -259,6 +259,7 @@ PRIVATE = (
     *("127.0.0.1", "10.0.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "224.0.0.1"),
     *("::1", "::", "fe80::1", "fe80::1%eth0", "fd00::1", "ff02::1"),
     *("::ffff:127.0.0.1", "::ffff:10.0.0.1", "2002:7f00:1::", "64:ff9b::a00:1", "not an address"),
+    *("::8.8.8.8", "::ffff:0:8.8.8.8", "64:ff9b:1::808:808", "fec0::1", "5f00::1", "3fff::1", "192.88.99.1"),
 )
 
 
@@ -281,6 +282,9 @@ def test_an_address_of_the_internet_is(address: str) -> None:
         "https://user:word@partner.example/hook",
         "https://partner.example/hook#part",
         "https:///hook",
+        "https://a..b/x",
+        "https://.../",
+        "https://" + "a" * 64 + ".example/hook",
         "ftp://partner.example/",
         "https://partner.example:99999/",
         "https://partner.example/a b",
@@ -314,7 +318,57 @@ async def test_nothing_reaches_this_machine_whatever_a_name_means(partner: tuple
     resolver = Rebinding("127.0.0.1") if host == "partner.example" else None
     now = datetime.now(UTC)
     for allow, arrives in ((False, 0), (True, 1)):  # the second shows that it would have
-        async with webhook_guard.guarded_session(allow_private=allow, resolver=resolver) as http:
+        async with webhook_guard.guarded_session(allow_private=allow, connections=1, resolver=resolver) as http:
             reply = await post(http, Address(f"http://{host}:{port}/hook", (b"s",)), "obx_1", {}, now, 5)
         assert len(heard.heard) == arrives, reply
         assert (reply.status == 204) is allow
+        assert reply.error == ("" if allow else "not a public address")
+        assert not reply.may_change
+
+
+async def test_a_private_address_is_told_and_not_tried_again(house: House) -> None:
+    receiver = await house.add("http://partner.example:9/hook", "order_placed")
+    await house.market.buy()
+    await house.outbox.deliver_due()
+    market, resolver = house.market, Rebinding("127.0.0.1")
+    async with webhook_guard.guarded_session(allow_private=False, connections=1, resolver=resolver) as http:
+        await Webhooks(market.db, market.clock, http, house.secrets, limits=LIMITS).deliver_due()
+    [row] = await house.rows(receiver.id)
+    assert (row.state, row.attempts, row.error) == ("dead", 1, "not a public address")
+
+
+async def test_a_name_that_is_none_is_an_attempt_that_failed(house: House) -> None:
+    receiver = await house.add("http://127.0.0.1:9/hook", "order_placed")
+    async with house.market.db.write() as tx:  # as one that was taken before such names were refused
+        await tx.execute(update(receivers).values(url="http://a..b/hook"))
+    await house.market.buy()
+    for state in ("waiting", "waiting", "dead"):
+        await house.deliver(1)
+        [row] = await house.rows(receiver.id)
+        assert row.state == state
+        assert "label empty or too long" in row.error
+        house.market.clock.advance(700)
+
+
+async def test_partners_who_are_slow_leave_connections_to_the_others() -> None:
+    arrived, done, all_here = 0, asyncio.Event(), asyncio.Event()
+
+    async def hang(_request: web.Request) -> web.Response:
+        nonlocal arrived
+        arrived += 1
+        if arrived == MOST * PARTNER_LIMITS.batch:
+            all_here.set()
+        await done.wait()
+        return web.Response(status=204)
+
+    app = web.Application()
+    app.router.add_post("/hook", hang)
+    guarded = webhook_guard.guarded_session(allow_private=True, connections=CONNECTIONS)
+    async with TestServer(app) as server, guarded as http, asyncio.TaskGroup() as group:
+        address = Address(str(server.make_url("/hook")), (b"s",))
+        for number in range(MOST * PARTNER_LIMITS.batch):
+            group.create_task(post(http, address, f"obx_{number}", {}, datetime.now(UTC), 60))
+        try:
+            await asyncio.wait_for(all_here.wait(), 30)
+        finally:
+            done.set()

@@ -47,6 +47,12 @@ class Story:
         said |= {"price": {"unit_price": price}, "disclosure": {"version": 1, "sha256": SHA}, "gate": {"inputs": inputs}}
         return self.tell(kinds.ORDER_PLACED, **(said | changes))
 
+    def sold(self, price: dict[str, Any]) -> Story:
+        """An order at a price in this form."""
+        self.order()
+        self.entries[-1].data["price"] = price  # type: ignore[index]
+        return self
+
     def end(self) -> Fairness:
         return examine(self.tell(kinds.SESSION_ENDED).entries)
 
@@ -74,6 +80,15 @@ def test_a_price_that_changes_for_all_is_fair_and_begins_a_stretch_of_its_own() 
         ('{"unit_price":"1.00"}', 2, 4, 1),
         ('{"unit_price":"1.01"}', 4, 7, 2),
     ]
+
+
+def test_a_price_in_its_first_form_is_the_same_price() -> None:
+    """A shelf of before the catalogue had prices of several kinds, and what was ordered from it since."""
+    now = {"kind": "price", "value": "1.00", "date": None, "fee_bps": 15}
+    shelf = offer() | {"price": {"unit_price": "1.00", "fee_bps": 15}}
+    found = Story().shelf(shelf).sold(shelf["price"]).sold(now).end()
+    assert found.is_proved, told(found)
+    assert not Story().shelf(shelf).sold(now | {"value": "0.99"}).end().is_proved
 
 
 def test_what_changes_beside_a_product_does_not_cut_its_stretch() -> None:

@@ -140,6 +140,7 @@ SEALED_FAULTS: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "another time's form": (put(at="2026-11-22T08:00:00Z"), "entry_not_canonical"),
     "another zone": (put(at="2026-11-22T16:00:00.000000+08:00"), "entry_not_canonical"),
     "hour 24": (put(at="2026-11-21T24:00:00.000000Z"), "entry_"),
+    "two times in one": (put(at="2026-11-22T08:00:00.000000Z\n2026-11-22T08:00:00.000000Z"), "entry_unreadable"),
     "six seconds back": (put(at="2026-11-22T07:59:54.000000Z"), "entry_time"),
     "another number": (put(seq=99), "entry_seq"),
     "a number as text": (put(seq="7"), "entry_not_canonical"),
@@ -286,6 +287,20 @@ def test_other_processes_prove_the_same(whole: Bundle, several_processes: None, 
     lines = whole.lines(b.ENTRIES)
     del lines[4]
     assert places(whole.with_lines(b.ENTRIES, lines), "entry_dropped") == ["entry 5"]
+
+
+def test_nothing_that_lies_in_the_current_folder_is_run(
+    whole: Bundle, several_processes: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Such as the one in which somebody has unpacked what he was sent."""
+    for name in ("compliance/__init__.py", "compliance/provers.py", "msgspec.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(f"open({str(tmp_path / 'was_run')!r}, 'w')")
+    monkeypatch.chdir(tmp_path)
+    counting = Counting(monkeypatch)
+    assert whole.verify(whole.members).is_verified
+    assert not (tmp_path / "was_run").exists()
+    assert counting.taken == [True] * (-(-len(DRAFTS) // FEW) - 1)
 
 
 def test_a_process_that_dies_takes_nothing_with_it(

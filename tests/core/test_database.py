@@ -66,3 +66,34 @@ async def test_a_cancelled_write_leaves_nothing_and_locks_nothing(database: Data
             await _change(database, 100 + n)
     async with database.read() as tx:
         assert set((await tx.execute(select(numbers.c.n))).scalars()) == {100 + n for n in range(len(cut))}
+
+
+async def test_a_server_that_takes_no_connection_is_an_ordinary_network_error(postgresql_url: str) -> None:
+    """As while it starts or stops: loops that wait for their database expect OSError, and SQLAlchemy's own."""
+    db = Database(f"{postgresql_url}/no_such_database")
+    try:
+        for way in (db.read, db.write):
+            with pytest.raises(OSError, match="InvalidCatalogName"):
+                async with way():
+                    pass
+    finally:
+        await db.close()
+
+
+async def test_who_gives_up_waiting_for_his_turn_keeps_nobody_from_theirs(database: Database) -> None:
+    async with database.engine.begin() as connection:
+        await connection.run_sync(numbers.metadata.create_all)
+    for turns in range(6):
+        async with database.write():
+            waiting = asyncio.create_task(_change(database, 1000 + turns))
+            await asyncio.sleep(0)
+        for _ in range(turns):  # cut off before, while and after it is his turn
+            await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        async with asyncio.timeout(10):
+            await _change(database, turns)
+    async with database.read() as tx:
+        assert set(range(6)) <= set((await tx.execute(select(numbers.c.n))).scalars())
+    async with database.engine.begin() as connection:
+        await connection.run_sync(numbers.metadata.drop_all)

@@ -17,13 +17,18 @@ class FullError(Exception):
 class Desk:
     """Keeps the groups it was handed; answers each number doubled, once it is let go on."""
 
-    def __init__(self, *, most: int = 10, waiting_max: int = 100) -> None:
+    def __init__(self, *, most: int = 10, waiting_max: int = 100, each_max: int = 8) -> None:
         self.groups: list[list[int]] = []
         self.open = asyncio.Event()
         self.open.set()
         self.fails: Exception | None = None
         self.grouping: Grouping[int, int] = Grouping(
-            self.work, most=most, waiting_max=waiting_max, full=FullError, one_each=lambda number: number % 100 or None
+            self.work,
+            most=most,
+            waiting_max=waiting_max,
+            full=FullError,
+            one_each=lambda number: number % 100 or None,
+            each_max=each_max,
         )
 
     async def work(self, numbers: Sequence[int]) -> Sequence[int | Exception]:
@@ -142,3 +147,16 @@ async def test_when_too_many_wait_the_next_is_told_so_at_once() -> None:
         await desk.grouping.do(4)
     desk.open.set()
     assert await asyncio.gather(first, *rest) == [2, 4, 6]
+
+
+async def test_one_of_whom_too_many_wait_fills_the_line_for_nobody_else() -> None:
+    desk = Desk(waiting_max=100, each_max=2)
+    first = await desk.busy_with(1)
+    rest = await many(desk, 2, 102)
+    with pytest.raises(FullError):
+        await desk.grouping.do(202)
+    assert not (await many(desk, 3))[0].done()
+    rest[0].cancel()
+    desk.open.set()
+    await asyncio.gather(first, rest[1])
+    assert await desk.grouping.do(202) == 404  # those before are through: there is room again
