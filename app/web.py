@@ -28,7 +28,7 @@ from app.migrate import check
 from app.origin import OWN_SITE, OwnSite
 from app.permissions import may_emit
 from app.problems import PROBLEMS
-from app.process import Works, attend, taking
+from app.process import Works, attend, collect_rarely, taking
 from app.reactions import Reactions
 from app.review import copies_folder, open_review
 from app.routing import add_routes
@@ -59,7 +59,6 @@ from rooms.attendance import Attendance
 from rooms.desks import ROOMS, open_rooms
 from rooms.door import RoomDoor
 from rooms.fanout import Fanout
-from rooms.slow import throw_out
 from rooms.sockets import RedisManager, socket_server
 from stream import whip
 from stream.client import MEDIA_CLIENT, MediaClient
@@ -101,6 +100,7 @@ async def run_web(settings: Settings, stopping: asyncio.Event) -> int:
         try:
             with taking(f"port {settings.http_port}", "TELLERCAST_HTTP_PORT"):
                 await web.TCPSite(runner, settings.http_host, settings.http_port, backlog=1024).start()
+            collect_rarely()
             log.info("web process ready", url=settings.base_url)
             return await attend(stopping, built.works)
         finally:
@@ -183,7 +183,7 @@ def _assemble(
     async def hang_up(_application: web.Application) -> None:
         """An open socket would hold up the end until its time is over; the client comes back by itself."""
         for sid in list(sio.eio.sockets):
-            await throw_out(sio, sid)
+            await sio.eio.throw_out(sid)
 
     application.on_shutdown.append(hang_up)
     add_routes(application, all_routes(demo=settings.demo))

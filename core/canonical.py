@@ -25,6 +25,9 @@ _ENCODER: Final = msgspec.json.Encoder(order="deterministic")
 _NOT_WRITTEN: Final = (msgspec.MsgspecError, TypeError, ValueError, OverflowError, RecursionError)
 # The first byte of a character above U+FFFF in UTF-8.
 _ABOVE_FFFF: Final = re.compile(rb"[\xf0-\xf4]")
+_SAME: Final = frozenset({str, bool, type(None)})
+_NESTED: Final = frozenset({dict, list, tuple})
+_PLAIN: Final = _SAME | _NESTED | {int}
 _DEPTH: Final = 8  # a trail's deepest entry, an order with what the gate saw, needs 6
 
 Whole = Annotated[int, msgspec.Meta(ge=-MOST, le=MOST)]
@@ -92,15 +95,13 @@ def _is_plain(value: Any) -> bool:
     """
     todo: list[Any] = [(value,)]
     for part in todo:
-        for item in part.values() if type(part) is dict else part:
-            kind = type(item)
-            if kind is str or item is None or kind is bool:
-                continue
-            if kind is int:
-                if not -MOST <= item <= MOST:
-                    return False
-            elif kind is dict or kind is list or kind is tuple:
-                todo.append(item)
-            else:
-                return False
+        items = part.values() if type(part) is dict else part
+        kinds = set(map(type, items))
+        if kinds <= _SAME:
+            continue
+        if not kinds <= _PLAIN:
+            return False
+        if int in kinds and not all(-MOST <= item <= MOST for item in items if type(item) is int):
+            return False
+        todo += [item for item in items if type(item) in _NESTED]
     return True

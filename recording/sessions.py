@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -11,6 +11,7 @@ from sqlalchemy import Row, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.clock import Clock
+from core.database import among
 from core.errors import NOT_FOUND, Refused
 from core.ids import new_id
 from recording import kinds, lifecycle
@@ -82,6 +83,11 @@ async def get(tx: AsyncConnection, session_id: str) -> Session:
     return _session((await tx.execute(select(sessions).where(sessions.c.id == session_id))).one_or_none())
 
 
+async def several(tx: AsyncConnection, session_ids: Collection[str]) -> dict[str, Session]:
+    """These sessions as they stand, by id; those that don't exist are left out."""
+    return {row.id: _session(row) for row in await tx.execute(_SEVERAL, {"ids": session_ids})}
+
+
 async def lock(tx: AsyncConnection, session_id: str) -> Session:
     """The session, held still until the transaction ends. Raises Refused(NOT_FOUND).
 
@@ -116,6 +122,9 @@ async def move(
         data |= {"kind": session.kind, "required": list(session.required)}
     [entry] = await trail.append(tx, session_id, Draft(_KIND_AFTER[Event(event)], actor, data))
     return changed, entry
+
+
+_SEVERAL = select(sessions).where(among(sessions.c.id, "ids"))
 
 
 def _session(row: Row[Any] | None) -> Session:

@@ -3,7 +3,8 @@
 The life of a comment:
 1. length, the person's rate, the lexicon; what is refused here is not on the record and nothing typed is lost;
 2. it waits in its session's bounded queue for the tick (at most every 200 ms);
-3. one transaction appends all that wait in a session to its trail, texts as salted commitments;
+3. one transaction appends what waits in all sessions to their trails, texts as salted commitments; a session that takes none
+   is refused, and what can't be written is found session by session: neither costs another session's comments;
 4. after the commit the sender gets the acknowledgement (so what is acknowledged survives SIGKILL) and the room one batch.
 """
 
@@ -13,25 +14,28 @@ import asyncio
 import hashlib
 import hmac
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import structlog
 from sqlalchemy import select
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from compliance import lexicon
 from compliance.lexicon import Action
 from core.clock import Clock, to_text
 from core.database import Database
-from core.errors import BAD_REQUEST, Refused, Unavailable
+from core.errors import BAD_REQUEST, NOT_FOUND, Refused, Unavailable
 from core.identity import Person
 from core.ids import new_id
 from recording import kinds, sessions
 from recording.chain import read_entry
+from recording.errors import TrailSealed
 from recording.tables import trail_entries
-from recording.trail import Draft, Entry, Trail
+from recording.trail import Draft, Entry, Trail, lock_heads
 from rooms.closing import announce
 from rooms.errors import COMMENT_BLOCKED, COMMENT_TOO_FAST, COMMENT_TOO_LONG, NOT_LIVE, NOT_RECORDED, TOO_MANY_HERE
 from rooms.rate import Buckets
@@ -43,6 +47,8 @@ TICK_S = 0.2
 BURST, PER_SECOND = 3.0, 1.0
 # 200 ms of a room: RongCloud takes 40 upstream; more is unreadable anyway. Waiting: two seconds of that.
 PER_TICK = 40
+# Writing down this many takes a few dozen ms, and so long orders wait for their turn; what is more goes with the next commit.
+PER_COMMIT = 400
 QUEUE_MAX = 400
 ROOMS_MAX = 1000
 RATED_PEOPLE_MAX = 20_000
@@ -91,6 +97,13 @@ class _Room:
     waiting: deque[_Pending] = field(default_factory=deque)
 
 
+# What one tick takes of each session, by session.
+_Batches = dict[str, list[_Pending]]
+# SQLSTATE classes of what the values or the moment are to blame for, not the database: it has undone the transaction and is
+# there for the next. 22 data, 23 integrity, 40 rollback (deadlock), 55 not in the needed state (lock not to be had).
+_UNDONE = frozenset({"22", "23", "40", "55"})
+
+
 class CommentDesk:
     """Takes comments, ticks, and shows each session's batch through `show(session, comments)` after its commit."""
 
@@ -130,8 +143,17 @@ class CommentDesk:
             await asyncio.sleep(TICK_S)
 
     async def tick(self) -> None:
-        """Record and show what waits, at most PER_TICK comments a session; the rest waits for the next tick."""
+        """Record and show what waits, at most PER_TICK comments a session; the rest waits for the next tick.
+
+        One commit for all sessions, or where they are very many one for each PER_COMMIT comments.
+        """
         self._wanted.clear()
+        for batches in _commits(self._taken()):
+            await self._record(batches)
+
+    def _taken(self) -> _Batches:
+        """What this tick is for, off the queues; who has given up is left out."""
+        taken: _Batches = {}
         for session_id in list(self._rooms):
             waiting = self._rooms[session_id].waiting
             batch = [waiting.popleft() for _ in range(min(PER_TICK, len(waiting)))]
@@ -139,12 +161,15 @@ class CommentDesk:
                 del self._rooms[session_id]
             else:
                 self._wanted.set()
-            if batch:
-                await self._record(session_id, [one for one in batch if not one.done.cancelled()])
+            if left := [one for one in batch if not one.done.cancelled()]:
+                taken[session_id] = left
+        return taken
 
     def _checked(self, person: Person, session_id: str, text: str, host: bool) -> _Pending:
         if any(ord(letter) < ord(" ") for letter in text):
             raise Refused(BAD_REQUEST, detail="control characters")
+        if any("\ud800" <= letter <= "\udfff" for letter in text):  # JSON's escapes can say so; no text on the record can
+            raise Refused(BAD_REQUEST, detail="half a character")
         if not 1 <= len(text) <= COMMENT_MAX:
             raise Refused(COMMENT_TOO_LONG, max=COMMENT_MAX, length=len(text))
         wait_s = self._rate.take(person.id, self._clock.monotonic())
@@ -165,25 +190,73 @@ class CommentDesk:
             done=asyncio.get_running_loop().create_future(),
         )
 
-    async def _record(self, session_id: str, batch: Sequence[_Pending]) -> None:
-        """One commit for the batch, then the acknowledgements, then one emit. A failure refuses this batch, nothing else."""
+    async def _record(self, batches: _Batches) -> None:
+        """One commit for all batches, then the acknowledgements, then one emit for each session."""
         try:
             async with self._db.write() as tx:
-                if not (await sessions.get(tx, session_id)).running:
-                    raise Refused(NOT_LIVE)
-                entries = await self._trail.append(tx, session_id, *(one.draft() for one in batch))
-        except Refused as refusal:
-            cause = refusal
-            _refuse(batch, lambda: Refused(cause.problem, **cause.params))
+                outcomes = await self._append(tx, batches)
+        except Exception as error:
+            if len(batches) > 1 and _is_undone(error):
+                log.warning("comments are recorded session by session", sessions=len(batches), error=repr(error))
+                for session_id, batch in batches.items():
+                    await self._record({session_id: batch})
+                return
+            log.exception("comments could not be recorded", sessions=sorted(batches), count=sum(map(len, batches.values())))
+            for batch in batches.values():
+                _refuse(batch, lambda: Unavailable(NOT_RECORDED))
             return
-        except Exception:
-            log.exception("comments could not be recorded", session=session_id, count=len(batch))
-            _refuse(batch, lambda: Unavailable(NOT_RECORDED))
-            return
-        for one in batch:
-            if not one.done.done():
-                one.done.set_result(None)
-        await announce(self._show(session_id, [_shown(one, entry) for one, entry in zip(batch, entries, strict=True)]))
+        shows = []
+        for session_id, batch in batches.items():
+            outcome = outcomes[session_id]
+            if isinstance(outcome, Refused):
+                _refuse(batch, partial(_again, outcome))
+                continue
+            for one in batch:
+                if not one.done.done():
+                    one.done.set_result(None)
+            shows.append(self._show(session_id, [_shown(one, entry) for one, entry in zip(batch, outcome, strict=True)]))
+        await announce(*shows)
+
+    async def _append(self, tx: AsyncConnection, batches: _Batches) -> dict[str, list[Entry] | Refused]:
+        """The entries of each session's batch, or why it takes none."""
+        outcomes: dict[str, list[Entry] | Refused] = {}
+        found = await sessions.several(tx, batches)
+        for session_id in batches:
+            if session_id not in found:
+                outcomes[session_id] = Refused(NOT_FOUND)
+            elif not found[session_id].running:
+                outcomes[session_id] = Refused(NOT_LIVE)
+        heads = await lock_heads(tx, batches.keys() - outcomes.keys())
+        outcomes |= {session_id: TrailSealed(session_id) for session_id, head in heads.items() if head.sealed}
+        open_yet = [session_id for session_id in batches if session_id not in outcomes]
+        work = [(heads[session_id], [one.draft() for one in batches[session_id]]) for session_id in open_yet]
+        made = await self._trail.append_all(tx, work)
+        return outcomes | dict(zip(open_yet, made, strict=True))
+
+
+def _commits(taken: _Batches) -> Iterator[_Batches]:
+    """The same in parts of at most PER_COMMIT comments; a session's are never apart."""
+    part: _Batches = {}
+    for session_id, batch in taken.items():
+        if part and sum(map(len, part.values())) + len(batch) > PER_COMMIT:
+            yield part
+            part = {}
+        part[session_id] = batch
+    if part:
+        yield part
+
+
+def _is_undone(error: Exception) -> bool:
+    """Whether certainly nothing was written, and another transaction may do better: what JSON or a column can't carry, or a
+    deadlock. A database that is away, or went while it committed, is none of these."""
+    if isinstance(error, DBAPIError):
+        state = str(getattr(error.orig, "sqlstate", None) or "")
+        return isinstance(error, IntegrityError) or state[:2] in _UNDONE
+    return isinstance(error, ValueError)
+
+
+def _again(refusal: Refused) -> Refused:
+    return Refused(refusal.problem, **refusal.params)
 
 
 def _refuse(batch: Sequence[_Pending], refusal: Callable[[], Refused]) -> None:

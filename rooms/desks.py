@@ -24,12 +24,10 @@ from rooms.namespace import DeskNamespace, RoomNamespace
 from rooms.presence import Presence
 from rooms.proposals import ProposalDesk
 from rooms.shows import ShowDesk
-from rooms.slow import disconnect_slow
 
 log = structlog.get_logger()
 
 SWEEP_EVERY_S = 5.0
-SLOW_EVERY_S = 1.0
 EXPIRED_EVERY_S = 60.0
 ABANDONED_EVERY_S = 30.0
 
@@ -53,14 +51,13 @@ class Rooms:
     namespaces: tuple[Namespace, ...]
 
     async def run(self) -> None:
-        """Ticks of comments, presence, shelves; sweeps of the line, of abandoned sessions, of slow clients. Until cancelled."""
+        """Ticks of comments, presence, shelves; sweeps of the line, of what is abandoned or expired. Until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self.comments.run())
             group.create_task(self.presence.run())
             group.create_task(self.fanout.run())
             group.create_task(self._sweep())
             group.create_task(self._sweep_abandoned())
-            group.create_task(self._mind_slow_clients())
             group.create_task(self._mind_expired())
 
     async def _sweep(self) -> None:
@@ -78,14 +75,6 @@ class Rooms:
                 await self.abandoned.sweep()
             except Exception:  # what is abandoned stays so; the next sweep is another chance
                 log.exception("abandoned sessions could not be looked for")
-
-    async def _mind_slow_clients(self) -> None:
-        while True:
-            try:
-                await disconnect_slow(self.sio)
-            except Exception:  # looked at again in a second
-                log.exception("slow clients could not be disconnected")
-            await asyncio.sleep(SLOW_EVERY_S)
 
     async def _mind_expired(self) -> None:
         while True:

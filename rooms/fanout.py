@@ -80,6 +80,7 @@ class Fanout:
         round_s: float = ROUND_S,
     ) -> None:
         self._sio, self._db, self._trail, self._clock, self._attendance = sio, db, trail, clock, attendance
+        self._alone = not isinstance(sio.manager, socketio.PubSubManager)
         self._round_s = round_s
         self._boot: str | None = None
         self._lost: set[tuple[str, str]] = set()  # streams whose loss was told, of sessions under way
@@ -290,10 +291,12 @@ class Fanout:
 
     def _nobody_there(self, namespace: str, room: str) -> bool:
         """Known only where this is the one web process: with Redis they may be connected elsewhere."""
-        manager = self._sio.manager
-        return not isinstance(manager, socketio.PubSubManager) and room not in manager.rooms.get(namespace, ())
+        return self._alone and room not in self._sio.manager.rooms.get(namespace, ())
 
     async def _emit(self, namespace: str, event: str, room: str, payload: msgspec.Struct) -> None:
+        if self._alone:
+            await self._sio.emit(event, payload, room=room, namespace=namespace)  # written before it returns
+            return
         try:
             async with asyncio.timeout(EMIT_TIMEOUT_S):
                 await self._sio.emit(event, msgspec.to_builtins(payload), room=room, namespace=namespace)

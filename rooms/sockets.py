@@ -2,30 +2,28 @@
 
 python-socketio answers a packet that is none with a stack trace in the log, and waits for the next one; a client could fill the
 log with nothing else (invariant 10). Here it is disconnected, with one line. Private to the two libraries and pinned with them:
-`_handle_eio_message`, `_handle_event`, `_engineio_server_class`; a manager's `get_participants` and `rooms`; a client's
-`queue`, `closed` and `last_ping`.
+`_handle_eio_message`, `_handle_event`, `_engineio_server_class`, `namespace_handlers`; a manager's `get_participants`,
+`is_connected` and `rooms`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import time
-from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import engineio
 import msgspec
 import socketio
 import structlog
 from aiohttp import web
 
-from rooms.slow import throw_out
+from rooms.engine import Engine, Message
 
 log = structlog.get_logger()
 
 MESSAGE_MAX = 64 * 1024
+SETTLE_S = 5.0
 # It writes a stack trace for every packet of a type there is not. What we need to know is logged here.
 _silent = logging.getLogger("rooms.engineio")
 _silent.setLevel(logging.CRITICAL)
@@ -49,42 +47,6 @@ class _Packet(socketio.packet.Packet):  # type: ignore[misc]  # python-socketio 
     uses_binary_events = False
 
 
-class _Queue(asyncio.Queue[Any]):
-    """What waits for one client. `get` answers a future; of a coroutine `wait_for` would make a task each time."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._readers: deque[asyncio.Future[Any]] = deque()
-
-    def get(self) -> asyncio.Future[Any]:  # type: ignore[override]
-        reader: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        if self.empty():
-            self._readers.append(reader)
-        else:
-            reader.set_result(self.get_nowait())
-        return reader
-
-    def put_nowait(self, item: Any) -> None:
-        super().put_nowait(item)
-        while self._readers and not self.empty():
-            reader = self._readers.popleft()
-            if not reader.done():
-                reader.set_result(self.get_nowait())
-
-
-class _Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio ships without type hints
-    def create_queue(self, *args: Any, **kwargs: Any) -> _Queue:
-        return _Queue(*args, **kwargs)
-
-    async def handle_request(self, *args: Any, **kwargs: Any) -> Any:
-        try:
-            return await super().handle_request(*args, **kwargs)
-        except (ValueError, LookupError, OSError, engineio.exceptions.EngineIOError) as error:
-            # OSError: an upgrade of what has been upgraded. After a WebSocket nobody reads this answer.
-            log.info("not Engine.IO; refused", error=type(error).__name__)
-            return web.Response(status=400)
-
-
 class Manager(socketio.AsyncManager):  # type: ignore[misc]  # python-socketio ships without type hints
     """Puts the one encoded packet into every recipient's queue; the library's own starts a task for each and waits for all."""
 
@@ -99,17 +61,15 @@ class Manager(socketio.AsyncManager):  # type: ignore[misc]  # python-socketio s
         if not recipients:
             return
         body = [event] if data is None else [event, data]
-        text = self.server.packet_class(socketio.packet.EVENT, namespace=namespace, data=body).encode()
-        packet, engine = engineio.packet.Packet(engineio.packet.MESSAGE, text), self.server.eio
-        heard_since = time.time() - engine.ping_timeout
+        message = Message(self.server.packet_class(socketio.packet.EVENT, namespace=namespace, data=body).encode())
         for _sid, eio_sid in recipients:
-            socket = engine.sockets.get(eio_sid)
-            if socket is None or socket.closed:
+            client = self.server.eio.sockets.get(eio_sid)
+            if client is None or client.closed:
                 continue
-            if socket.last_ping and socket.last_ping < heard_since:  # it is gone: the library's way finds out, and ends it
-                self.server.start_background_task(engine.send_packet, eio_sid, packet)
+            if client.gone:
+                self.server.eio.ending(client.end_gone())
             else:
-                socket.queue.put_nowait(packet)
+                client.put(message)
 
 
 class RedisManager(socketio.AsyncRedisManager, Manager):  # type: ignore[misc]
@@ -117,8 +77,21 @@ class RedisManager(socketio.AsyncRedisManager, Manager):  # type: ignore[misc]
 
 
 class _Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio ships without type hints
-    def _engineio_server_class(self) -> type[engineio.AsyncServer]:
-        return _Engine
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._answering: set[asyncio.Task[None]] = set()
+
+    def attach(self, app: web.Application, socketio_path: str = "socket.io") -> None:
+        super().attach(app, socketio_path)
+        app.on_cleanup.append(self._settle)
+
+    async def _settle(self, _app: web.Application) -> None:
+        """Who has just left, or was just answered, is seen through while what he needs for it is still there."""
+        if under_way := {*self._answering, *self.eio.under_way}:
+            await asyncio.wait(under_way, timeout=SETTLE_S)
+
+    def _engineio_server_class(self) -> type[Engine]:
+        return Engine
 
     async def _handle_eio_message(self, eio_sid: str, data: str | bytes) -> None:
         try:
@@ -127,12 +100,27 @@ class _Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio sh
             await super()._handle_eio_message(eio_sid, data)
         except Exception as error:  # whatever it was, it came from decoding: our own handlers run in tasks of their own
             log.info("not Socket.IO; client disconnected", error=type(error).__name__)
-            await throw_out(self, eio_sid)
+            await self.eio.throw_out(eio_sid)
 
-    async def _handle_event(self, eio_sid: str, namespace: str, id_: int | None, data: object) -> None:
+    async def _handle_event(self, eio_sid: str, namespace: str | None, id_: int | None, data: object) -> None:
         if not (isinstance(data, list) and data and isinstance(data[0], str)):
             raise TypeError("an event is a list that begins with its name")
-        await super()._handle_event(eio_sid, namespace, id_, data)
+        sid = self.manager.sid_from_eio_sid(eio_sid, namespace)
+        handler = self.namespace_handlers.get(namespace)
+        if handler is None or not self.manager.is_connected(sid, namespace):
+            return
+        # A waiting event must not hold up the answer to a ping; order is kept by each socket's lock (`dispatch.py`).
+        task = asyncio.create_task(self._answer(handler, eio_sid, sid, id_, data))
+        self._answering.add(task)
+        task.add_done_callback(self._answering.discard)
+
+    async def _answer(self, handler: socketio.AsyncNamespace, eio_sid: str, sid: str, id_: int | None, data: list[Any]) -> None:
+        said = await handler.trigger_event(data[0], sid, *data[1:])
+        client = self.eio.sockets.get(eio_sid)
+        if id_ is None or client is None or client.closed:
+            return
+        ack = self.packet_class(socketio.packet.ACK, namespace=handler.namespace, id=id_, data=[said])
+        client.put(Message(ack.encode()))
 
 
 # (Origin, WSGI environ) → whether the page that connects is one of ours.
@@ -148,7 +136,6 @@ def socket_server(
     """
     return _Server(
         async_mode="aiohttp",
-        async_handlers=True,  # a waiting event must not hold up the answer to a ping; order is kept by each socket's lock
         client_manager=client_manager or Manager(),
         json=_Json,
         serializer=_Packet,

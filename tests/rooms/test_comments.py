@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import event, insert, update
+from structlog.testing import capture_logs
 
 from core.clock import ManualClock
 from core.database import Database
 from core.errors import Refused
 from core.identity import Person, Role
 from recording import kinds, sessions
-from recording.tables import trail_heads
+from recording.tables import trail_entries, trail_heads
 from recording.trail import Trail
 from rooms import comments
-from rooms.comments import PER_TICK, QUEUE_MAX, AuthorTags, CommentDesk
+from rooms.comments import PER_COMMIT, PER_TICK, QUEUE_MAX, AuthorTags, CommentDesk
 from rooms.wire import Comment
 
 
@@ -38,10 +39,21 @@ class Room:
 
     async def say(self, session_id: str, text: str, count: int) -> list[asyncio.Task[str]]:
         """`count` people say it at once; all wait for the tick."""
-        people = [Person(f"customer-{n}", Role.CUSTOMER, "某某") for n in range(count)]
+        people = [Person(f"customer-{n}-{session_id}"[:64], Role.CUSTOMER, "某某") for n in range(count)]
         tasks = [asyncio.create_task(self.desk.say(one, session_id, text, host=False)) for one in people]
         await asyncio.sleep(0)
         return tasks
+
+    def count_commits(self) -> list[object]:
+        """Grows by one with every commit from here on."""
+        seen: list[object] = []
+        event.listen(self.db.engine.sync_engine, "commit", seen.append)
+        return seen
+
+    async def recorded(self, session_id: str) -> list[str]:
+        """The ids of the session's comments as its trail has them."""
+        async with self.db.read() as tx:
+            return [entry.data["id"] for entry in await self.trail.entries(tx, session_id, kinds={kinds.COMMENT})]
 
 
 @pytest.fixture
@@ -66,6 +78,68 @@ async def test_a_tick_is_one_batch_and_the_rest_waits_for_the_next(room: Room) -
     assert [one.id for one in last] == ids[-50:]
 
 
+async def test_one_commit_records_every_session_s_comments_in_their_order(room: Room) -> None:
+    live = [await room.live() for _ in range(4)]
+    commits = room.count_commits()
+    tasks = {session: await room.say(session, "好", 3) for session in live}
+    await room.desk.tick()
+    for session in live:
+        assert await room.recorded(session) == await asyncio.gather(*tasks[session])
+    assert len(commits) == 1
+    assert [session for session, _ in room.shown] == live
+
+
+async def test_a_commit_is_bounded_and_no_session_waits_for_another_tick(room: Room) -> None:
+    live = [await room.live() for _ in range(PER_COMMIT // PER_TICK + 1)]
+    commits = room.count_commits()
+    tasks = [task for session in live for task in await room.say(session, "好", PER_TICK)]
+    await room.desk.tick()
+    assert len(await asyncio.gather(*tasks)) == PER_COMMIT + PER_TICK
+    assert len(commits) == 2
+
+
+@pytest.mark.parametrize("bad", ["not JSON", "a number that is taken"])
+async def test_what_can_t_be_written_costs_its_own_session_alone(room: Room, bad: str) -> None:
+    first, spoilt, last = [await room.live() for _ in range(3)]
+    fine = await room.say(first, "好", 2)
+    if bad == "not JSON":
+        half = Person("customer-x", Role.CUSTOMER, "\ud800")
+        refused = [asyncio.create_task(room.desk.say(half, spoilt, "好", host=False))]
+        await asyncio.sleep(0)
+    else:
+        taken = {"session_id": spoilt, "seq": 2, "kind": "x", "media_ms": 0, "body": "{}", "hash": "0" * 64}
+        async with room.db.write() as tx:
+            await tx.execute(insert(trail_entries).values(taken))
+        refused = await room.say(spoilt, "好", 1)
+    fine += await room.say(last, "好", 1)
+    with capture_logs() as logged:
+        await room.desk.tick()
+    assert [line.get("sessions") for line in logged] == [3, [spoilt]]
+    answers = await asyncio.gather(*refused, return_exceptions=True)
+    assert [one.problem.code for one in answers if isinstance(one, Refused)] == ["not_recorded"]
+    assert await room.recorded(first) + await room.recorded(last) == await asyncio.gather(*fine)
+    assert [session for session, _ in room.shown] == [first, last]
+
+
+async def test_sessions_that_take_none_say_why_and_cost_the_others_nothing(room: Room) -> None:
+    over, fine = await room.live(), await room.live()
+    async with room.db.write() as tx:
+        await sessions.move(tx, room.clock, room.trail, over, "end", "a")
+    tasks = [*await room.say(over, "好", 1), *await room.say("ses_none", "好", 1), *await room.say(fine, "好", 1)]
+    commits = room.count_commits()
+    await room.desk.tick()
+    answers = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [one.problem.code for one in answers if isinstance(one, Refused)] == ["session_not_live", "not_found"]
+    assert await room.recorded(fine) == [answers[2]]
+    assert len(commits) == 1
+
+
+async def test_half_a_character_is_refused_before_it_waits(room: Room) -> None:
+    with pytest.raises(Refused) as refused:
+        await room.desk.say(Person("customer-x", Role.CUSTOMER, "某"), await room.live(), "好\ud83d", host=False)
+    assert refused.value.problem.code == "bad_request"
+
+
 async def test_what_could_not_be_committed_is_not_acknowledged_and_not_shown(room: Room) -> None:
     session, other = await room.live(), await room.live()
     async with room.db.write() as tx:
@@ -86,8 +160,9 @@ async def test_a_database_that_is_away_refuses_and_the_desk_goes_on(room: Room, 
 
     tasks = await room.say(session, "好", 1)
     with monkeypatch.context() as patched:
-        patched.setattr(sessions, "get", away)
-        await room.desk.tick()
+        patched.setattr(sessions, "several", away)
+        with capture_logs():
+            await room.desk.tick()
     with pytest.raises(Refused) as refused:
         await tasks[0]
     assert refused.value.problem.code == "not_recorded"

@@ -1,15 +1,20 @@
-"""What we put in place of the libraries' own: one packet for all recipients, and a queue whose reader costs no task."""
+"""The way to the clients: one frame for all recipients whatever transport each has, and an end to who does not read."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import time
+from collections.abc import AsyncIterator
 from typing import Any
 
+import aiohttp
 import pytest
 
-from rooms.sockets import _Queue
+from rooms.engine import UNPOLLED_MAX
 from tests.rooms.house import House
+
+WEBSOCKET, POLLING = "/socket.io/?EIO=4&transport=websocket", "/socket.io/?EIO=4&transport=polling"
 
 
 @pytest.fixture(params=["sqlite"])
@@ -17,39 +22,169 @@ def database_url(tmp_path: Any) -> str:
     return f"sqlite+aiosqlite:///{tmp_path / 'tellercast.db'}"
 
 
-async def test_what_is_put_is_got_in_order_whoever_waits_first() -> None:
-    queue = _Queue()
-    first, second = queue.get(), queue.get()
-    for number in range(4):
-        queue.put_nowait(number)
-    assert [await first, await second, await queue.get(), queue.get_nowait()] == [0, 1, 2, 3]
-    assert queue.empty()
+@pytest.fixture
+async def http() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(20)) as session:
+        yield session
 
 
-async def test_a_reader_who_gave_up_takes_nothing() -> None:
-    queue = _Queue()
-    gone, stays = queue.get(), queue.get()
-    gone.cancel()
-    queue.put_nowait("for who stays")
-    assert await stays == "for who stays"
-    with pytest.raises(asyncio.TimeoutError):
-        await asyncio.wait_for(queue.get(), 0)
-    queue.put_nowait("later")
-    assert queue.qsize() == 1
+class Polling:
+    """An Engine.IO client by hand that begins with polling."""
+
+    def __init__(self, http: aiohttp.ClientSession, house: House) -> None:
+        self._http, self._house, self.sid = http, house, ""
+
+    async def open(self, person: str) -> None:
+        opening = (await self.poll())[0]
+        assert opening.startswith("0{")
+        self.sid = str(json.loads(opening[1:])["sid"])
+        await self.post('40/room,{"token":"%s"}' % self._house.token(person))  # noqa: UP031 - braces
+        assert (await self.poll())[0].startswith("40/room,")
+
+    @property
+    def query(self) -> str:
+        return f"&sid={self.sid}" if self.sid else ""
+
+    async def poll(self) -> list[str]:
+        async with self._http.get(self._house.url + POLLING + self.query) as answer:
+            assert answer.status == 200, await answer.text()
+            return (await answer.text()).split("\x1e")
+
+    async def post(self, packet: str) -> None:
+        async with self._http.post(self._house.url + POLLING + self.query, data=packet) as answer:
+            assert answer.status == 200
+
+    def socket(self) -> Any:
+        return self._http.ws_connect(self._house.url + WEBSOCKET + self.query)
 
 
-async def test_the_queue_is_done_when_all_that_was_got_is_done() -> None:
-    queue = _Queue()
-    waiting = queue.get()
-    await queue.put(1)
-    await queue.put(2)
-    assert await waiting == 1
-    queue.task_done()
-    joined = asyncio.create_task(queue.join())
-    assert await queue.get() == 2
-    queue.task_done()
-    async with asyncio.timeout(10):
-        await joined
+def viewers(packet: str) -> int:
+    """What a `presence` event says."""
+    assert packet.startswith('42/room,["presence"'), packet
+    return int(json.loads(packet[len("42/room,") :])[1]["viewers"])
+
+
+async def joined(house: House, http: aiohttp.ClientSession, session: str, **options: Any) -> aiohttp.ClientWebSocketResponse:
+    """A WebSocket in a show's room, all it was told at first read."""
+    ws = await http.ws_connect(house.url + WEBSOCKET, **options)
+    await ws.receive_str()
+    await ws.send_str('40/room,{"token":"%s"}' % house.token("customer-c3"))  # noqa: UP031 - braces
+    await ws.receive_str()
+    await ws.send_str(f'42/room,1["join",{{"session":"{session}"}}]')
+    while not (await ws.receive_str()).startswith("43/room,1"):
+        pass
+    return ws
+
+
+@pytest.mark.parametrize("size", [0, 1, 60, 125, 126, 127, 65_000, 65_535, 65_536, 70_000])
+async def test_a_message_of_any_length_arrives_whole(house: House, http: aiohttp.ClientSession, size: int) -> None:
+    session = (await house.show())["session"]
+    ws = await joined(house, http, session, max_msg_size=0)
+    empty = len(f'42/room,["load",{{"session":"{session}","text":""}}]')
+    text = "x" * max(0, size - empty)
+    await house.sio.emit("load", {"session": session, "text": text}, room=f"session:{session}", namespace="/room")
+    said = await ws.receive_str()
+    while not said.startswith('42/room,["load"'):
+        said = await ws.receive_str()
+    assert len(said) == max(size, empty)
+    assert json.loads(said[len("42/room,") :])[1]["text"] == text
+    await ws.close()
+
+
+async def test_nothing_is_compressed_for_one_client_alone(house: House, http: aiohttp.ClientSession) -> None:
+    ws = await joined(house, http, (await house.show())["session"], compress=15)
+    assert ws.compress == 0
+    await ws.close()
+
+
+async def test_who_moves_over_from_polling_misses_nothing_and_hears_nothing_twice(
+    house: House, http: aiohttp.ClientSession
+) -> None:
+    session = (await house.show())["session"]
+    client = Polling(http, house)
+    await client.open("customer-c3")
+    await house.sio.enter_room(house.sio.manager.sid_from_eio_sid(client.sid, "/room"), f"session:{session}", namespace="/room")
+    await house.fanout.presence(session, 1)
+    assert [viewers(one) for one in await client.poll()] == [1]
+    open_poll = asyncio.create_task(client.poll())
+    async with client.socket() as ws:
+        await ws.send_str("2probe")
+        assert await ws.receive_str() == "3probe"
+        assert await open_poll == ["6"]
+        await house.fanout.presence(session, 2)
+        await house.fanout.presence(session, 3)
+        assert await client.poll() == ["6"], "what comes while he moves waits for the WebSocket"
+        await ws.send_str("5")
+        heard: list[int] = []
+        while len(heard) < 3:
+            said = await ws.receive_str()
+            if said != "6":  # the noop that ends a poll, when there was none
+                heard.append(viewers(said))
+            if len(heard) == 2:
+                await house.fanout.presence(session, 4)
+        assert heard == [2, 3, 4]
+
+
+@pytest.mark.parametrize("words", [["nonsense"], ["2probe", "nonsense"], ["2probe", "2"]])
+async def test_a_move_that_goes_wrong_leaves_the_client_polling(
+    house: House, http: aiohttp.ClientSession, words: list[str]
+) -> None:
+    client = Polling(http, house)
+    await client.open("customer-c3")
+    async with client.socket() as ws:
+        for word in words:
+            await ws.send_str(word)
+        while (await ws.receive()).type is aiohttp.WSMsgType.TEXT:
+            pass
+    await client.post('42/room,7["leave",{"session":"any"}]')
+    heard: list[str] = []
+    while not heard:
+        heard = [one for one in await client.poll() if one != "6"]
+    assert heard == ['43/room,7[{"ok":true}]']
+
+
+async def test_who_does_not_poll_is_disconnected(house: House, http: aiohttp.ClientSession) -> None:
+    session = (await house.show())["session"]
+    client = Polling(http, house)
+    await client.open("customer-c3")
+    await client.post(f'42/room,1["join",{{"session":"{session}"}}]')
+    async with asyncio.timeout(20):
+        while house.rooms.presence.viewers(session) == 0:
+            await asyncio.sleep(0)
+        for number in range(2 * UNPOLLED_MAX):
+            await house.fanout.presence(session, number)
+        while house.rooms.presence.viewers(session):
+            await asyncio.sleep(0)
+
+
+async def test_a_client_that_is_disconnected_is_told_and_closed(house: House, http: aiohttp.ClientSession) -> None:
+    ws = await joined(house, http, (await house.show())["session"])
+    [eio_sid] = house.sio.eio.sockets
+    await house.sio.eio.disconnect(eio_sid)
+    heard = [await ws.receive() for _ in range(2)]
+    assert heard[0].data == "1"
+    assert (heard[1].type, ws.close_code) == (aiohttp.WSMsgType.CLOSE, 1000)
+    assert not house.sio.eio.sockets
+
+
+async def test_who_is_told_that_it_is_over_and_does_not_read_on_is_cut_off(
+    house: House, http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rooms.engine.UNREAD_MAX", 1 << 30)
+    monkeypatch.setattr("rooms.engine._LAST_WORDS_S", 0.0)
+    session = (await house.show())["session"]
+    ws = await joined(house, http, session, autoclose=False)
+    [client] = house.sio.eio.sockets.values()
+    assert client._transport is not None
+    while client._transport.get_write_buffer_size() < 1 << 20:
+        await house.sio.emit("load", {"text": "x" * 60_000}, room=f"session:{session}", namespace="/room")
+        await asyncio.sleep(0)
+    await house.sio.eio.disconnect(client.sid)
+    async with asyncio.timeout(20):
+        while client._transport.get_write_buffer_size():
+            await asyncio.sleep(0)
+    assert house.rooms.presence.viewers(session) == 0
+    await ws.close()
 
 
 async def test_everybody_in_the_room_hears_it_and_nobody_else(house: House) -> None:
