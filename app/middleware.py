@@ -15,7 +15,8 @@ from aiohttp import web
 from app.identity import Identity
 from app.origin import OWN_SITE
 from app.permissions import FROM_ANYWHERE, PAGES, may_call, may_open
-from core.errors import BAD_REQUEST, FORBIDDEN, INTERNAL, NOT_FOUND, NOT_SIGNED_IN, Problem, Refused, Unavailable
+from core.database import is_away
+from core.errors import BAD_REQUEST, DATABASE_AWAY, FORBIDDEN, INTERNAL, NOT_FOUND, NOT_SIGNED_IN, Problem, Refused, Unavailable
 from core.http import FORM, LANG, PERSON
 from core.identity import Person
 from stream import whip
@@ -83,10 +84,18 @@ async def outermost(request: web.Request, handler: Handler) -> web.StreamRespons
         raise
     except ConnectionResetError:
         raise  # the reader went away; there is nobody to answer
-    except Exception:
-        reference = secrets.token_hex(4)
-        log.exception("request failed", reference=reference, method=request.method, path=request.path)
-        return _answer(request, Refused(INTERNAL, reference=reference))
+    except Exception as error:
+        return _answer(request, _failed(request, error))
+
+
+def _failed(request: web.Request, error: Exception) -> Refused:
+    """What is told of a failure that nobody foresaw; the log has the rest of it."""
+    if is_away(error):
+        log.error("request failed, the database is away", method=request.method, path=request.path, error=repr(error))
+        return Unavailable(DATABASE_AWAY)
+    reference = secrets.token_hex(4)
+    log.error("request failed", reference=reference, method=request.method, path=request.path, exc_info=error)
+    return Refused(INTERNAL, reference=reference)
 
 
 async def _guarded(request: web.Request, handler: Handler) -> web.StreamResponse:

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from app.permissions import ROUTES
-from core.errors import FORBIDDEN, INTERNAL, NOT_SIGNED_IN, Problem
+from core.errors import DATABASE_AWAY, FORBIDDEN, INTERNAL, NOT_SIGNED_IN, Problem
 from core.http import FORM, Route
 
 _PROBLEM_SCHEMA = {
@@ -79,7 +79,8 @@ def _responses(route: Route, schema_of: dict[int, Any], *, public: bool) -> dict
     if route.gives is not None:
         answer["content"] = {"application/json": {"schema": schema_of[id(route.gives)]}}
     responses: dict[str, Any] = {str(route.status): answer}
-    always: tuple[Problem, ...] = (INTERNAL,) if public else (NOT_SIGNED_IN, FORBIDDEN, INTERNAL)
+    failures = (INTERNAL, DATABASE_AWAY)
+    always: tuple[Problem, ...] = failures if public else (NOT_SIGNED_IN, FORBIDDEN, *failures)
     by_status: dict[int, list[Problem]] = {}
     for problem in (*route.problems, *always):
         by_status.setdefault(problem.status, []).append(problem)

@@ -15,6 +15,7 @@ import asyncpg
 import msgspec
 from sqlalchemy import ARRAY, BigInteger, ColumnElement, Dialect, MetaData, String, TypeDecorator, bindparam, event
 from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.ext.compiler import compiles
@@ -220,12 +221,30 @@ def _postgresql_engine(url: URL) -> AsyncEngine:
     )
 
 
+class DatabaseAway(ConnectionError):  # noqa: N818 - it says what is so; waiting helps
+    """There is no connection to be had: the server is not there, or takes none as it starts, stops, recovers or is full."""
+
+
+# PostgreSQL: admin_shutdown, crash_shutdown, cannot_connect_now; the connection ends a moment after it says so.
+_ENDING = frozenset({"57P01", "57P02", "57P03"})
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether it was the database that could not be reached, or was lost meanwhile, rather than anything about what was asked.
+
+    After a commit that fails so nobody knows whether it was done.
+    """
+    if isinstance(error, DBAPIError):
+        return error.connection_invalidated or getattr(error.orig, "sqlstate", None) in _ENDING
+    return isinstance(error, DatabaseAway | PoolTimeout)
+
+
 async def _connect(*args: Any, **options: Any) -> Any:
-    """A connection. Raises OSError for a server that is there and takes none: one that starts, stops or is full.
+    """A connection. Raises DatabaseAway.
 
     SQLAlchemy hands asyncpg's own errors through while it connects, and nobody who waits for a database expects those.
     """
     try:
         return await asyncpg.connect(*args, **options)
-    except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        raise ConnectionError(f"{type(error).__name__}: {error}") from error
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        raise DatabaseAway(f"{type(error).__name__}: {error}") from error

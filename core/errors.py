@@ -88,5 +88,10 @@ INTERNAL = Problem(
     "Something went wrong on our side (reference {reference}).", "系统出现异常（编号 {reference}）。",
     "Try again; if it stays, tell us the reference.", "请重试；如仍未解决，请将编号告知我们。", "retry",
 )  # fmt: skip
+DATABASE_AWAY = Problem(
+    "database_away", 503,
+    "We can't reach our records at this moment.", "暂时无法访问系统数据。",
+    "Wait a moment and try again; nothing you typed is lost.", "请稍后再试，您输入的内容不会丢失。", "retry",
+)  # fmt: skip
 
-PROBLEMS = (BAD_REQUEST, NOT_SIGNED_IN, FORBIDDEN, NOT_FOUND, TOO_MANY, INTERNAL)
+PROBLEMS = (BAD_REQUEST, NOT_SIGNED_IN, FORBIDDEN, NOT_FOUND, TOO_MANY, INTERNAL, DATABASE_AWAY)

@@ -21,7 +21,8 @@ import structlog
 from socketio.exceptions import ConnectionRefusedError as SocketRefused
 
 from core.clock import Clock
-from core.errors import FORBIDDEN, INTERNAL, NOT_SIGNED_IN, TOO_MANY, Refused
+from core.database import is_away
+from core.errors import DATABASE_AWAY, FORBIDDEN, INTERNAL, NOT_SIGNED_IN, TOO_MANY, Refused
 from core.http import convert
 from core.identity import Person
 from rooms.rate import Bucket
@@ -159,7 +160,11 @@ class Namespace(socketio.AsyncNamespace):  # type: ignore[misc]  # python-socket
                 return {"ok": True, **await self._handled(socket, event, payload)}
         except Refused as refusal:
             error = refusal.to_json(socket.lang)
-        except Exception:
+        except Exception as failure:
+            if is_away(failure):
+                named = {"namespace": self.namespace, "socket_event": event[:40]}
+                log.error("event failed, the database is away", **named, error=repr(failure))
+                return {"ok": False, "error": Refused(DATABASE_AWAY).to_json(socket.lang)}
             reference = secrets.token_hex(4)
             log.exception("event failed", reference=reference, namespace=self.namespace, socket_event=event[:40])
             error = Refused(INTERNAL, reference=reference).to_json(socket.lang)
