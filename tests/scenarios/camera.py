@@ -12,8 +12,11 @@ from typing import Self
 
 import aiohttp
 
+from stream.errors import MEDIA_UNAVAILABLE
 from tests.browser.server import ROOT
 from tests.stream.clients import PublisherClient
+
+_AGAIN_AFTER_S = 0.25
 
 
 class Camera:
@@ -39,13 +42,23 @@ class Camera:
             await self._process.wait()
 
 
+async def _offered(http: aiohttp.ClientSession, address: str, offer: str) -> str | None:
+    """The server's answer; None while its media process is away, as a page asks again then."""
+    async with http.post(address, data=offer) as answer:
+        said = await answer.text()
+        if answer.status == MEDIA_UNAVAILABLE.status and MEDIA_UNAVAILABLE.code in said:
+            return None
+        assert answer.status == 201, said
+        return said
+
+
 async def _main(url: str, session: str, token: str) -> None:
     publisher = PublisherClient()
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/sdp"}
     async with aiohttp.ClientSession(headers=headers) as http:
-        async with http.post(f"{url}/api/sessions/{session}/whip", data=await publisher.offer()) as answer:
-            said = await answer.text()
-            assert answer.status == 201, said
+        address, offer = f"{url}/api/sessions/{session}/whip", await publisher.offer()
+        while (said := await _offered(http, address, offer)) is None:
+            await asyncio.sleep(_AGAIN_AFTER_S)
         await publisher.answer(said)
         print("on air", flush=True)
         await asyncio.Event().wait()

@@ -19,10 +19,16 @@ from tests.scenarios.town import Town
 
 
 @pytest.fixture
-async def town(empty_database_url: str, tmp_path: Path) -> AsyncIterator[Town]:
-    """Ready, in demo mode; on SQLite and on PostgreSQL unless the scenario chooses (`only_on`)."""
+def environ() -> dict[str, str]:
+    """The settings a scenario gives its server beside the database; none unless it overrides this."""
+    return {}
+
+
+@pytest.fixture
+async def town(empty_database_url: str, tmp_path: Path, environ: dict[str, str]) -> AsyncIterator[Town]:
+    """Ready, in demo mode; on SQLite and on PostgreSQL unless the scenario overrides `database_url`."""
     serving = await _as_a_bank_sets_it_up(empty_database_url, tmp_path)
-    server = Server(tmp_path / "tellercast", environ={"TELLERCAST_DATABASE_URL": serving})
+    server = Server(tmp_path / "tellercast", environ={**environ, "TELLERCAST_DATABASE_URL": serving})
     town = Town(server, empty_database_url, aiohttp.ClientSession(), Database(empty_database_url))
     try:
         await asyncio.to_thread(server.start)

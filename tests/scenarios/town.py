@@ -29,7 +29,7 @@ from tests.scenarios.camera import Camera
 BOND = "prd-r2-bond"
 AMOUNT = 1_000 * 100
 # Answers that mean: not now, and the same key may be used again.
-AGAIN = frozenset({"sale_closed", "desk_busy", "media_unavailable"})
+AGAIN = frozenset({"sale_closed", "order_desk_busy", "database_away", "media_unavailable"})
 
 
 class Refusal(Exception):  # noqa: N818 - it is what the server says, not an error of the test
@@ -179,8 +179,12 @@ class Town:
         async def is_open() -> bool:
             try:
                 return bool((await self.sale())["open"])
+            except Refusal as refusal:
+                if refusal.code not in AGAIN:
+                    raise
             except (aiohttp.ClientError, ConnectionError):
-                return False
+                pass
+            return False
 
         await self._together("sale open", lambda: until(is_open, "the sale is open", 60))
 
@@ -232,6 +236,10 @@ class Town:
     async def _redial(self, phone: Phone) -> None:
         try:
             await (await phone.open()).call("join", {"session": self.session})
+        except Refusal as refusal:
+            if refusal.code not in AGAIN:
+                raise
+            await phone.close()  # connected, but not in the room; the next try dials anew
         except (socketio.exceptions.SocketIOError, ConnectionError):
             return  # away again; the next try says so
 
@@ -264,6 +272,11 @@ class Town:
         query = select(outbox.c.order_id, func.count()).where(outbox.c.kind == "order_placed").group_by(outbox.c.order_id)
         async with self.db.read() as tx:
             return {row[0]: int(row[1]) for row in await tx.execute(query)}
+
+    async def leases_over(self) -> None:
+        """As when time has gone by: deliveries that a killed worker had taken are due again now."""
+        async with self.db.write() as tx:
+            await tx.execute(update(outbox).where(outbox.c.state == "waiting").values(next_at=SystemClock().now()))
 
     async def chain_findings(self) -> list[str]:
         """What is wrong with the trail as it stands, before its seal."""
