@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import secrets
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from urllib.parse import quote
@@ -15,8 +14,8 @@ from aiohttp import web
 from app.identity import Identity
 from app.origin import OWN_SITE
 from app.permissions import FROM_ANYWHERE, PAGES, may_call, may_open
-from core.database import is_away
-from core.errors import BAD_REQUEST, DATABASE_AWAY, FORBIDDEN, INTERNAL, NOT_FOUND, NOT_SIGNED_IN, Problem, Refused, Unavailable
+from core.errors import BAD_REQUEST, FORBIDDEN, NOT_FOUND, NOT_SIGNED_IN, Problem, Refused, Unavailable
+from core.failures import failed
 from core.http import FORM, LANG, PERSON
 from core.identity import Person
 from stream import whip
@@ -85,17 +84,7 @@ async def outermost(request: web.Request, handler: Handler) -> web.StreamRespons
     except ConnectionResetError:
         raise  # the reader went away; there is nobody to answer
     except Exception as error:
-        return _answer(request, _failed(request, error))
-
-
-def _failed(request: web.Request, error: Exception) -> Refused:
-    """What is told of a failure that nobody foresaw; the log has the rest of it."""
-    if is_away(error):
-        log.error("request failed, the database is away", method=request.method, path=request.path, error=repr(error))
-        return Unavailable(DATABASE_AWAY)
-    reference = secrets.token_hex(4)
-    log.error("request failed", reference=reference, method=request.method, path=request.path, exc_info=error)
-    return Refused(INTERNAL, reference=reference)
+        return _answer(request, failed(error, "request", method=request.method, path=request.path))
 
 
 async def _guarded(request: web.Request, handler: Handler) -> web.StreamResponse:

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import sqlite3
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -26,8 +25,7 @@ from typing import Any, Final, Literal
 import structlog
 from aiohttp import web
 from sqlalchemy import bindparam, insert, update
-from sqlalchemy.exc import DBAPIError, IntegrityError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from commerce import catalogue, shelf
@@ -37,7 +35,7 @@ from commerce.catalogue_terms import Fault, Terms, differing
 from commerce.shelf import ShelfState
 from commerce.tables import disclosures, product_changes, products
 from core.clock import Clock
-from core.database import Database
+from core.database import Database, is_away
 from core.errors import NOT_FOUND, Refused, Unavailable
 from core.identity import Person
 from core.ids import new_id
@@ -191,17 +189,16 @@ class CatalogueBook:
             try:
                 async with self.db.write() as tx:
                     steps, states = await self._apply(tx, person, edits, import_id)
-            except (PoolTimeout, TimeoutError) as error:
-                raise Unavailable(errors.CATALOGUE_BUSY) from error
             except _ComesToOfferError:
                 log.info("catalogue_retried", attempt=attempt, why="another session offers it now")
-            except DBAPIError as error:
-                if error.connection_invalidated or _sqlite_busy(error.orig):
+            except (SQLAlchemyError, OSError) as error:
+                if is_away(error):
                     raise Unavailable(errors.CATALOGUE_BUSY) from error
                 # Somebody else made a product of this id at the same moment: now it is there, and planned against.
-                if not isinstance(error, IntegrityError) and getattr(error.orig, "sqlstate", None) not in _TRANSIENT:
+                state = getattr(error.orig, "sqlstate", None) if isinstance(error, DBAPIError) else None
+                if not isinstance(error, IntegrityError) and state not in _TRANSIENT:
                     raise
-                log.warning("catalogue_retried", attempt=attempt, error=repr(error.orig))
+                log.warning("catalogue_retried", attempt=attempt, error=repr(error))
             else:
                 await self._tell(states)
                 return steps
@@ -293,10 +290,6 @@ def _disclosure_row(product_id: str, disclosure: Disclosure, now: datetime) -> d
         "sha256": disclosure.sha256,
         "published_at": now,
     }
-
-
-def _sqlite_busy(error: object) -> bool:
-    return isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
 
 
 BOOK = web.AppKey("catalogue", CatalogueBook)

@@ -225,18 +225,26 @@ class DatabaseAway(ConnectionError):  # noqa: N818 - it says what is so; waiting
     """There is no connection to be had: the server is not there, or takes none as it starts, stops, recovers or is full."""
 
 
-# PostgreSQL: admin_shutdown, crash_shutdown, cannot_connect_now; the connection ends a moment after it says so.
-_ENDING = frozenset({"57P01", "57P02", "57P03"})
+# PostgreSQL's classes: connection exception, insufficient resources, operator intervention (it stops, a backend was killed, a
+# statement took too long).
+_AWAY = frozenset({"08", "53", "57"})
 
 
 def is_away(error: BaseException) -> bool:
-    """Whether it was the database that could not be reached, or was lost meanwhile, rather than anything about what was asked.
+    """Whether it was the database that could not be reached, was lost meanwhile or did not answer in time, rather than anything
+    about what was asked: it may be asked again.
 
     After a commit that fails so nobody knows whether it was done.
     """
     if isinstance(error, DBAPIError):
-        return error.connection_invalidated or getattr(error.orig, "sqlstate", None) in _ENDING
-    return isinstance(error, DatabaseAway | PoolTimeout)
+        state = str(getattr(error.orig, "sqlstate", None) or "")
+        return error.connection_invalidated or state[:2] in _AWAY or _sqlite_is_busy(error.orig)
+    return isinstance(error, DatabaseAway | PoolTimeout | TimeoutError)
+
+
+def _sqlite_is_busy(error: object) -> bool:
+    """Somebody else holds SQLite's one write lock, and has for longer than we wait for it."""
+    return isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
 
 
 async def _connect(*args: Any, **options: Any) -> Any:

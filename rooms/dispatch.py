@@ -9,7 +9,6 @@ nothing.
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from http.cookies import CookieError, SimpleCookie
@@ -21,8 +20,8 @@ import structlog
 from socketio.exceptions import ConnectionRefusedError as SocketRefused
 
 from core.clock import Clock
-from core.database import is_away
-from core.errors import DATABASE_AWAY, FORBIDDEN, INTERNAL, NOT_SIGNED_IN, TOO_MANY, Refused
+from core.errors import FORBIDDEN, NOT_SIGNED_IN, TOO_MANY, Refused
+from core.failures import failed
 from core.http import convert
 from core.identity import Person
 from rooms.rate import Bucket
@@ -161,13 +160,8 @@ class Namespace(socketio.AsyncNamespace):  # type: ignore[misc]  # python-socket
         except Refused as refusal:
             error = refusal.to_json(socket.lang)
         except Exception as failure:
-            if is_away(failure):
-                named = {"namespace": self.namespace, "socket_event": event[:40]}
-                log.error("event failed, the database is away", **named, error=repr(failure))
-                return {"ok": False, "error": Refused(DATABASE_AWAY).to_json(socket.lang)}
-            reference = secrets.token_hex(4)
-            log.exception("event failed", reference=reference, namespace=self.namespace, socket_event=event[:40])
-            error = Refused(INTERNAL, reference=reference).to_json(socket.lang)
+            where = {"namespace": self.namespace, "socket_event": event[:40]}
+            error = failed(failure, "event", **where).to_json(socket.lang)
         return {"ok": False, "error": error}
 
     async def _handled(self, socket: Socket, event: str, payload: Any) -> Mapping[str, Any]:

@@ -125,6 +125,11 @@ async def a_catalogue_nobody_can_write(bank: Bank) -> Ask:
     return Ask(OPERATOR, "PUT", f"/api/catalogue/{BOND}", {"revision": item["revision"], "terms": terms})
 
 
+async def a_confirmation_nobody_can_write(bank: Bank) -> Ask:
+    session = await bank.show(BOND)
+    return Ask(await bank.customer(), "POST", f"/api/sessions/{session}/disclosures", {"product": BOND, "version": 1})
+
+
 async def a_broken_house(bank: Bank) -> Ask:
     """The last: nothing works afterwards."""
     async with bank.db.write() as tx:
@@ -150,6 +155,7 @@ SCENARIOS: list[tuple[str, Scenario]] = [
     ("too_many_joined", everywhere_at_once),
     ("verification_busy", too_long_a_look),
     ("catalogue_busy", a_catalogue_nobody_can_write),
+    ("database_away", a_confirmation_nobody_can_write),
     ("internal_error", a_broken_house),
 ]
 
@@ -175,7 +181,7 @@ async def _asked(bank: Bank) -> list[str]:
     wrong: list[str] = []
     for code, scenario in SCENARIOS:
         asked = await scenario(bank)
-        async with locked(bank) if code == "catalogue_busy" else as_it_is():
+        async with locked(bank) if code in {"catalogue_busy", "database_away"} else as_it_is():
             for lang in ("en", "zh"):
                 status, said = await bank.ask(asked, lang)
                 wrong += [f"{scenario.__name__} ({lang}): {fault}" for fault in faults(said, code, lang)]
