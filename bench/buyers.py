@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import os
+import socket
 import sys
 import time
 from collections import Counter, deque
@@ -17,6 +19,8 @@ from typing import Any
 
 import aiohttp
 import uvloop
+
+from core.errors import DATABASE_AWAY
 
 _CONNECTING_AT_ONCE = 50
 _TIMEOUT_S = 30.0
@@ -36,46 +40,76 @@ class Plan:
 
 @dataclass
 class Buyer:
-    """One connection to `/room`, joined; one order at a time."""
+    """One connection to `/room`, joined."""
 
     socket: aiohttp.ClientWebSocketResponse
-    number: int
+    number: int = 0
     bought: int = 0
-    answer: asyncio.Future[dict[str, Any]] | None = None
+    answers: dict[int, asyncio.Future[dict[str, Any]]] = field(default_factory=dict)
     ids: itertools.count[int] = field(default_factory=itertools.count)
 
     async def call(self, event: str, payload: dict[str, Any]) -> dict[str, Any]:
-        """The acknowledgement."""
-        self.answer = asyncio.get_running_loop().create_future()
-        await self.socket.send_str(f"42/room,{next(self.ids)}" + json.dumps([event, payload]))
-        async with asyncio.timeout(_TIMEOUT_S):
-            return await self.answer
+        """The acknowledgement. Raises ConnectionError when the connection ends before it comes, TimeoutError."""
+        number = next(self.ids)
+        answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self.answers[number] = answer
+        try:
+            await self.socket.send_str(f"42/room,{number}" + json.dumps([event, payload]))
+            async with asyncio.timeout(_TIMEOUT_S):
+                return await answer
+        finally:
+            del self.answers[number]
 
     async def listen(self) -> None:
+        """Until the connection ends; whoever waits for an answer then hears that none comes."""
         async for message in self.socket:
             text = message.data
             if text == "2":
                 await self.socket.send_str("3")
-            elif text.startswith("43/room,") and self.answer is not None and not self.answer.done():
-                self.answer.set_result(json.loads(text[text.index("[") :])[0])
+            elif text.startswith("43/room,"):
+                begins = text.index("[")
+                answer = self.answers.get(int(text[len("43/room,") : begins]))
+                if answer is not None and not answer.done():
+                    answer.set_result(json.loads(text[begins:])[0])
+        for answer in self.answers.values():
+            if not answer.done():
+                answer.set_exception(ConnectionResetError("the server is gone"))
+
+    def cut(self) -> None:
+        """As a network that is gone: no goodbye of any layer above TCP."""
+        with socket.socket(fileno=os.dup(self.socket.get_extra_info("socket").fileno())) as same:
+            same.shutdown(socket.SHUT_RDWR)
 
 
-async def connect(http: aiohttp.ClientSession, plan: Plan, number: int) -> Buyer:
-    """Connected, signed in, in the room. Raises RuntimeError for a server that won't have it."""
-    address = plan.url.replace("http:", "ws:") + "/socket.io/?EIO=4&transport=websocket"
-    socket = await http.ws_connect(address, max_msg_size=0)
-    await socket.receive_str()  # the handshake
-    await socket.send_str("40/room," + json.dumps({"token": plan.tokens[number], "lang": "en"}))
-    said = await socket.receive_str()
+async def connect(http: aiohttp.ClientSession, url: str, token: str, session: str) -> Buyer:
+    """Connected, signed in, in the room. Raises OSError, aiohttp.ClientError, TimeoutError when the server is not to be
+    reached, and RuntimeError for one that won't have it."""
+    address = url.replace("http:", "ws:") + "/socket.io/?EIO=4&transport=websocket"
+    async with asyncio.timeout(_TIMEOUT_S):
+        socket_ = await http.ws_connect(address, max_msg_size=0)
+        await _heard(socket_)  # the handshake
+        await socket_.send_str("40/room," + json.dumps({"token": token, "lang": "en"}))
+        said = await _heard(socket_)
     if not said.startswith("40/room,"):
         raise RuntimeError(said)
-    buyer = Buyer(socket, number)
-    buyer_task = asyncio.create_task(buyer.listen())
-    _TASKS.add(buyer_task)
-    joined = await buyer.call("join", {"session": plan.session})
+    buyer = Buyer(socket_)
+    listening = asyncio.create_task(buyer.listen())
+    _TASKS.add(listening)
+    listening.add_done_callback(_TASKS.discard)
+    joined = await buyer.call("join", {"session": session})
     if not joined["ok"]:
+        await socket_.close()
+        if joined["error"]["code"] == DATABASE_AWAY.code:
+            raise ConnectionResetError("the server has too much to do")
         raise RuntimeError(str(joined))
     return buyer
+
+
+async def _heard(socket_: aiohttp.ClientWebSocketResponse) -> str:
+    message = await socket_.receive()
+    if message.type is not aiohttp.WSMsgType.TEXT:
+        raise ConnectionResetError("the server ended the connection")
+    return str(message.data)
 
 
 _TASKS: set[asyncio.Task[None]] = set()
@@ -120,7 +154,9 @@ async def main() -> None:
 
         async def enter(number: int) -> Buyer:
             async with gate:
-                return await connect(http, plan, number)
+                buyer = await connect(http, plan.url, plan.tokens[number], plan.session)
+                buyer.number = number
+                return buyer
 
         free = deque(await asyncio.gather(*(enter(number) for number in range(len(plan.tokens)))))
         print(json.dumps({"connected": len(free)}), flush=True)

@@ -79,6 +79,11 @@ async def measure(url: str, folder: Path, *, seconds: float, buyers: int, custom
         over.set()
         await watermarks
         await db.close()
+    return figures(product, floor, cpu_s, buyers)
+
+
+def figures(product: Tally, floor: Tally, cpu_s: float, buyers: int) -> dict[str, Any]:
+    """What was measured; `cpu_s` of the web process for all orders, `buyers` of them under way at once."""
     cuts = quantiles(product.latencies_ms, n=100)
     return {
         "orders_per_s": round(product.per_s, 1),
@@ -145,21 +150,23 @@ class Service:
 
 
 @asynccontextmanager
-async def _web(url: str, folder: Path) -> AsyncIterator[Service]:
-    """A web process as in service."""
+async def _web(url: str, folder: Path, name: str = "web", **settings: str) -> AsyncIterator[Service]:
+    """A web process as in service; what it says is in `NAME.log`."""
     port = free_port()
     data = folder / "var"
     environ = _environ(url, folder) | {"TELLERCAST_HTTP_PORT": str(port)}
     secret = hmac.digest(secret_file(data / "secret"), b"tellercast/identity", hashlib.sha256)
     environ["TELLERCAST_RISK_VELOCITY_ORDERS"] = str(10**6)  # the same few hundred buy again and again
+    environ |= settings
     command = [sys.executable, "-m", "app.cli", "web"]
-    with (folder / "web.log").open("wb") as log:
+    said = folder / f"{name}.log"
+    with said.open("wb") as log:
         process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, env=environ, stdout=log, stderr=log)
     try:
         async with asyncio.timeout(_READY_WITHIN_S), aiohttp.ClientSession() as http:
             while not await _answers(http, f"http://127.0.0.1:{port}/healthz"):
                 if process.returncode is not None:
-                    raise RuntimeError((folder / "web.log").read_text())
+                    raise RuntimeError(said.read_text())
                 await asyncio.sleep(0.1)
         yield Service(psutil.Process(process.pid), f"http://127.0.0.1:{port}", secret)
     finally:
