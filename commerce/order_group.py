@@ -10,7 +10,7 @@ and that goes down in memory as they are let through, and once in the database b
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -24,9 +24,9 @@ from commerce.gate_facts import Facts
 from commerce.history import Historian
 from commerce.lifecycle import State
 from commerce.order_book import OrderRecord
+from commerce.order_request import Outcomes, Request, Taken
 from commerce.risk import RiskLimits
 from commerce.tables import orders, products
-from commerce.wire import PlaceOrder
 from core.clock import Clock
 from core.database import among
 from core.errors import Refused
@@ -34,37 +34,9 @@ from core.identity import Role
 from recording import kinds
 from recording.trail import Draft, Entry, Head, Trail, after_trail, lock_heads
 
-# Raises Refused when what is ordered no longer stands; the floor above knows proposals.
-Stands = Callable[[AsyncConnection], Awaitable[None]]
-
 
 class StockMovedError(Exception):
     """The stock is not what was read under its lock: somebody changed it without. Nothing was taken; it may be tried again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One wish on its way. The order's id is born with it, so that every attempt speaks of the same order; `hash` is over what
-    was asked, so that the same key with another body is seen."""
-
-    order_id: str
-    customer_id: str
-    wish: PlaceOrder
-    channel: str
-    hash: str
-    stands: Stands | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """The order of a request; not `created` when its key had been used for it before."""
-
-    record: OrderRecord
-    created: bool
-
-
-# What became of each request, in their order.
-Outcomes = list[Taken | Refused]
 
 
 @dataclass(slots=True)
@@ -95,12 +67,7 @@ class OrderGroup:
         await customers.hold(tx, {request.customer_id for request in requests})
         found: dict[str, Taken | Refused] = await _earlier(tx, requests)
         fresh = [request for request in requests if request.order_id not in found]
-        for request in fresh:
-            if request.stands is not None:
-                try:
-                    await request.stands(tx)
-                except Refused as refusal:
-                    found[request.order_id] = refusal
+        found |= await _fallen(tx, fresh)
         heads = await lock_heads(tx, {request.wish.session for request in fresh}, make=False)
         await catalogue.hold(tx, {request.wish.product for request in fresh})
         facts = await gate_facts.load(tx, self.clock.now(), self.historian, self.limits, fresh)
@@ -234,6 +201,23 @@ async def _earlier(tx: AsyncConnection, requests: Sequence[Request]) -> dict[str
         else:
             found[request.order_id] = Refused(errors.IDEMPOTENCY_CONFLICT)
     return found
+
+
+async def _fallen(tx: AsyncConnection, requests: Sequence[Request]) -> dict[str, Refused]:
+    """Those whose basis no longer stands. All they rest on is held first, in the order of ids."""
+    resting = [(request, request.basis) for request in requests if request.basis is not None]
+    if not resting:
+        return {}
+    held = resting[0][1].held
+    lock = select(held).where(among(held, "keys")).order_by(held).with_for_update()
+    await tx.execute(lock, {"keys": {basis.key for _request, basis in resting}})
+    fallen: dict[str, Refused] = {}
+    for request, basis in resting:
+        try:
+            await basis.stands(tx)
+        except Refused as refusal:
+            fallen[request.order_id] = refusal
+    return fallen
 
 
 def _judge(request: Request, facts: Facts) -> _Accepted | Refused:

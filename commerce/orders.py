@@ -3,7 +3,7 @@
 Life of an order:
 1. The wish arrives with an idempotency key and waits for its group: all that came while the group before was at work. A group
    is one transaction; it never holds two orders of one customer (`core/grouping.py`).
-2. Locks, always in this order: customer, the proposal's call (`stands`), the sessions' trails, product; each kind in the order
+2. Locks, always in this order: customer, the proposal's call (`Basis`), the sessions' trails, product; each kind in the order
    of its ids. So no two can wait for each other, and while they are held neither the customer's own orders, the proposal, the
    session's sale nor the stock can change.
 3. Whose key has been used is given the order it was used for, or a conflict if the body differs.
@@ -41,7 +41,8 @@ from commerce import errors, order_book, outbox_rows
 from commerce.history import Historian, OwnOrders
 from commerce.lifecycle import Event, IllegalEvent, State
 from commerce.order_book import OnOrder, OrderChanged, OrderRecord
-from commerce.order_group import OrderGroup, Outcomes, Request, Stands, StockMovedError, Taken
+from commerce.order_group import OrderGroup, StockMovedError
+from commerce.order_request import Basis, Outcomes, Request, Taken
 from commerce.risk import RiskLimits
 from commerce.sale import SaleMonitor
 from commerce.wire import Order, PlaceOrder
@@ -113,18 +114,19 @@ class OrderDesk:
         )
 
     async def place(
-        self, person: Person, wish: PlaceOrder, *, channel: str = "show", lang: str = "en", stands: Stands | None = None
+        self, person: Person, wish: PlaceOrder, *, channel: str = "show", lang: str = "en", basis: Basis | None = None
     ) -> Placed:
         """Take the order or refuse it. `channel` is "call" only where the caller has checked the call and its proposal.
 
-        `stands` is asked inside the transaction before a new order is taken, not for one the key has been used for already.
+        What it rests on is held and asked inside the transaction before a new order is taken, not for one the key has been used
+        for already.
         Raises Refused with one of `commerce.errors`, FORBIDDEN for anyone but a customer, NOT_FOUND for no such session,
         Unavailable(DESK_BUSY) when the database could not take it; then the same key may simply be sent again.
         """
         if person.role is not Role.CUSTOMER:
             raise Refused(FORBIDDEN)
         body = {**msgspec.to_builtins(wish), "channel": channel}
-        taken = await self._grouping.do(Request(new_id("ord"), person.id, wish, channel, sha256_hex(canonical(body)), stands))
+        taken = await self._grouping.do(Request(new_id("ord"), person.id, wish, channel, sha256_hex(canonical(body)), basis))
         record = taken.record
         if taken.created:
             await self._tell(OrderChanged(record, record.trail_seq))

@@ -183,19 +183,22 @@ class CallDesk:
     async def sweep(self) -> list[str]:
         """Keep the places of those who are connected, cancel those who stayed away too long, free offers to absent advisers.
 
-        To be called every few seconds; answers the calls that were cancelled.
+        To be called every few seconds; answers the calls that were cancelled. The whole line is held first, in order of ids,
+        so that no other process's sweep and no order waits for what this one waits for.
         """
         now = self._clock.now()
         connected = sorted(self._attendance.connected())
         waiting = calls.c.state == CallState.WAITING
         async with self._db.write() as tx:
-            await tx.execute(update(calls).where(waiting, calls.c.customer_id.in_(connected)).values(seen_at=now))
-            stale = waiting & (calls.c.seen_at <= now - timedelta(seconds=KEEP_PLACE_S))
-            gone = list((await tx.execute(select(calls.c.id).where(stale).with_for_update())).scalars())
+            held = (await tx.execute(select(calls.c.id).where(waiting).order_by(calls.c.id).with_for_update())).scalars().all()
+            mine = waiting & calls.c.id.in_(held)
+            await tx.execute(update(calls).where(mine, calls.c.customer_id.in_(connected)).values(seen_at=now))
+            stale = mine & (calls.c.seen_at <= now - timedelta(seconds=KEEP_PLACE_S))
+            gone = list((await tx.execute(select(calls.c.id).where(stale).order_by(calls.c.id))).scalars())
             values = {"state": CallState.CANCELLED, "ended_at": now, "reason": "customer_away"}
-            await tx.execute(update(calls).where(calls.c.id.in_(gone), stale).values(**values))
-            lost = waiting & calls.c.offered_to.is_not(None) & calls.c.offered_to.not_in(connected)
-            freed = list((await tx.execute(select(calls.c.id).where(lost).with_for_update())).scalars())
+            await tx.execute(update(calls).where(calls.c.id.in_(gone)).values(**values))
+            lost = mine & calls.c.offered_to.is_not(None) & calls.c.offered_to.not_in(connected)
+            freed = list((await tx.execute(select(calls.c.id).where(lost).order_by(calls.c.id))).scalars())
             await tx.execute(update(calls).where(calls.c.id.in_(freed)).values(offered_to=None))
         for call_id in (*gone, *freed):
             await announce(self._herald.call_changed(call_id))

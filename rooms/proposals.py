@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import Column, Row, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from commerce import catalogue, shelf
@@ -73,11 +74,8 @@ class ProposalDesk:
             disclosure=body.disclosure,
             proposal=proposal.id,
         )
-
-        async def stands(tx: AsyncConnection) -> None:
-            await _stands(tx, proposal, body.amount)
-
-        placed = await self._orders.place(person, wish, channel="call", lang=lang, stands=stands)
+        basis = _Proposed(proposal.id, call.id, body.amount)
+        placed = await self._orders.place(person, wish, channel="call", lang=lang, basis=basis)
         if await self._confirmed(proposal, placed, person):
             await announce(self._fanout.proposal_changed(call.id))
         return placed
@@ -108,17 +106,23 @@ async def _live(tx: AsyncConnection, call_id: str, event: str) -> Row[Any]:
     return call
 
 
-async def _stands(tx: AsyncConnection, proposal: Row[Any], amount: int) -> None:
-    """In the order's transaction: holds the call, so that nobody replaces or withdraws the proposal before the order is there.
+@dataclass(frozen=True, slots=True)
+class _Proposed:
+    """A proposal as what an order rests on (`commerce.order_request.Basis`): its call is held, so that nobody replaces or
+    withdraws it before the order is there."""
 
-    Raises Refused: PROPOSAL_GONE, PROPOSAL_DIFFERS.
-    """
-    await tx.execute(select(calls.c.id).where(calls.c.id == proposal.call_id).with_for_update())
-    now = (await tx.execute(select(proposals.c.state, proposals.c.amount).where(proposals.c.id == proposal.id))).one()
-    if now.state != "open":
-        raise Refused(PROPOSAL_GONE)
-    if now.amount != amount:
-        raise Refused(PROPOSAL_DIFFERS)
+    proposal: str
+    key: str
+    amount: int
+    held: Column[Any] = field(default=calls.c.id)
+
+    async def stands(self, tx: AsyncConnection) -> None:
+        """Raises Refused: PROPOSAL_GONE, PROPOSAL_DIFFERS."""
+        now = (await tx.execute(select(proposals.c.state, proposals.c.amount).where(proposals.c.id == self.proposal))).one()
+        if now.state != "open":
+            raise Refused(PROPOSAL_GONE)
+        if now.amount != self.amount:
+            raise Refused(PROPOSAL_DIFFERS)
 
 
 async def _proposed(tx: AsyncConnection, body: Confirm) -> tuple[Row[Any], Row[Any]]:

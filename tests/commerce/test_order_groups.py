@@ -8,12 +8,12 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from sqlalchemy import event, select
+from sqlalchemy import Column, event, select
 
 from commerce import errors
 from commerce.orders import OrderDesk, Placed
 from commerce.risk import RiskLimits
-from commerce.tables import orders, outbox
+from commerce.tables import orders, outbox, products
 from core.database import Database
 from core.errors import Refused
 from core.identity import Person
@@ -148,16 +148,23 @@ async def test_one_group_sells_in_several_sessions_and_trails(market: Market) ->
         assert await chain_is_whole(market, session)
 
 
+class Broken:
+    """What an order rests on, with a fault of our own in its check."""
+
+    held: Column[Any] = products.c.id
+    key = BOND
+
+    async def stands(self, _tx: object) -> None:
+        raise RuntimeError("a fault of our own")
+
+
 async def test_an_order_whose_check_breaks_spoils_nobody_elses(market: Market) -> None:
     people = [await market.customer(f"buyer-{n}") for n in range(5)]
     for person in people:
         await market.confirm(person)
 
-    async def broken(_tx: object) -> None:
-        raise RuntimeError("a fault of our own")
-
     first = market.desk.place(people[0], market.wish())
-    bad = market.desk.place(people[1], market.wish(), stands=broken)
+    bad = market.desk.place(people[1], market.wish(), basis=Broken())
     rest = [market.desk.place(person, market.wish()) for person in people[2:]]
     outcomes = await asyncio.gather(first, bad, *rest, return_exceptions=True)
     assert isinstance(outcomes[1], RuntimeError)

@@ -14,7 +14,7 @@ from recording import kinds
 from recording.trail import lock_head
 from rooms.call_wire import Confirm
 from rooms.tables import calls, proposals
-from tests.rooms.house import AMOUNT, BOND, House
+from tests.rooms.house import AMOUNT, BOND, PEOPLE, House
 from tests.rooms.test_calls import begin
 
 
@@ -67,3 +67,59 @@ async def test_a_proposal_replaced_while_it_is_confirmed_becomes_no_order(house:
         await confirming
     assert caught.value.problem.code == "proposal_gone"
     assert await house.entries(call["session"], kinds.ORDER_PLACED) == []
+
+
+async def free(house: House, call_id: str) -> bool:
+    """Whether nobody holds this call."""
+    query = select(calls.c.id).where(calls.c.id == call_id).with_for_update(skip_locked=True)
+    async with house.db.write() as tx:
+        return (await tx.execute(query)).scalar_one_or_none() is not None
+
+
+async def two_in_line(house: House) -> tuple[str, str]:
+    """Two waiting calls, the one with the lower id behind the other in the table and in the line."""
+    made = [await house.rooms.calls.request(PEOPLE[name], "x") for name in ("customer-c3", "customer-c5")]
+    low, high = sorted(made)
+    house.clock.advance(1)
+    async with house.db.write() as tx:
+        await tx.execute(update(calls).where(calls.c.id == low).values(waiting_since=house.clock.now()))
+    return low, high
+
+
+async def test_the_line_is_swept_in_the_order_of_ids(house: House) -> None:
+    low, high = await two_in_line(house)
+    async with house.db.write() as tx:
+        await tx.execute(select(calls.c.id).where(calls.c.id == low).with_for_update())
+        sweeping = asyncio.create_task(house.rooms.calls.sweep())
+        await waiting(house, 1)
+        assert await free(house, high)
+    await sweeping
+
+
+async def test_orders_of_several_calls_hold_them_in_the_order_of_ids(house: House) -> None:
+    low, high = await two_in_line(house)
+    who = {low: PEOPLE["customer-c3"], high: PEOPLE["customer-c5"]}
+    session = (await house.show(BOND))["session"]
+
+    async def order(call_id: str) -> None:
+        wish = PlaceOrder(session=session, product=BOND, amount=AMOUNT, key=call_id, disclosure=DisclosureVersion(1))
+        await house.orders.place(who[call_id], wish, basis=Resting(call_id))
+
+    async with house.db.write() as tx:
+        await tx.execute(select(calls.c.id).where(calls.c.id == low).with_for_update())
+        ordering = [asyncio.create_task(order(call_id)) for call_id in (high, low)]
+        await waiting(house, 1)
+        assert await free(house, high)
+    with pytest.raises(Refused):
+        await asyncio.gather(*ordering)
+    await asyncio.gather(*ordering, return_exceptions=True)
+
+
+class Resting:
+    """An order that rests on a call and nothing else."""
+
+    def __init__(self, call_id: str) -> None:
+        self.held, self.key = calls.c.id, call_id
+
+    async def stands(self, _tx: object) -> None:
+        """It always does."""
