@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Final
 
 from aiohttp import web
 from sqlalchemy import Row, insert, select, update
@@ -17,9 +17,12 @@ from commerce.tables import customers, holdings, orders, products
 from commerce.wire import CustomerCard
 from compliance.rules import CHINA, ELDER_AGE, age_on, grade_name
 from core.clock import Clock, to_text
-from core.database import Database, among
+from core.database import Database, among, waiting_at_most
 from core.errors import NOT_FOUND, Refused
 from core.pii import Pii
+
+# Milliseconds. A group of orders takes some 60; who holds a row for a second is no rival but stuck (`order_locks.py`).
+PATIENCE_MS: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,14 +136,17 @@ _STANDING = (
 )
 _LOCK = (
     select(customers.c.person_id)
-    .where(among(customers.c.person_id, "customers"))
+    .where(among(customers.c.person_id, "customers"), waiting_at_most(PATIENCE_MS))
     .order_by(customers.c.person_id)
     .with_for_update(key_share=True)
 )
 
 
 async def hold(tx: AsyncConnection, person_ids: Collection[str]) -> None:
-    """Hold these customers still until the transaction ends, always in the order of their ids."""
+    """Hold these customers still until the transaction ends, always in the order of their ids.
+
+    For them, and for whatever the transaction locks after, it waits `PATIENCE_MS` at most.
+    """
     if tx.dialect.name != "sqlite":  # whose writing transactions come one at a time as it is
         await tx.execute(_LOCK, {"customers": person_ids})
 

@@ -5,7 +5,7 @@ Life of an order:
    is one transaction; it never holds two orders of one customer (`core/grouping.py`).
 2. Locks, always in this order: customer, the proposal's call (`Basis`), the sessions' trails, product; each kind in the order
    of its ids. So no two can wait for each other, and while they are held neither the customer's own orders, the proposal, the
-   session's sale nor the stock can change.
+   session's sale nor the stock can change. What somebody sits on is not waited for (`order_locks.py`).
 3. Whose key has been used is given the order it was used for, or a conflict if the body differs.
 4. The facts are read and the gate decides (`gate.py`), order by order. A refused one leaves nothing but one entry
    `order_refused`, at most one for each customer, session and code in ten seconds; its key may be used again.
@@ -29,6 +29,7 @@ import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Final, TypeVar
 
 import msgspec
@@ -42,6 +43,7 @@ from commerce.history import Historian, OwnOrders
 from commerce.lifecycle import Event, IllegalEvent, State
 from commerce.order_book import OnOrder, OrderChanged, OrderRecord
 from commerce.order_group import OrderGroup, StockMovedError
+from commerce.order_locks import RowsHeldError, StuckRows, held_up
 from commerce.order_request import Basis, Outcomes, Request, Taken
 from commerce.risk import RiskLimits
 from commerce.sale import SaleMonitor
@@ -64,6 +66,10 @@ GROUP_MAX: Final = 100
 # A rush of several seconds; beyond it "try again" is the better answer.
 WAITING_MAX: Final = 5_000
 _ATTEMPTS: Final = 5
+# How often a group goes on without those that rest on a stuck row. One look finds all there are; what is more came since.
+_ROUNDS: Final = 3
+# All the time that the orders of a group that failed have together, one by one.
+_ALONE_WITHIN_S: Final = 10.0
 # PostgreSQL: serialization_failure, deadlock_detected, lock_not_available. Each undoes the transaction; it may be tried again.
 _TRANSIENT: Final = frozenset({"40001", "40P01", "55P03"})
 
@@ -104,6 +110,7 @@ class OrderDesk:
         self._on_change = on_change
         self._wake = wake
         self._checking: dict[str, asyncio.Task[None]] = {}
+        self._stuck = StuckRows(db)
         self._group = OrderGroup(trail, clock, historian or OwnOrders(), limits or RiskLimits(), cooling_off)
         self._grouping: Grouping[Request, Taken] = Grouping(
             self._place_all,
@@ -143,32 +150,65 @@ class OrderDesk:
         return change
 
     async def _place_all(self, requests: Sequence[Request]) -> Sequence[Taken | Exception]:
-        """One group, one commit; when it fails and is no rival's doing, each alone, so that one spoils nobody else's order."""
-        outcomes: Sequence[Taken | Exception]
+        """One group, one commit, without those that rest on a row on which somebody sits: these may come again.
+
+        However many such rows there are, one look finds them; what is found stuck only in the last round waits for nobody.
+        """
+        found: dict[str, Taken | Exception] = {}
         try:
-            outcomes = await self._again(lambda: self._commit(requests))
-        except Unavailable:
-            return [Unavailable(errors.DESK_BUSY) for _ in requests]
-        except Exception:
-            _log.exception("order_group_failed", orders=len(requests))
-            outcomes = [await self._alone(request) for request in requests]
+            for _ in range(_ROUNDS):
+                aside = await self._again(lambda: self._stuck.resting_on(requests))
+                going = [request for request in requests if request.order_id not in aside]
+                try:
+                    found = dict(zip((one.order_id for one in going), await self._together(going), strict=True))
+                    break
+                except RowsHeldError:
+                    _log.warning("orders_held_up", orders=len(going))
+                    await self._again(lambda: self._stuck.find(going))  # noqa: B023 - it is awaited here
+        except (Unavailable, RowsHeldError) as error:
+            _log.warning("order_group_busy", orders=len(requests), why=repr(error.__cause__ or error))
+        outcomes = [found.get(request.order_id) or Unavailable(errors.DESK_BUSY) for request in requests]
         self._check_sales(requests, outcomes)
         return outcomes
 
-    async def _alone(self, request: Request) -> Taken | Exception:
-        """An order whose group failed. Its refusal is told even when the database fails to note it."""
+    async def _together(self, requests: Sequence[Request]) -> Sequence[Taken | Exception]:
+        """All in one transaction; when it fails and is no rival's doing, each alone, so that one spoils nobody else's order.
+
+        Raises Unavailable, RowsHeldError.
+        """
+        if not requests:
+            return []
         try:
-            return (await self._again(lambda: self._commit([request])))[0]
+            return await self._again(lambda: self._commit(requests))
+        except (Unavailable, RowsHeldError):
+            raise
         except Exception:
-            _log.exception("order_failed", order=request.order_id)
-        try:
-            return (await self._again(lambda: self._commit([request], note=False)))[0]
-        except Exception as error:
-            return error
+            _log.exception("order_group_failed", orders=len(requests))
+        until = asyncio.get_running_loop().time() + _ALONE_WITHIN_S
+        return [await self._alone(request, until) for request in requests]
+
+    async def _alone(self, request: Request, until: float) -> Taken | Exception:
+        """An order whose group failed. Its refusal is told even when the database fails to note it."""
+        for note in (True, False):
+            if asyncio.get_running_loop().time() > until:
+                return Unavailable(errors.DESK_BUSY)
+            try:
+                return (await self._again(partial(self._commit, [request], note=note)))[0]
+            except RowsHeldError:
+                return Unavailable(errors.DESK_BUSY)
+            except Exception as error:
+                _log.exception("order_failed", order=request.order_id)
+                failure = error
+        return failure
 
     async def _commit(self, requests: Sequence[Request], *, note: bool = True) -> Outcomes:
-        async with self._db.write() as tx:
-            return await self._group.place_all(tx, requests, note=note)
+        try:
+            async with self._db.write() as tx:
+                return await self._group.place_all(tx, requests, note=note)
+        except DBAPIError as error:
+            if held_up(error):
+                raise RowsHeldError from error
+            raise
 
     def _check_sales(self, requests: Sequence[Request], outcomes: Sequence[Taken | Exception]) -> None:
         """Where the recording has fallen back behind the sale's row, close the sale for all at once; nobody's answer waits."""

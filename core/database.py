@@ -13,7 +13,19 @@ from typing import Any
 
 import asyncpg
 import msgspec
-from sqlalchemy import ARRAY, BigInteger, ColumnElement, Dialect, MetaData, String, TypeDecorator, bindparam, event
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    ColumnElement,
+    Dialect,
+    MetaData,
+    String,
+    TypeDecorator,
+    bindparam,
+    event,
+    func,
+    select,
+)
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -37,6 +49,9 @@ metadata = MetaData(
 _MICROSECOND = 1_000_000
 _STATEMENT_TIMEOUT_S = 10
 _POOL_TIMEOUT_S = 30
+# A process of ours that is stopped or hangs within a transaction holds rows that others need; PostgreSQL ends that one.
+# Nothing of ours pauses for so long between two statements.
+_IDLE_TIMEOUT_S = 30
 
 
 class Moment(TypeDecorator[datetime]):
@@ -89,6 +104,15 @@ class among(ColumnElement[bool]):  # noqa: N801 - reads as what it is in a state
     def __init__(self, column: ColumnElement[Any], name: str) -> None:
         self.column = column
         self.values: BindParameter[list[str]] = bindparam(name, type_=_Several())
+
+
+def waiting_at_most(ms: int) -> ColumnElement[bool]:
+    """For the WHERE of the statement that takes a transaction's first locks, on PostgreSQL: true, and from here on the
+    transaction waits no longer than this for any lock (SQLSTATE 55P03), without a statement of its own to say so.
+
+    As a subquery that depends on no row it is evaluated once and before the first row is fetched, if there are any or not.
+    """
+    return select(func.set_config("lock_timeout", str(ms), True)).scalar_subquery() != ""
 
 
 @compiles(among)
@@ -217,7 +241,12 @@ def _postgresql_engine(url: URL) -> AsyncEngine:
         pool_pre_ping=True,
         json_serializer=_json,
         json_deserializer=msgspec.json.decode,
-        connect_args={"command_timeout": _STATEMENT_TIMEOUT_S, "timeout": 5, "async_creator_fn": _connect},
+        connect_args={
+            "command_timeout": _STATEMENT_TIMEOUT_S,
+            "timeout": 5,
+            "async_creator_fn": _connect,
+            "server_settings": {"idle_in_transaction_session_timeout": f"{_IDLE_TIMEOUT_S}s"},
+        },
     )
 
 

@@ -1,0 +1,147 @@
+"""Rows that somebody holds and does not give back: only the orders that need those are told to come again, the others go.
+
+A group waits `customers.PATIENCE_MS` for a row, said in the statement that takes its first locks. Beyond that it is undone, and
+one look at all rows of all its orders, which waits for none, tells who is to blame: those that are held at its beginning and at
+its end by the same transaction (`xmax`). A row that is merely busy changes hands meanwhile. Stuck rows are remembered, so that
+the groups after do not wait for them anew; the first that has to do with one asks for it again, without waiting.
+
+Only PostgreSQL: SQLite has one writer, and who waits for that waits for everything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Column, literal_column, select
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from commerce.customers import PATIENCE_MS
+from commerce.order_request import Request
+from commerce.tables import customers, products
+from core.database import Database, among, waiting_at_most
+from recording.tables import trail_heads
+from recording.trail import after_trail
+
+# Between the two looks; several groups of another process go by meanwhile.
+_APART_S: Final = 0.25
+# Rows that are remembered; beyond it the oldest are forgotten, and waited for anew.
+_REMEMBERED: Final = 1_000
+# PostgreSQL: lock_not_available.
+_LOCK_TIMEOUT: Final = "55P03"
+
+
+class RowsHeldError(Exception):
+    """Somebody held a row for longer than a group waits. Nothing was done."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A row that orders hold, by its table and its key."""
+
+    table: str
+    key: str
+
+
+def held_up(error: DBAPIError) -> bool:
+    """Whether a statement was given up because it waited too long for a row."""
+    return getattr(error.orig, "sqlstate", None) == _LOCK_TIMEOUT
+
+
+class StuckRows:
+    """The rows of which we know that somebody sits on them, each with the transaction that does."""
+
+    def __init__(self, db: Database, between: Callable[[], Awaitable[None]] | None = None) -> None:
+        """`between` is what goes by between the two looks."""
+        self._db = db
+        self._between = between or _a_while
+        self._stuck: dict[_Row, str] = {}
+
+    async def resting_on(self, requests: Sequence[Request]) -> set[str]:
+        """The ids of those orders that need a row which is stuck still; rows that are not any more are forgotten.
+
+        Costs nothing while no row is known that one of them needs. Raises RowsHeldError.
+        """
+        known = {row for request in requests for row in _rows(request) if row in self._stuck}
+        if not known:
+            return set()
+        held = await self._look(requests, known)
+        for row in known:
+            if held.get(row) != self._stuck[row]:
+                del self._stuck[row]
+        return {request.order_id for request in requests if not self._stuck.keys().isdisjoint(_rows(request))}
+
+    async def find(self, requests: Sequence[Request]) -> None:
+        """After a group was held up: see which rows are stuck, all at once and waiting for none. Raises RowsHeldError."""
+        rows = {row for request in requests for row in _rows(request)}
+        first = await self._look(requests, rows)
+        if not first:
+            return
+        await self._between()
+        for row, holder in (await self._look(requests, first.keys())).items():
+            if first.get(row) == holder:
+                self._stuck.pop(row, None)  # so that it is the youngest again
+                self._stuck[row] = holder
+        for row in list(self._stuck)[:-_REMEMBERED]:
+            del self._stuck[row]
+
+    async def _look(self, requests: Sequence[Request], rows: Iterable[_Row]) -> dict[_Row, str]:
+        """Which of these somebody holds, and who."""
+        kinds: dict[str, tuple[Column[Any], bool]] = {one.table.name: (one, weak) for one, weak in _KINDS}
+        kinds |= {one.held.table.name: (one.held, False) for r in requests if (one := r.basis) is not None}
+        keys: defaultdict[str, set[str]] = defaultdict(set)
+        for row in rows:
+            keys[row.table].add(row.key)
+        held: dict[_Row, str] = {}
+        try:
+            async with self._db.write() as tx:
+                for table in sorted(keys):
+                    column, weak = kinds[table]
+                    held |= {_Row(table, key): who for key, who in (await _held(tx, column, weak, keys[table])).items()}
+        except DBAPIError as error:
+            if held_up(error):  # a whole table is locked: somebody changes it
+                raise RowsHeldError from error
+            raise
+        return held
+
+
+async def _a_while() -> None:
+    await asyncio.sleep(_APART_S)
+
+
+_KINDS: Final[tuple[tuple[Column[Any], bool], ...]] = (
+    (customers.c.person_id, True),
+    (trail_heads.c.session_id, False),
+    (products.c.id, True),
+)
+
+
+def _rows(request: Request) -> list[_Row]:
+    """What an order holds; the trail after the seal only has a row once the session is sealed."""
+    session = request.wish.session
+    rows = [
+        _Row(customers.name, request.customer_id),
+        _Row(trail_heads.name, session),
+        _Row(trail_heads.name, after_trail(session)),
+        _Row(products.name, request.wish.product),
+    ]
+    if request.basis is not None:
+        rows.append(_Row(request.basis.held.table.name, request.basis.key))
+    return rows
+
+
+async def _held(tx: AsyncConnection, column: Column[Any], weak: bool, keys: set[str]) -> dict[str, str]:
+    """Those of these rows that can't be locked now as orders lock them (`weak`: beside who only refers to the row), and by
+    which transaction each is held."""
+    mine = among(column, "keys")
+    lock = select(column).where(mine, waiting_at_most(PATIENCE_MS)).with_for_update(key_share=weak, skip_locked=True)
+    free = set((await tx.execute(lock, {"keys": keys})).scalars())
+    rest = {"keys": keys - free}
+    if not rest["keys"]:
+        return {}
+    query = select(column.label("key"), literal_column("CAST(xmax AS text)").label("holder")).where(mine)
+    return {row.key: row.holder for row in await tx.execute(query, rest)}

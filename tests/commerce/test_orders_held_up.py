@@ -1,0 +1,156 @@
+"""Somebody sits on rows that orders need: those orders may come again, all others go, and nobody waits for it twice."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+import pytest
+from sqlalchemy import Column, event, select, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from commerce import errors
+from commerce.order_locks import StuckRows
+from commerce.order_request import Request
+from commerce.orders import Placed
+from commerce.tables import customers, products
+from core.errors import Unavailable
+from core.identity import Person
+from recording import kinds
+from recording.tables import trail_heads
+from tests.commerce.conftest import BOND, C5, MIXED, Market
+
+
+@pytest.fixture
+def database_url(postgresql_url: str) -> str:
+    return postgresql_url
+
+
+def hold(column: Column[Any], *keys: str) -> Any:
+    return select(column).where(column.in_(keys)).with_for_update()
+
+
+@asynccontextmanager
+async def held(market: Market, *rows: tuple[Column[Any], str]) -> AsyncIterator[AsyncConnection]:
+    """Somebody else's transaction that holds these rows and does nothing more."""
+    async with market.db.engine.begin() as tx:
+        for column, key in rows:
+            await tx.execute(hold(column, key))
+        yield tx
+
+
+@contextmanager
+def counting_waits(market: Market) -> Iterator[list[str]]:
+    """Each statement that waited for a row until its patience was at an end."""
+    waited: list[str] = []
+
+    def failed(context: Any) -> None:
+        if getattr(context.original_exception, "sqlstate", None) == "55P03":
+            waited.append(context.statement)
+
+    event.listen(market.db.engine.sync_engine, "handle_error", failed)
+    yield waited
+    event.remove(market.db.engine.sync_engine, "handle_error", failed)
+
+
+class Ground:
+    """What an order rests on: a row of its own."""
+
+    held: Column[Any] = products.c.id
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+
+    async def stands(self, _tx: object) -> None:
+        """It always does."""
+
+
+def code(outcome: Placed | BaseException) -> str:
+    if isinstance(outcome, Placed):
+        return "placed"
+    assert isinstance(outcome, Unavailable), outcome
+    return outcome.problem.code
+
+
+async def people(market: Market, count: int, *sessions: str) -> list[Person]:
+    made = [await market.customer(f"buyer-{n:02d}") for n in range(count)]
+    for person in made:
+        for session in sessions:
+            await market.confirm(person, session=session)
+            await market.confirm(person, MIXED, session=session)
+    return made
+
+
+async def test_rows_that_are_stuck_hold_up_nobody_elses_orders(market: Market) -> None:
+    """A customer, a session, a product and what one rests on at once: one wait finds them all, and the next group has none."""
+    other = await market.open_session()
+    someone = await people(market, 10, market.session, other)
+    ground = "prd-r4-equity"
+
+    def group() -> list[Any]:
+        wishes = [
+            market.desk.place(someone[0], market.wish()),
+            *(market.desk.place(person, market.wish(session=other)) for person in someone[1:3]),
+            *(market.desk.place(person, market.wish(product=MIXED)) for person in someone[3:5]),
+            market.desk.place(someone[5], market.wish(), basis=Ground(ground)),
+        ]
+        return [*wishes, *(market.desk.place(person, market.wish(), basis=Ground(BOND)) for person in someone[6:])]
+
+    rows = [(customers.c.person_id, someone[0].id), (trail_heads.c.session_id, other), (products.c.id, MIXED)]
+    async with held(market, *rows, (products.c.id, ground)):
+        for waits in (1, 0):
+            with counting_waits(market) as waited:
+                outcomes = await asyncio.gather(*group(), return_exceptions=True)
+            assert list(map(code, outcomes)) == [errors.DESK_BUSY.code] * 6 + ["placed"] * 4
+            assert len(waited) == waits
+    outcomes = await asyncio.gather(*group(), return_exceptions=True)
+    assert Counter(map(code, outcomes)) == {"placed": 10}
+    assert len(await market.entries(kinds.ORDER_PLACED)) == 4 + 4 + 8
+    assert len(await market.entries(kinds.ORDER_PLACED, session=other)) == 2
+
+
+async def test_a_row_that_changes_hands_is_busy_and_not_stuck(market: Market) -> None:
+    """Another process's orders take a hot product again and again: ours wait for it, whatever else is stuck."""
+    request = Request("ord_1", C5.id, market.wish(), "show", "")
+    first, second = market.db.engine.connect(), market.db.engine.connect()
+    async with first as one, second as two:
+        await one.execute(hold(products.c.id, BOND))
+        await one.execute(hold(customers.c.person_id, C5.id))
+
+        async def handed_on() -> None:
+            await one.rollback()
+            await two.execute(hold(products.c.id, BOND))
+
+        busy = StuckRows(market.db, handed_on)
+        await busy.find([request])
+        assert await busy.resting_on([request]) == set()
+
+        async def nothing() -> None:
+            """It stays where it is."""
+
+        stuck = StuckRows(market.db, nothing)
+        await stuck.find([request])
+        assert await stuck.resting_on([request]) == {"ord_1"}
+        await two.rollback()
+        assert await stuck.resting_on([request]) == set()
+
+
+async def test_a_whole_table_that_is_locked_is_answered_and_waited_for_no_longer(market: Market) -> None:
+    """Somebody changes it: nothing can be told apart, so that all may come again."""
+    someone = await people(market, 2, market.session)
+    async with market.db.engine.begin() as tx:
+        await tx.execute(text("LOCK TABLE products"))
+        placing = [market.desk.place(person, market.wish()) for person in someone]
+        outcomes = await asyncio.gather(*placing, return_exceptions=True)
+    assert Counter(map(code, outcomes)) == {errors.DESK_BUSY.code: 2}
+    assert (await market.desk.place(someone[0], market.wish())).created
+
+
+async def test_patience_ends_with_the_transaction_and_idle_ones_are_ended(market: Market) -> None:
+    await market.buy(C5)
+    async with market.db.read() as tx:
+        assert (await tx.execute(text("SHOW lock_timeout"))).scalar_one() == "0"
+        assert (await tx.execute(text("SHOW idle_in_transaction_session_timeout"))).scalar_one() == "30s"
