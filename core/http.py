@@ -68,7 +68,7 @@ async def read_body(request: web.Request, shape: Any, *, form: bool = False) -> 
     try:
         if form and request.content_type == FORM:
             fields = dict(parse_qsl(raw.decode(), max_num_fields=_MAX_FIELDS))
-            return msgspec.convert(fields, type=shape, strict=False)
+            return _plain(msgspec.convert(fields, type=shape, strict=False))
         return _plain(msgspec.json.decode(raw or b"{}", type=shape))
     except (msgspec.MsgspecError, ValueError) as error:  # ValueError: wrong UTF-8, too many fields
         raise Refused(BAD_REQUEST, detail=str(error)) from error
@@ -98,7 +98,7 @@ def convert(value: Any, shape: Any) -> Any:
 
 
 def _plain(made: Any) -> Any:
-    """As it is. Raises Refused(BAD_REQUEST) for a NUL character: JSON can carry it, no text of PostgreSQL can."""
+    """As it is. Raises Refused(BAD_REQUEST) for a NUL character: JSON and forms can carry it, no text of PostgreSQL can."""
     if b"\\u0000" in msgspec.json.encode(made).replace(b"\\\\", b""):
         raise Refused(BAD_REQUEST, detail="a NUL character")
     return made
