@@ -37,7 +37,8 @@ async def _list(db: Database, receiver: str | None) -> int:
             many = "+" if now.delivered >= deliveries.COUNTED else ""
             print(f"{one} {known[one]}".strip() + f": {now.waiting} waiting, {now.dead} dead, {now.delivered}{many} delivered")
         for dead in await deliveries.page(tx, state="dead", receiver=receiver):
-            print(f"  {dead.id}  {dead.created_at}  {dead.receiver}  {dead.kind}  {dead.order}  {dead.error or ''}")
+            about = dead.order or dead.session
+            print(f"  {dead.id}  {dead.created_at}  {dead.receiver}  {dead.kind}  {about}  {dead.error or ''}")
     return 0
 
 

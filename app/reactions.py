@@ -29,6 +29,7 @@ class Reactions:
         self.wake_closer: Callable[[], None] = _nobody
         self.wake_copies: Callable[[], None] = _nobody
         self.wake_screening: Callable[[], None] = _nobody
+        self.wake_partners: Callable[[], None] = _nobody
 
     async def recording_changed(self, session_id: str, kind: str, data: dict[str, Any]) -> None:
         """A record of the media feed was written down."""
@@ -52,6 +53,7 @@ class Reactions:
         if kind == SEALED:
             self.wake_copies()
             self.wake_screening()
+            self.wake_partners()
         await self._fanout.session_changed(session_id, kind, data)
 
     async def sale_changed(self, change: SaleChanged) -> None:

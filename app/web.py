@@ -42,6 +42,7 @@ from commerce.orders import ORDERS, OrderDesk
 from commerce.risk import RiskLimits
 from commerce.routes import SHOP, Shop
 from commerce.sale import SaleMonitor
+from commerce.webhooks import tell_sealed
 from compliance import routes as compliance_routes
 from compliance.desk import COMPLIANCE
 from core.clock import Clock, SystemClock
@@ -153,7 +154,8 @@ def _assemble(
     review = open_review(settings, db, trail, clock)
     closer = Closer(
         db, trail, clock, signing_keys(settings), on_finding=review.screening.on_finding,
-        on_change=reactions.session_settled, end_media=media.close_session, silence_s=settings.seal_wait_s,
+        on_change=reactions.session_settled, on_sealed=tell_sealed, end_media=media.close_session,
+        silence_s=settings.seal_wait_s,
     )  # fmt: skip
     copies = Copies(
         db, clock, archive=settings.archive_root, folder=copies_folder(settings), make_playable=make_playable,
@@ -161,7 +163,7 @@ def _assemble(
     )  # fmt: skip
     intake = Intake(db, trail, clock, media, reactions.recording_changed)
     reactions.wake_closer, reactions.wake_copies = closer.wake, copies.wake
-    reactions.wake_screening = review.screening.wake
+    reactions.wake_screening, reactions.wake_partners = review.screening.wake, out.webhooks.wake
 
     application = web.Application(middlewares=[outermost], client_max_size=1024 * 1024)
     application.on_response_prepare.append(add_headers)

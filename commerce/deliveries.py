@@ -194,6 +194,7 @@ def _fields(row: Row[Any], known: dict[str, str]) -> dict[str, Any]:
         "receiver": row.receiver,
         "receiver_name": known.get(row.receiver, ""),
         "order": row.order_id,
+        "session": row.payload.get("session"),
         "kind": row.kind,
         "state": state,
         "attempts": row.attempts,

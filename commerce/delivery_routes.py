@@ -51,7 +51,7 @@ def routes(*, demo: bool) -> list[Route]:
               problems=(NOT_FOUND, not_dead)),
         Route("POST", "/api/deliveries/again", send_all_again, "Send a receiver's dead letters again, at most 500 at once",
               wire.SendAgain, wire.SentAgain, problems=(NOT_FOUND,)),
-        Route("GET", "/api/receivers", list_receivers, "Who is told of orders: core and partners", gives=wire.Receivers),
+        Route("GET", "/api/receivers", list_receivers, "Who is told: the core and partners", gives=wire.Receivers),
         Route("POST", "/api/receivers", add_receiver, "Tell a partner, too; its secret is shown this once", wire.NewReceiver,
               wire.ReceiverSecret, 201, (unfit, full)),
         Route("PATCH", one, change_receiver, "Change a partner's receiver, or switch it off and on", wire.ChangeReceiver,

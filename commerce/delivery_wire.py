@@ -9,12 +9,12 @@ import msgspec
 from commerce.sandbox_core import Mood
 
 State = Literal["waiting", "dead", "delivered"]
-Kind = Literal["order_placed", "order_confirmed", "order_rejected", "order_cancelled"]
+Kind = Literal["order_placed", "order_confirmed", "order_rejected", "order_cancelled", "session_sealed"]
 Act = Literal["receiver_added", "receiver_changed", "secret_rotated", "sent_again"]
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=80)]
 Url = Annotated[str, msgspec.Meta(min_length=8, max_length=500)]
-Kinds = Annotated[list[Kind], msgspec.Meta(min_length=1, max_length=4)]
+Kinds = Annotated[list[Kind], msgspec.Meta(min_length=1, max_length=5)]
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,7 +25,10 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     receiver: str
     """`core`, or the id of a partner's receiver."""
     receiver_name: str
-    order: str
+    order: str | None
+    """The order it is about; None for `session_sealed`."""
+    session: str | None
+    """The session that it was placed in, or that was sealed."""
     kind: Kind
     state: State
     attempts: int
@@ -96,7 +99,7 @@ class Receivers(msgspec.Struct, frozen=True):
 
 
 class NewReceiver(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A partner who wants to hear of orders."""
+    """A partner who wants to hear of orders or of seals."""
 
     name: Name
     url: Url

@@ -102,13 +102,13 @@ class Outbox(Courier):
 
         One that was cancelled meanwhile stays cancelled: the core hears of both, in their order.
         """
-        steps = [Step(row.order_id, Event.SEND) for row in rows if row.kind == PLACED]
+        steps = [Step(row.order_id, Event.SEND) for row in rows if row.kind == PLACED and row.order_id is not None]
         return await move_all(tx, self._trail, self._clock, steps)
 
     async def on_settled(self, tx: AsyncConnection, results: Sequence[Result]) -> list[OrderChanged]:
         """The core's decisions move their orders on, and partners are to hear of them."""
-        decided = [result for result in results if result.delivered and result.leased.kind == PLACED]
-        steps = [Step(result.leased.order_id, _EVENTS[result.said][0], result.reason) for result in decided]
+        decided = [(r.leased.order_id, r) for r in results if r.delivered and r.leased.kind == PLACED]
+        steps = [Step(order, _EVENTS[r.said][0], r.reason) for order, r in decided if order is not None]
         changes = await move_all(tx, self._trail, self._clock, steps)
         for state, (_event, kind) in _EVENTS.items():
             told = [partner_payload(order_facts(change.order)) for change in changes if change.order.state.value == state]

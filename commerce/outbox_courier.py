@@ -172,7 +172,7 @@ class Courier(ABC):
         async with self._db.write() as tx:
             prepared = await self.prepare(tx) if to_prepare else False
             rows = await outbox_queue.lease(tx, self._clock, self._receiver, most, self._limits.lease_s) if most else []
-            changes = {change.order.id: change for change in await self.on_leased(tx, rows)}
+            changes: dict[str | None, OrderChanged] = {one.order.id: one for one in await self.on_leased(tx, rows)}
         if prepared and self._on_committed is not None:
             self._on_committed()
         probe = self._breaker.is_open
@@ -269,7 +269,7 @@ class Courier(ABC):
             self._count(result)
         if changes and self._on_committed is not None:
             self._on_committed()
-        by_order = {change.order.id: change for change in changes}
+        by_order: dict[str | None, OrderChanged] = {change.order.id: change for change in changes}
         return [by_order.get(result.leased.order_id) for result in results]
 
     def _count(self, result: Result) -> None:

@@ -38,7 +38,8 @@ class Leased:
 
     id: str
     receiver: str
-    order_id: str
+    order_id: str | None
+    """None where it is not about an order; such an event waits for no other."""
     kind: str
     payload: dict[str, Any]
     attempts: int

@@ -1,7 +1,8 @@
 """The rows of the outbox: what somebody outside must be told, written in the transaction that makes it true.
 
-One row for each event and receiver. `add` writes the bank's core's, `new`; when the outbox takes it up, it becomes `waiting`
-and every partner who wants to hear of it gets a row of their own, in one transaction (`outbox_queue.take_up`).
+One row for each event and receiver. Of orders `add` writes the bank's core's, `new`; when the outbox takes it up, it becomes
+`waiting` and every partner who wants to hear of it gets a row of their own, in one transaction (`outbox_queue.take_up`). Of a
+session's seal partners alone are told, at once.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from commerce.order_book import OrderRecord
 from commerce.tables import outbox
 from core.clock import Clock, to_text
 from core.ids import new_id
+from recording.register import Seal
 
 CORE: Final = "core"
 
@@ -24,8 +26,9 @@ PLACED: Final = "order_placed"
 CONFIRMED: Final = "order_confirmed"
 REJECTED: Final = "order_rejected"
 CANCELLED: Final = "order_cancelled"
+SEALED: Final = "session_sealed"
 # What a receiver hears of an order, it hears in this order: an event leaves when what stands before it was delivered.
-TURN: Final = {PLACED: 0, CONFIRMED: 1, REJECTED: 1, CANCELLED: 2}
+TURN: Final = {PLACED: 0, CONFIRMED: 1, REJECTED: 1, CANCELLED: 2, SEALED: 0}
 
 NEW: Final = "new"
 WAITING: Final = "waiting"
@@ -50,12 +53,12 @@ async def add_all(tx: AsyncConnection, now: datetime, kind: str, told: Sequence[
 
 
 async def add_for_partner(tx: AsyncConnection, now: datetime, receiver: str, kind: str, told: Sequence[dict[str, Any]]) -> None:
-    """Rows for a partner who wants to hear of these orders; each `told` is a `partner_payload`."""
+    """Rows for a partner who wants to hear of these; each `told` is a `partner_payload` or `seal_facts`."""
     rows = []
     for payload in told:
         event_id = new_id("obx")
         stamped = {"event": event_id, "kind": kind, "at": to_text(now), **payload}
-        row = {"id": event_id, "receiver": receiver, "order_id": payload["order"], "kind": kind, "payload": stamped}
+        row = {"id": event_id, "receiver": receiver, "order_id": payload.get("order"), "kind": kind, "payload": stamped}
         rows.append(row | _fresh(now, kind, WAITING))
     if rows:
         await tx.execute(insert(outbox), rows)
@@ -67,6 +70,22 @@ def partner_payload(core: dict[str, Any]) -> dict[str, Any]:
 
 
 _PARTNERS: Final = ("order", "session", "product", "amount", "currency", "placed_at", "media_ms", "trail_seq")
+
+
+def seal_facts(seal: Seal) -> dict[str, Any]:
+    """A session's seal as partners hear of it: what the register says of it, and nothing of what was said or bought."""
+    return {
+        "session": seal.session_id,
+        "number": seal.number,
+        "sealed_at": to_text(seal.at),
+        "entries": seal.entries,
+        "fragments": seal.fragments,
+        "root": seal.root,
+        "key": seal.key_id,
+        "prev": seal.prev,
+        "hash": seal.hash,
+        "checkpoint": seal.checkpoint,
+    }
 
 
 def order_facts(order: OrderRecord) -> dict[str, Any]:

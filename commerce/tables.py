@@ -97,7 +97,6 @@ customers = Table(
     Column("person_id", String(64), primary_key=True),
     Column("real_name", String(80)),  # None: not identified, may not buy
     Column("birth_date", Date, nullable=False),
-    Column("first_device", String(64)),  # unused: a device that is left out proves nothing (docs/gate.md)
     Column("created_at", Moment, nullable=False),
 )
 
@@ -184,8 +183,8 @@ outbox = Table(  # what is to be told outside: one row for each event and receiv
     metadata,
     Column("id", String(40), primary_key=True),  # the event id by which the receiver knows a repetition
     Column("receiver", String(40), nullable=False, server_default="core"),  # "core" or one of `receivers`
-    Column("order_id", ForeignKey("orders.id"), nullable=False),
-    Column("kind", String(20), nullable=False),  # order_placed | order_confirmed | order_rejected | order_cancelled
+    Column("order_id", ForeignKey("orders.id")),  # None: it is about no order
+    Column("kind", String(20), nullable=False),  # a kind of commerce/outbox_rows.py
     Column("turn", Integer, nullable=False, server_default="0"),  # its place among what a receiver hears of the order
     Column("payload", JSON, nullable=False),
     Column("state", String(10), nullable=False),  # new | waiting | delivered | dead
@@ -199,7 +198,7 @@ outbox = Table(  # what is to be told outside: one row for each event and receiv
     Index("ix_outbox_order", "order_id"),
 )
 
-receivers = Table(  # partners who hear of orders; their secrets are derived, not kept (commerce/webhook_receivers.py)
+receivers = Table(  # partners who hear of orders and seals; their secrets are derived, not kept (commerce/webhook_receivers.py)
     "receivers",
     metadata,
     Column("id", String(40), primary_key=True),

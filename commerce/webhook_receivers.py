@@ -1,4 +1,4 @@
-"""Partners who hear of orders: who they are, what they want, and the secret we sign with.
+"""Partners who hear of orders and seals: who they are, what they want, and the secret we sign with.
 
 A secret is derived from the installation's own, the receiver's id and a version: the database and its backups hold none. It is
 shown once, when it is made. After a rotation both versions sign for a day, so that the partner can change over in peace.
@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from commerce import delivery_errors
 from commerce.outbox_post import Address
-from commerce.outbox_rows import CANCELLED, CONFIRMED, PLACED, REJECTED
+from commerce.outbox_rows import CANCELLED, CONFIRMED, PLACED, REJECTED, SEALED
 from commerce.tables import delivery_acts, receivers
 from commerce.webhook_guard import fit_url
 from core.clock import Clock
@@ -26,7 +26,7 @@ from core.errors import NOT_FOUND, Refused
 from core.identity import Person
 from core.ids import new_id
 
-KINDS: Final = (PLACED, CONFIRMED, REJECTED, CANCELLED)
+KINDS: Final = (PLACED, CONFIRMED, REJECTED, CANCELLED, SEALED)
 MOST: Final = 20
 OVERLAP: Final = timedelta(hours=24)
 

@@ -1,4 +1,4 @@
-"""Partners hear of orders as the bank's core does: same rows, same signature, same patience, each in a queue of their own.
+"""Partners hear of orders and seals as the bank's core hears of orders: same rows, signature and patience, a queue for each.
 
 A partner answers any 2xx and has thereby taken the event; what else it says is not looked at. 408, 425, 429, 5xx, a timeout or
 no connection: again, later and later. Anything else, redirects among them, is a dead letter. One courier for each receiver: one
@@ -15,14 +15,16 @@ from typing import Final
 import aiohttp
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from commerce import webhook_receivers
+from commerce import outbox_queue, outbox_rows, webhook_receivers
 from commerce.outbox_courier import Courier, OutboxLimits, Verdict
 from commerce.outbox_post import Address, Reply
 from commerce.outbox_queue import Leased
 from commerce.webhook_receivers import MOST, Receiver, Secrets
 from core.clock import Clock
 from core.database import Database
+from recording.register import Seal
 
 _log = structlog.get_logger(__name__)
 
@@ -30,6 +32,11 @@ _log = structlog.get_logger(__name__)
 PARTNER_LIMITS: Final = OutboxLimits(batch=16, group=16)
 # One for each event that may be under way: nobody who is slow keeps another one's event waiting for a connection.
 CONNECTIONS: Final = MOST * PARTNER_LIMITS.batch
+
+
+async def tell_sealed(tx: AsyncConnection, seal: Seal) -> None:
+    """Every partner who asked for it is to hear of this seal, in the transaction that enters it into the register."""
+    await outbox_queue.tell_partners(tx, seal.at, outbox_rows.SEALED, [outbox_rows.seal_facts(seal)])
 
 
 class PartnerCourier(Courier):

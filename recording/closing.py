@@ -5,7 +5,8 @@ The life of a closing, one transaction, so that a kill at any moment leaves eith
    silent for `silence_s` after the end: then an entry says so;
 2. every hole in what is recorded of a required stream, from 0 to the end, gets a gap entry unless it has one;
 3. every order must be shown by every track of every stream it required: the others get an `order_uncovered` entry;
-4. the seal; 5. the findings are handed on inside the transaction (a case is opened or nothing is closed); 6. copies are queued.
+4. the seal; 5. seal and findings are handed on inside the transaction (a case is opened or nothing is closed); 6. copies are
+   queued.
 Who closes is whoever locks the session first; the others find it sealed.
 
 Whoever ended a session told the media process so, unless one of the two was away at that moment. So every sweep asks again for
@@ -56,6 +57,8 @@ ASK_MEDIA_S = 5.0
 
 # (transaction, session id, ids of the orders that no fragment shows)
 OnFinding = Callable[[AsyncConnection, str, list[str]], Awaitable[None]]
+# (transaction, seal): whoever outside is to hear of it, inside the transaction, so that none is entered and not told
+OnSealed = Callable[[AsyncConnection, Seal], Awaitable[None]]
 # Ends a session's media; may be asked again. `stream.client.MediaClient.close_session` is it.
 EndMedia = Callable[[str], Awaitable[None]]
 # (session id, kind, data), after the commit
@@ -93,6 +96,7 @@ class Closer:
         *,
         on_finding: OnFinding,
         on_change: OnChange,
+        on_sealed: OnSealed | None = None,
         end_media: EndMedia | None = None,
         silence_s: float = SILENCE_S,
     ) -> None:
@@ -102,6 +106,7 @@ class Closer:
         self._keys = keys
         self._on_finding = on_finding
         self._on_change = on_change
+        self._on_sealed = on_sealed
         self._end_media = end_media
         self._silence = timedelta(seconds=silence_s)
         self._wake = asyncio.Event()
@@ -218,6 +223,8 @@ class Closer:
             if session.started_at is not None and session.ended_at is not None:
                 orders = await self._settle(tx, session, media_ms(session.started_at, session.ended_at), silent)
             signed = await seal.seal_session(tx, self._clock, self._trail, signer, session_id, frontier)
+            if self._on_sealed is not None:
+                await self._on_sealed(tx, signed)
             if orders:
                 await self._on_finding(tx, session_id, orders)
             await _queue_copies(tx, session, self._clock.now())

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from commerce import outbox_rows, signing
 from commerce.outbox_courier import OutboxLimits
 from commerce.webhook_receivers import KINDS, OVERLAP, Secrets
+from recording.register import Seal
 
 DOCUMENT = (Path(__file__).parent.parent.parent / "docs" / "webhooks.md").read_text()
 BODY = b'{"event":"obx_1"}'
@@ -43,9 +46,11 @@ def test_the_example_takes_what_we_sign_and_nothing_else() -> None:
 def test_the_fields_and_figures_are_the_codes() -> None:
     for kind in KINDS:
         assert f"| `{kind}` |" in DOCUMENT
-    [sample] = re.findall(r"```json\n(.*?)```", DOCUMENT, re.DOTALL)
-    core = dict.fromkeys((*re.findall(r'"(\w+)":', sample), "customer", "price"), 0)
-    assert set(re.findall(r'"(\w+)":', sample)) == {"event", "kind", "at", *outbox_rows.partner_payload(core)}
+    order, seal = (json.loads(sample) for sample in re.findall(r"```json\n(.*?)```", DOCUMENT, re.DOTALL))
+    core = dict.fromkeys((*order, "customer", "price"), 0)
+    assert set(order) == {"event", "kind", "at", *outbox_rows.partner_payload(core)}
+    entered = Seal(1, "ses_1", datetime.now(UTC), 1, 0, "r", "k", "c", "p", "h")
+    assert set(seal) == {"event", "kind", "at", *outbox_rows.seal_facts(entered)}
     limits = OutboxLimits()
     assert f"no answer within {limits.timeout_s:.0f} seconds" in DOCUMENT
     assert f"After {limits.attempts} attempts" in DOCUMENT

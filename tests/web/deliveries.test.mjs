@@ -3,7 +3,16 @@ import assert from "node:assert/strict";
 import { readdir, readFile } from "node:fs/promises";
 import { test } from "node:test";
 
-import { firstState, nothing, queryOf, readFilter, reason, shortId, totals } from "../../web/scripts/deliveries/model.js";
+import {
+  firstState,
+  nothing,
+  queryOf,
+  readFilter,
+  reason,
+  shortId,
+  subject,
+  totals,
+} from "../../web/scripts/deliveries/model.js";
 
 const WEB = new URL("../../web/", import.meta.url);
 const receiver = (/** @type {Partial<any>} */ changes) => ({
@@ -77,4 +86,10 @@ test("every word of the page is there in both languages, with the same holes", a
     for (const [, key] of source.matchAll(/\b(?:t|tLabel|tPlaceholder|tTitle): "([a-z_]+)"/g))
       assert.ok(common.includes(`\n    ${key}: "`), `${file}: ${key}`);
   }
+});
+
+test("a delivery is about its order, or else its session", () => {
+  const one = /** @type {any} */ ({ order: "ord_1", session: "ses_1" });
+  assert.equal(subject(one), "ord_1");
+  assert.equal(subject({ ...one, order: null }), "ses_1");
 });

@@ -5,7 +5,7 @@ import { dateTime, number } from "../lib/format.js";
 import { t } from "../lib/i18n.js";
 import { guarded } from "../lib/page.js";
 import { sheet, skeleton, toast } from "../lib/ui.js";
-import { reason } from "./model.js";
+import { reason, subject } from "./model.js";
 import { named } from "./names.js";
 
 /** @typedef {import("./model.js").Detail} Detail */
@@ -92,7 +92,7 @@ function facts(one) {
   /** @type {[string, Node][]} */
   const rows = [
     ["deliveries.column.who", h("dd", named(one.receiver, one.receiver_name), one.receiver_name || null)],
-    ["deliveries.column.order", h("dd", { class: "figures" }, one.order)],
+    [`deliveries.column.${one.order ? "order" : "session"}`, h("dd", { class: "figures" }, subject(one))],
     ["deliveries.detail.event", h("dd", { class: "figures" }, one.id)],
     ["deliveries.detail.created", h("dd", {}, dateTime(one.created_at))],
   ];

@@ -5,7 +5,7 @@ import { number, when } from "../lib/format.js";
 import { t } from "../lib/i18n.js";
 import { confirm, empty, refusal, skeleton, toast } from "../lib/ui.js";
 import { openDetail } from "./detail.js";
-import { nothing, queryOf, reason, shortId, STATES, totals } from "./model.js";
+import { nothing, queryOf, reason, shortId, STATES, subject, totals } from "./model.js";
 import { named, nameOf } from "./names.js";
 
 /** @typedef {import("./model.js").Delivery} Delivery */
@@ -132,7 +132,7 @@ export function createList({ filter, receivers, onFilter, onSent }) {
         testid: "delivery-open",
         data: { id: one.id },
         tLabel: "deliveries.details",
-        tp: { kind: { t: `deliveries.kind.${one.kind}` }, order: shortId(one.order) },
+        tp: { kind: { t: `deliveries.kind.${one.kind}` }, order: shortId(subject(one)) },
         onclick: () => show(one.id),
       },
       h("span", { class: "delivery-kind", t: `deliveries.kind.${one.kind}` }),
@@ -145,7 +145,7 @@ export function createList({ filter, receivers, onFilter, onSent }) {
         "div",
         { class: "delivery-what" },
         open,
-        h("span", { class: "delivery-order figures", title: one.order }, shortId(one.order)),
+        h("span", { class: "delivery-order figures", title: subject(one) }, shortId(subject(one))),
       ),
       h("span", { class: "delivery-who one-line", ...named(one.receiver, one.receiver_name) }, one.receiver_name || null),
       h(

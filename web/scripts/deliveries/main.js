@@ -22,6 +22,8 @@ document.body.prepend(header({ current: "deliveries" }));
 setTitle("deliveries.title");
 
 /** @type {Receiver[]} */ let known = [];
+let asked = 0;
+let answered = 0;
 const filter = readFilter(location.search);
 const named = new URLSearchParams(location.search).has("state");
 const list = createList({ filter, receivers: () => known, onFilter: filtered, onSent: () => void look() });
@@ -64,10 +66,14 @@ function filtered() {
   void list.load(true);
 }
 
-/** Everything anew; what can't be read now is read the next time. */
+/** Everything anew; what can't be read now is read the next time. An answer that a later question overtook is out of date. */
 async function look() {
+  const mine = ++asked;
   try {
-    known = (await api("GET", "/api/receivers")).receivers;
+    const found = (await api("GET", "/api/receivers")).receivers;
+    if (mine < answered) return;
+    answered = mine;
+    known = found;
   } catch {
     return;
   }

@@ -2,14 +2,14 @@
 
 /** @typedef {"dead"|"waiting"|"delivered"|""} State "" is all */
 /** @typedef {{state: State, receiver: string, order: string}} Filter */
-/** @typedef {{id: string, receiver: string, receiver_name: string, order: string, kind: string, state: "dead"|"waiting"|"delivered", attempts: number, created_at: string, next_at: string | null, error: string | null}} Delivery */
+/** @typedef {{id: string, receiver: string, receiver_name: string, order: string | null, session: string | null, kind: string, state: "dead"|"waiting"|"delivered", attempts: number, created_at: string, next_at: string | null, error: string | null}} Delivery */
 /** @typedef {{at: string, ms: number, status: number | null, error: string | null}} Attempt */
 /** @typedef {Delivery & {recent: Attempt[], acts: {at: string, person: string, act: string}[], behind: string | null}} Detail */
 /** @typedef {{id: string, name: string, url: string, kinds: string[], active: boolean, waiting: number, dead: number, delivered: number, oldest_at: string | null, overlap_until: string | null}} Receiver */
 
 export const CORE = "core";
 export const COUNTED = 10_000;
-export const KINDS = ["order_placed", "order_confirmed", "order_rejected", "order_cancelled"];
+export const KINDS = ["order_placed", "order_confirmed", "order_rejected", "order_cancelled", "session_sealed"];
 /** @type {State[]} */
 export const STATES = ["dead", "waiting", "delivered", ""];
 
@@ -77,6 +77,11 @@ export function nothing(filter, receivers) {
         ? `none_${filter.state}`
         : "none";
   return { t: `deliveries.${key}`, next: `deliveries.${key}_next` };
+}
+
+/** What a delivery is about: its order, or else its session. @param {Delivery} one */
+export function subject(one) {
+  return one.order ?? one.session ?? "";
 }
 
 /** The end of an id: enough to tell it from the others on the page. @param {string} id */
