@@ -89,7 +89,7 @@ class OrderGroup:
             order_id: entry
             for part, made in zip(work, entries, strict=True)
             for order_id, entry in zip(part.order_ids, made, strict=True)
-            if order_id in accepted
+            if order_id is not None and order_id in accepted
         }
         records = await self._write_down(tx, accepted, placed)
         taken = {record.id: Taken(record, created=True) for record in records}
@@ -118,8 +118,9 @@ class OrderGroup:
             else:
                 continue
             part = parts.setdefault(name, _Part(heads[name]))
-            part.order_ids.append(request.order_id)
-            part.drafts.append(draft)
+            part.add(request.order_id, draft)
+            if request.order_id in accepted and request.basis is not None:
+                part.add(None, request.basis.entry(request.order_id))
         return list(parts.values())
 
     async def _write_down(
@@ -139,6 +140,9 @@ class OrderGroup:
                 raise StockMovedError(product_id)
         told = [(record, dict(accepted[record.id].product.price)) for record in records]
         await outbox_rows.add_all(tx, self.clock.now(), outbox_rows.PLACED, told)
+        for record in records:
+            if (basis := accepted[record.id].request.basis) is not None:
+                await basis.taken(tx, record)
         return records
 
     def _record(self, one: _Accepted, entry: Entry) -> OrderRecord:
@@ -167,11 +171,16 @@ class OrderGroup:
 
 @dataclass(slots=True)
 class _Part:
-    """What one trail gets: drafts, and the order that each speaks of."""
+    """What one trail gets: drafts, and the order that each is the entry of (None: of what the order rests on)."""
 
     head: Head
-    order_ids: list[str] = field(default_factory=list)
+    order_ids: list[str | None] = field(default_factory=list)
     drafts: list[Draft] = field(default_factory=list)
+
+    def add(self, order_id: str | None, draft: Draft | None) -> None:
+        if draft is not None:
+            self.order_ids.append(order_id)
+            self.drafts.append(draft)
 
 
 _TAKE = (

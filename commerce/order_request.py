@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -11,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from commerce.order_book import OrderRecord
 from commerce.wire import PlaceOrder
 from core.errors import Refused
+from recording.trail import Draft
 
 
 class Basis(Protocol):
@@ -28,6 +30,18 @@ class Basis(Protocol):
 
     async def stands(self, tx: AsyncConnection) -> None:
         """Raises Refused when what is ordered no longer stands. The row is held; asked for new orders only."""
+        ...
+
+    def entry(self, order_id: str) -> Draft | None:
+        """What the session's trail says of it, right after the order's own entry; None for nothing."""
+        ...
+
+    async def taken(self, tx: AsyncConnection, order: OrderRecord) -> None:
+        """It has become this order: written down in the order's transaction, so that neither is there without the other."""
+        ...
+
+    def told(self) -> Awaitable[None]:
+        """After the commit: whoever it concerns hears of it."""
         ...
 
 

@@ -13,7 +13,8 @@ Life of an order:
 6. The trail gets `order_placed` with the terms, the gate's inputs and verdict, and how far each stream was safely on disk.
    The entry's time and media time are the order's.
 7. The outbox gets its row: what the bank's core must hear can't be forgotten any more.
-8. Commit. Only now is it acknowledged, and only now do others hear of it.
+8. Commit. Only now is it acknowledged, and only now do others hear of it (`telling.py`), whether or not the customer still
+   waits for the answer.
 9. The outbox delivers; the core's answer moves the order on (`outbox.py`). Until `cancellable_until` the customer may cancel:
    the stock comes back, and the core hears of that by the outbox as well.
 
@@ -47,6 +48,7 @@ from commerce.order_locks import RowsHeldError, StuckRows, held_up
 from commerce.order_request import Basis, Outcomes, Request, Taken
 from commerce.risk import RiskLimits
 from commerce.sale import SaleMonitor
+from commerce.telling import Step, Telling
 from commerce.wire import Order, PlaceOrder
 from core.canonical import canonical, sha256_hex
 from core.clock import Clock, to_text
@@ -111,6 +113,7 @@ class OrderDesk:
         self._wake = wake
         self._checking: dict[str, asyncio.Task[None]] = {}
         self._stuck = StuckRows(db)
+        self._telling = Telling()
         self._group = OrderGroup(trail, clock, historian or OwnOrders(), limits or RiskLimits(), cooling_off)
         self._grouping: Grouping[Request, Taken] = Grouping(
             self._place_all,
@@ -135,8 +138,6 @@ class OrderDesk:
         body = {**msgspec.to_builtins(wish), "channel": channel}
         taken = await self._grouping.do(Request(new_id("ord"), person.id, wish, channel, sha256_hex(canonical(body)), basis))
         record = taken.record
-        if taken.created:
-            await self._tell(OrderChanged(record, record.trail_seq))
         return Placed(record.view(lang), taken.created, record.trail_seq, record)
 
     async def cancel(self, person: Person, order_id: str) -> OrderChanged:
@@ -146,7 +147,7 @@ class OrderDesk:
         """
         change, new = await self._again(lambda: self._cancel(person, order_id))
         if new:
-            await self._tell(change)
+            self._tell([partial(self._announce, change)])
         return change
 
     async def _place_all(self, requests: Sequence[Request]) -> Sequence[Taken | Exception]:
@@ -169,7 +170,19 @@ class OrderDesk:
             _log.warning("order_group_busy", orders=len(requests), why=repr(error.__cause__ or error))
         outcomes = [found.get(request.order_id) or Unavailable(errors.DESK_BUSY) for request in requests]
         self._check_sales(requests, outcomes)
+        self._tell_of(requests, outcomes)
         return outcomes
+
+    def _tell_of(self, requests: Sequence[Request], outcomes: Sequence[Taken | Exception]) -> None:
+        """Others hear of each order that was taken, also of one whose customer has given up waiting for the answer."""
+        steps: list[Step] = []
+        for request, outcome in zip(requests, outcomes, strict=True):
+            if isinstance(outcome, Taken) and outcome.created:
+                steps.append(partial(self._announce, OrderChanged(outcome.record, outcome.record.trail_seq)))
+                if request.basis is not None:
+                    steps.append(request.basis.told)
+        if steps:
+            self._tell(steps)
 
     async def _together(self, requests: Sequence[Request]) -> Sequence[Taken | Exception]:
         """All in one transaction; when it fails and is no rival's doing, each alone, so that one spoils nobody else's order.
@@ -260,16 +273,15 @@ class OrderDesk:
             await asyncio.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311 - spreads rivals, hides nothing
         raise Unavailable(errors.DESK_BUSY)
 
-    async def _tell(self, change: OrderChanged) -> None:
-        """After the commit: what goes wrong here can't undo the order, so it is logged and the order is acknowledged."""
+    def _tell(self, steps: Sequence[Step]) -> None:
+        """After the commit: nothing that goes wrong here can undo it, and nobody's answer waits for it."""
         if self._wake is not None:
             self._wake()
-        if self._on_change is None:
-            return
-        try:
+        self._telling.later(steps)
+
+    async def _announce(self, change: OrderChanged) -> None:
+        if self._on_change is not None:
             await self._on_change(change)
-        except Exception:
-            _log.exception("order_not_announced", order=change.order.id)
 
 
 def _sqlite_busy(error: object) -> bool:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Column, Row, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from commerce import catalogue, shelf
+from commerce.order_book import OrderRecord
 from commerce.orders import OrderDesk, Placed
 from commerce.trailing import append_or_after
 from commerce.wire import PlaceOrder
@@ -74,14 +77,15 @@ class ProposalDesk:
             disclosure=body.disclosure,
             proposal=proposal.id,
         )
-        basis = _Proposed(proposal.id, call.id, body.amount)
+        told = partial(self._fanout.proposal_changed, call.id)
+        basis = _Proposed(proposal.id, call.id, body.amount, person.id, told)
         placed = await self._orders.place(person, wish, channel="call", lang=lang, basis=basis)
-        if await self._confirmed(proposal, placed, person):
+        if not placed.created and await self._confirmed(proposal, placed, person):
             await announce(self._fanout.proposal_changed(call.id))
         return placed
 
     async def _confirmed(self, proposal: Row[Any], placed: Placed, person: Person) -> bool:
-        """Note it once; after a crash in between, the customer's repetition notes it."""
+        """Note it where it is missing: beside an order that was taken before both were one transaction."""
         mine = (proposals.c.id == proposal.id) & (proposals.c.order_id.is_(None))
         async with self._db.write() as tx:
             # First the call, as everybody does who locks more than one of call, proposal and trail: hanging up takes the two
@@ -90,8 +94,7 @@ class ProposalDesk:
             done = await tx.execute(update(proposals).where(mine).values(state="confirmed", order_id=placed.order.id))
             if done.rowcount != 1:
                 return False
-            said = {"proposal": proposal.id, "order": placed.order.id}
-            draft = Draft(kinds.PROPOSAL_CONFIRMED, Role.CUSTOMER.value, said, {"customer": person.id})
+            draft = _confirmation(proposal.id, placed.order.id, person.id)
             await append_or_after(tx, self._trail, proposal.session_id, draft)
         return True
 
@@ -109,11 +112,13 @@ async def _live(tx: AsyncConnection, call_id: str, event: str) -> Row[Any]:
 @dataclass(frozen=True, slots=True)
 class _Proposed:
     """A proposal as what an order rests on (`commerce.order_request.Basis`): its call is held, so that nobody replaces or
-    withdraws it before the order is there."""
+    withdraws it before the order is there, and it is confirmed in the order's own transaction."""
 
     proposal: str
     key: str
     amount: int
+    customer: str
+    told: Callable[[], Awaitable[None]]
     held: Column[Any] = field(default=calls.c.id)
 
     async def stands(self, tx: AsyncConnection) -> None:
@@ -123,6 +128,20 @@ class _Proposed:
             raise Refused(PROPOSAL_GONE)
         if now.amount != self.amount:
             raise Refused(PROPOSAL_DIFFERS)
+
+    def entry(self, order_id: str) -> Draft:
+        """That it was confirmed."""
+        return _confirmation(self.proposal, order_id, self.customer)
+
+    async def taken(self, tx: AsyncConnection, order: OrderRecord) -> None:
+        """It was open, and has this order now."""
+        confirmed = update(proposals).where(proposals.c.id == self.proposal).values(state="confirmed", order_id=order.id)
+        await tx.execute(confirmed)
+
+
+def _confirmation(proposal_id: str, order_id: str, customer_id: str) -> Draft:
+    said = {"proposal": proposal_id, "order": order_id}
+    return Draft(kinds.PROPOSAL_CONFIRMED, Role.CUSTOMER.value, said, {"customer": customer_id})
 
 
 async def _proposed(tx: AsyncConnection, body: Confirm) -> tuple[Row[Any], Row[Any]]:

@@ -157,6 +157,15 @@ class Broken:
     async def stands(self, _tx: object) -> None:
         raise RuntimeError("a fault of our own")
 
+    def entry(self, _order_id: str) -> None:
+        """Nothing is said of it."""
+
+    async def taken(self, _tx: object, _order: object) -> None:
+        """Nothing changes."""
+
+    async def told(self) -> None:
+        """It concerns nobody."""
+
 
 async def test_an_order_whose_check_breaks_spoils_nobody_elses(market: Market) -> None:
     people = [await market.customer(f"buyer-{n}") for n in range(5)]

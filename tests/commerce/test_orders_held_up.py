@@ -67,6 +67,15 @@ class Ground:
     async def stands(self, _tx: object) -> None:
         """It always does."""
 
+    def entry(self, _order_id: str) -> None:
+        """Nothing is said of it."""
+
+    async def taken(self, _tx: object, _order: object) -> None:
+        """Nothing changes."""
+
+    async def told(self) -> None:
+        """It concerns nobody."""
+
 
 def code(outcome: Placed | BaseException) -> str:
     if isinstance(outcome, Placed):

@@ -6,11 +6,14 @@ import asyncio
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from commerce.wire import DisclosureVersion, PlaceOrder
 from recording import kinds
 from rooms import call_view
+from rooms.call_wire import Confirm
 from rooms.calls import KEEP_PLACE_S
+from rooms.tables import proposals
 from tests.rooms.house import AMOUNT, BOND, PEOPLE, House, Tab
 
 
@@ -270,6 +273,38 @@ async def test_a_refused_confirmation_leaves_the_proposal_standing(house: House)
     await adviser.desk("propose", {"call": live["id"], "product": BOND, "amount": 3 * AMOUNT})
     late = await customer.desk("confirm", yes | {"proposal": newer["id"], "amount": 2 * AMOUNT})
     assert late["error"]["code"] == "proposal_gone"
+
+
+async def test_a_confirmation_nobody_waits_for_any_more_is_confirmed_and_told(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The customer's line is lost while the order commits: order and proposal agree, and both hear of it."""
+    customer, adviser = await house.tab("customer-c5"), await house.tab("adviser-1")
+    live = await begin(house, customer, adviser)
+    made = (await adviser.desk("propose", {"call": live["id"], "product": BOND, "amount": AMOUNT}))["proposal"]
+    await house.confirm_disclosure("customer-c5", live["session"])
+    at_work, go_on = asyncio.Event(), asyncio.Event()
+    commit = house.orders._commit
+
+    async def slowly(*args: Any, **options: Any) -> Any:
+        at_work.set()
+        await go_on.wait()
+        return await commit(*args, **options)
+
+    monkeypatch.setattr(house.orders, "_commit", slowly)
+    yes = Confirm(live["id"], made["id"], "key-00000001", DisclosureVersion(1), AMOUNT)
+    confirming = asyncio.create_task(house.rooms.proposals.confirm(PEOPLE["customer-c5"], yes, "en"))
+    await at_work.wait()
+    confirming.cancel()
+    await asyncio.gather(confirming, return_exceptions=True)
+    go_on.set()
+    for tab in (customer, adviser):
+        await tab.hears("proposal", lambda told: told["proposal"]["state"] == "confirmed", "/desk")
+    [placed] = await house.entries(live["session"], kinds.ORDER_PLACED)
+    [confirmed] = await house.entries(live["session"], kinds.PROPOSAL_CONFIRMED)
+    assert confirmed.data["order"] == placed.data["order"]
+    assert confirmed.seq == placed.seq + 1
+    assert await house.scalar(select(proposals.c.order_id).where(proposals.c.id == made["id"])) == placed.data["order"]
 
 
 async def test_an_order_that_exists_is_answered_also_when_its_proposal_is_gone(house: House) -> None:

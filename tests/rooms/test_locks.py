@@ -123,3 +123,12 @@ class Resting:
 
     async def stands(self, _tx: object) -> None:
         """It always does."""
+
+    def entry(self, _order_id: str) -> None:
+        """Nothing is said of it."""
+
+    async def taken(self, _tx: object, _order: object) -> None:
+        """Nothing changes."""
+
+    async def told(self) -> None:
+        """It concerns nobody."""
