@@ -83,7 +83,7 @@ trail_entries = Table(
     Column("media_ms", BigInteger),
     Column("body", Text, nullable=False),  # the canonical JSON that `hash` is over
     Column("hash", String(64), nullable=False),
-    Index("ix_trail_entries_session_kind", "session_id", "kind"),
+    Index("ix_trail_entries_session_kind_seq", "session_id", "kind", "seq"),
 )
 
 trail_texts = Table(

@@ -279,20 +279,17 @@ def _shown(one: _Pending, entry: Entry) -> Comment:
 
 
 async def latest(tx: AsyncConnection, trail: Trail, session_id: str, limit: int = HISTORY) -> list[Comment]:
-    """The session's last comments, oldest first, from the trail; those that were taken down or erased are left out."""
-    query = (
-        select(trail_entries.c.body, trail_entries.c.hash)
-        .where(
-            trail_entries.c.session_id == session_id,
-            trail_entries.c.kind.in_((kinds.COMMENT, kinds.COMMENT_REMOVED)),
-        )
-        .order_by(trail_entries.c.seq.desc())
-        .limit(limit)
-    )
-    entries = [read_entry(row.body, row.hash) for row in await tx.execute(query)]
+    """The session's last comments, oldest first, from the trail; those that were taken down or erased are left out.
+
+    However many there were before, as many rows are read as are asked for, by the index.
+    """
+    of_kind = select(trail_entries.c.body, trail_entries.c.hash).where(trail_entries.c.session_id == session_id)
+    said = of_kind.where(trail_entries.c.kind == kinds.COMMENT).order_by(trail_entries.c.seq.desc()).limit(limit)
+    entries = [read_entry(row.body, row.hash) for row in await tx.execute(said)]
     if not entries:
         return []
-    removed = {entry.data.get("id") for entry in entries if entry.kind == kinds.COMMENT_REMOVED}
+    since = of_kind.where(trail_entries.c.kind == kinds.COMMENT_REMOVED, trail_entries.c.seq > entries[-1].seq)
+    removed = {read_entry(row.body, row.hash).data.get("id") for row in await tx.execute(since)}
     texts = await trail.texts(tx, session_id, entries[-1].seq, entries[0].seq)
     return [
         Comment(
@@ -305,5 +302,5 @@ async def latest(tx: AsyncConnection, trail: Trail, session_id: str, limit: int 
             host=bool(entry.data["host"]),
         )
         for entry in reversed(entries)
-        if entry.kind == kinds.COMMENT and entry.data["id"] not in removed and (entry.seq, "text") in texts
+        if entry.data["id"] not in removed and (entry.seq, "text") in texts
     ]

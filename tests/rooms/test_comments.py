@@ -78,6 +78,24 @@ async def test_a_tick_is_one_batch_and_the_rest_waits_for_the_next(room: Room) -
     assert [one.id for one in last] == ids[-50:]
 
 
+async def test_the_last_comments_are_found_without_reading_those_before(room: Room) -> None:
+    session = await room.live()
+    for _ in range(3):
+        await room.say(session, "好", PER_TICK)
+        await room.desk.tick()
+    plans: list[str] = []
+    async with room.db.read() as tx:
+        event.listen(tx.sync_connection, "before_cursor_execute", lambda _c, _u, said, *_rest: plans.append(said))
+        assert len(await comments.latest(tx, room.trail, session)) == 50
+    [said] = [one for one in plans if "kind" in one and "DESC" in one]
+    if room.db.is_sqlite:
+        async with room.db.read() as tx:
+            plan = (await tx.exec_driver_sql(f"EXPLAIN QUERY PLAN {said}", (session, "comment", 50, 0))).all()
+        assert [row.detail for row in plan] == [
+            "SEARCH trail_entries USING INDEX ix_trail_entries_session_kind_seq (session_id=? AND kind=?)"
+        ]
+
+
 async def test_one_commit_records_every_session_s_comments_in_their_order(room: Room) -> None:
     live = [await room.live() for _ in range(4)]
     commits = room.count_commits()
