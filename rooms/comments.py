@@ -5,7 +5,7 @@ The life of a comment:
 2. it waits in its session's bounded queue for the tick (at most every 200 ms);
 3. one transaction appends what waits in all sessions to their trails, texts as salted commitments; a session that takes none
    is refused, and what can't be written is found session by session: neither costs another session's comments;
-4. after the commit the sender gets the acknowledgement (so what is acknowledged survives SIGKILL) and the room one batch.
+4. after the commit the room gets one batch and the sender the acknowledgement (so what is acknowledged survives SIGKILL).
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import parse_qs
@@ -24,12 +25,13 @@ from core.errors import FORBIDDEN, NOT_SIGNED_IN, TOO_MANY, Refused
 from core.failures import failed
 from core.http import convert
 from core.identity import Person
-from rooms.rate import Bucket
+from rooms.rate import Buckets
 
 log = structlog.get_logger()
 
 # One person's hands are slower than this; what is faster is a program.
 EVENTS_BURST, EVENTS_PER_S = 20.0, 10.0
+_BUCKETS_MAX = 100_000
 WAITING_MAX = 16
 HANDLER_TIMEOUT_S = 20.0
 # A sign-in holds for hours; that it is over is noticed so late at most. Each look costs a signature.
@@ -47,7 +49,6 @@ class Socket:
     sid: str
     person: Person
     lang: str
-    bucket: Bucket
     proof: Callable[[], Person | None]  # who the cookie or token says this is; None once it has expired
     proved_at: float  # monotonic seconds
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -70,6 +71,8 @@ class Namespace(socketio.AsyncNamespace):  # type: ignore[misc]  # python-socket
         super().__init__(namespace)
         self._identify, self._may, self._clock = identify, may, clock
         self.sockets: dict[str, Socket] = {}
+        # A person's, not a socket's: to connect anew would bring a new one.
+        self._buckets = Buckets(EVENTS_BURST, EVENTS_PER_S, _BUCKETS_MAX)
         self.events: Mapping[str, Event] = {}
 
     async def entered(self, socket: Socket) -> None:
@@ -79,27 +82,25 @@ class Namespace(socketio.AsyncNamespace):  # type: ignore[misc]  # python-socket
         """The socket is gone."""
 
     async def trigger_event(self, event: str, *args: Any) -> Any:
-        """python-socketio's way in, for its own two events and for whatever a client sends."""
-        sid = args[0]
-        # A client may name its event so, too; only the server's own come while the socket is not connected.
-        own = event in ("connect", "disconnect") and not self.server.manager.is_connected(sid, self.namespace)
-        if own and event == "connect":
-            return await self._connect(sid, args[1], args[2] if len(args) > 2 else None)  # noqa: PLR2004 - sid, environ, auth
-        if own:
-            return await self._disconnect(sid)
+        """python-socketio's way in, for its own two events: connect (sid, environ, auth) and disconnect (sid, reason)."""
+        if event == "connect":
+            return await self._connect(*args)
+        return await self._disconnect(args[0])
+
+    async def heard(self, event: str, sid: str, payload: Any) -> dict[str, Any]:
+        """What a client has sent, whatever it calls it; the answer for its acknowledgement."""
         socket = self.sockets.get(sid)
         if socket is None:
             return {"ok": False, "error": Refused(NOT_SIGNED_IN).to_json()}
-        return await self._in_order(socket, event, args[1] if len(args) > 1 else None)
+        return await self._in_order(socket, event, payload)
 
-    async def _connect(self, sid: str, environ: Mapping[str, Any], auth: object) -> None:
+    async def _connect(self, sid: str, environ: Mapping[str, Any], auth: object = None) -> None:
         person = self._identify(environ, auth)
         lang = language(environ, auth)
         if person is None:
             raise SocketRefused("not_signed_in", Refused(NOT_SIGNED_IN).to_json(lang))
-        now = self._clock.monotonic()
-        bucket = Bucket(EVENTS_BURST, EVENTS_PER_S, now)
-        socket = self.sockets[sid] = Socket(sid, person, lang, bucket, lambda: self._identify(environ, auth), now)
+        proof = partial(self._identify, environ, auth)
+        socket = self.sockets[sid] = Socket(sid, person, lang, proof, self._clock.monotonic())
         try:
             await self.entered(socket)
         except Exception:
@@ -165,7 +166,7 @@ class Namespace(socketio.AsyncNamespace):  # type: ignore[misc]  # python-socket
         return {"ok": False, "error": error}
 
     async def _handled(self, socket: Socket, event: str, payload: Any) -> Mapping[str, Any]:
-        wait_s = socket.bucket.take(self._clock.monotonic())
+        wait_s = self._buckets.take(socket.person.id, self._clock.monotonic())
         if wait_s:
             raise Refused(TOO_MANY, wait_s=max(1, round(wait_s)))
         row = self.events.get(event)

@@ -10,14 +10,17 @@ comes back he joins with his last sequence number and gets what he missed.
 Protocol: Engine.IO v4 (a client may begin with polling and move over); frames as in RFC 6455, 5.2, never compressed: with
 compression each client has its own stream, so that nothing is framed once, and 300 kB more (docs/decisions/0014).
 
-Private to python-engineio and pinned with it: a socket's `connected`, `upgrading`, `upgraded`, `closed`, `last_ping`, `queue`,
-`_upgrade_websocket`; the server's `handlers`, `_handle_connect`, `_service_task`.
+What one client sends harms nobody else either: it has its turn after some messages, and who sends more than a program of ours
+ever would is disconnected.
+
+Private to python-engineio and pinned with it: a socket's `connected`, `upgrading`, `upgraded`, `closing`, `closed`,
+`last_ping`, `poll`, `handle_post_request`, `_upgrade_websocket`; the server's `handlers`, `_handle_connect`, `_service_task`,
+`_trigger_event`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import struct
 import time
 from collections.abc import Coroutine
@@ -28,19 +31,26 @@ import structlog
 from aiohttp import WSMsgType, web
 from engineio import packet as eio
 from engineio.async_socket import AsyncSocket
-from engineio.exceptions import SocketIsClosedError, UnknownPacketError
+from engineio.exceptions import ContentTooLongError, EngineIOError, QueueEmpty, SocketIsClosedError, UnknownPacketError
+
+from rooms.rate import Bucket
 
 log = structlog.get_logger()
 
 # What may lie unread in our memory for one client, beside what the kernel keeps: at a lively show's rate half a minute.
 # Centrifugo disconnects at the same.
 UNREAD_MAX = 1 << 20
-# The same for who polls, in messages: there are a few each second.
-UNPOLLED_MAX = 256
 # Who has been told that it is over, and does not read on, is cut off after that.
 _LAST_WORDS_S = 5.0
+# What one connection may send, of any kind; its events have a stricter limit (`dispatch.py`), each person's.
+PACKETS_BURST, PACKETS_PER_S = 200.0, 50.0
+# So many messages of one connection are taken before others get their turn: what has come is read without waiting.
+_TAKEN_AT_ONCE = 16
+# Each step of the move from polling to WebSocket; till then the client goes on polling.
+_STEP_WITHIN_S = 10.0
+_BODY_WITHIN_S = 10.0
 _TEXT, _CLOSE, _NORMAL = 0x81, 0x88, 1000
-_EVENT = "42"  # an Engine.IO message that holds a Socket.IO event
+_BETWEEN_PACKETS = "\x1e"
 
 
 class Message(eio.Packet):  # type: ignore[misc]  # python-engineio ships without type hints
@@ -69,26 +79,38 @@ def frame(text: str) -> bytes:
 
 
 class Client(AsyncSocket):  # type: ignore[misc]
-    """One client's connection. What is put is written at once, or kept in `queue` for the next poll."""
+    """One client's connection. What is put is written at once, or kept for the next poll."""
 
     def __init__(self, server: Engine, sid: str) -> None:
         super().__init__(server, sid)
         self.connected = self.upgrading = self.upgraded = self.closing = self.closed = False
         self._transport: asyncio.Transport | None = None
+        self._moving = False
+        self._unpolled: list[eio.Packet] = []
+        self._unpolled_bytes = 0
+        self._open_poll = asyncio.Event()
+        self._bucket = Bucket(PACKETS_BURST, PACKETS_PER_S, time.monotonic())
 
     def put(self, packet: eio.Packet) -> None:
         """Sends it. A client with UNREAD_MAX bytes unread is disconnected; who is gone already gets nothing."""
         transport = self._transport
         if transport is None:
-            self.queue.put_nowait(packet)
-            if self.queue.qsize() == UNPOLLED_MAX + 1:
-                log.warning("slow client disconnected", unread=self.queue.qsize())
-                self.server.ending(self.throw_out())
+            self._keep(packet)
         elif not transport.is_closing():
             transport.write(packet.frame if isinstance(packet, Message) else frame(packet.encode()))
             if transport.get_write_buffer_size() > UNREAD_MAX:
                 log.warning("slow client disconnected", unread=transport.get_write_buffer_size())
                 transport.abort()  # the reading task notices, and closes
+
+    def _keep(self, packet: eio.Packet) -> None:
+        """For the next poll, or the one that is open."""
+        before = self._unpolled_bytes
+        self._unpolled.append(packet)
+        self._unpolled_bytes += len(packet.frame if isinstance(packet, Message) else packet.encode())
+        self._open_poll.set()
+        if before <= UNREAD_MAX < self._unpolled_bytes:
+            log.warning("slow client disconnected", unread=self._unpolled_bytes)
+            self.server.ending(self.throw_out())
 
     async def send(self, packet: eio.Packet) -> None:
         """The library's way in. Raises SocketIsClosedError."""
@@ -110,21 +132,18 @@ class Client(AsyncSocket):  # type: ignore[misc]
     async def close(self, wait: bool = True, abort: bool = False, reason: str | None = None) -> None:
         """The server hears of it first, then the client, who is cut off when he does not take note.
 
-        With `wait` a client who polls has some seconds to fetch what there is; with `abort` he is not told why.
+        With `abort` he is not told why. Nothing is waited for: `wait` is the library's.
         """
         if self.closing or self.closed:
             return
         await super().close(wait=False, abort=abort, reason=reason)
+        self._open_poll.set()
         transport = self._transport
-        if transport is None:
-            if abort:
-                self.queue.put_nowait(None)  # ends the poll that is open
-            elif wait:
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self.queue.join(), _LAST_WORDS_S)
-        elif not transport.is_closing():
-            transport.write(struct.pack("!BBH", _CLOSE, 2, _NORMAL))
-            transport.close()
+        if transport is not None:
+            if not transport.is_closing():
+                transport.write(struct.pack("!BBH", _CLOSE, 2, _NORMAL))
+                transport.close()
+            # Also one that is closing: it waits for its buffer to be read, without an end.
             asyncio.get_running_loop().call_later(_LAST_WORDS_S, transport.abort)
         self.server.sockets.pop(self.sid, None)
 
@@ -134,66 +153,130 @@ class Client(AsyncSocket):  # type: ignore[misc]
             self._transport.abort()
         await self.close(wait=False, abort=True)
 
+    async def take(self, said: object) -> None:
+        """One packet that the client has sent (Engine.IO v4), in whatever way.
+
+        Raises SocketIsClosedError after the end, UnknownPacketError for what is none or is more than one may send.
+        """
+        if self.closing or self.closed:
+            raise SocketIsClosedError
+        if not isinstance(said, str) or self._bucket.take(time.monotonic()):
+            raise UnknownPacketError
+        kind = said[:1]
+        if kind == "4":
+            await self.server.handlers["message"](self.sid, said[1:])
+        elif kind == "3":
+            self.schedule_ping()
+        elif kind == "1":
+            await self.close(abort=True, reason=self.server.reason.CLIENT_DISCONNECT)
+        else:
+            raise UnknownPacketError
+
+    # --- polling -----------------------------------------------------------------------------------------------------------
+
+    async def poll(self) -> list[eio.Packet]:
+        """What has waited, or the first that comes. Raises QueueEmpty when nothing has for too long.
+
+        A client has one poll at a time: a later one ends an earlier one, whose connection is gone, with nothing.
+        """
+        mine = self._begin_poll()
+        if not self._unpolled and not self.closed:
+            try:
+                async with asyncio.timeout(self.server.ping_interval + self.server.ping_timeout):
+                    await mine.wait()
+            except TimeoutError:
+                raise QueueEmpty from None
+        if mine is not self._open_poll:
+            return [eio.Packet(eio.NOOP)]
+        waited, self._unpolled, self._unpolled_bytes = self._unpolled, [], 0
+        return waited or [eio.Packet(eio.NOOP)]
+
+    def _begin_poll(self) -> asyncio.Event:
+        """Ends the one that is open."""
+        self._open_poll.set()
+        self._open_poll = asyncio.Event()
+        return self._open_poll
+
+    async def handle_post_request(self, environ: dict[str, Any]) -> None:
+        """What a client that polls has to say. Raises EngineIOError for what is not to be read; then it is disconnected."""
+        body = bytearray()
+        try:
+            async with asyncio.timeout(_BODY_WITHIN_S):
+                async for part in environ["aiohttp.request"].content.iter_any():
+                    body += part
+                    if len(body) > self.server.max_http_buffer_size:
+                        raise ContentTooLongError
+            for said in body.decode().split(_BETWEEN_PACKETS):
+                await self.take(said)
+        except (EngineIOError, ValueError, TimeoutError, ConnectionError) as error:
+            if self.closing or self.closed:  # meanwhile, or by one of these packets: there is nobody to refuse anything to
+                return
+            log.info("not Engine.IO; client disconnected", error=type(error).__name__)
+            raise EngineIOError from error
+
     # --- the WebSocket -----------------------------------------------------------------------------------------------------
 
     async def _upgrade_websocket(self, environ: dict[str, Any]) -> web.WebSocketResponse:
-        if self.upgraded:
-            raise OSError("it is a WebSocket already")
-        request: web.Request = environ["aiohttp.request"]
-        ws = web.WebSocketResponse(max_msg_size=self.server.max_http_buffer_size, compress=False)
-        await ws.prepare(request)
-        if self.connected and not await self._moves_over(ws):
-            return ws
-        self.connected = self.upgraded = True
+        if self._moving or self.upgraded or self.closing or self.closed:
+            raise SecondSocketError
+        self._moving = True
+        try:
+            request: web.Request = environ["aiohttp.request"]
+            ws = web.WebSocketResponse(max_msg_size=self.server.max_http_buffer_size, compress=False)
+            await ws.prepare(request)
+            if (self.connected and not await self._moves_over(ws)) or self.closing or self.closed:
+                return ws
+            self.connected = self.upgraded = True
+        finally:
+            self._moving = self.upgrading = False
         try:
             self._write_to(request.transport)
             await self._read(ws)
         finally:
-            # Not in this task: aiohttp cancels it when the connection is gone, and who leaves has something to write down.
-            await asyncio.shield(
-                self.server.ending(self.close(wait=False, abort=True, reason=self.server.reason.TRANSPORT_CLOSE))
-            )
+            # Not in this task: aiohttp may cancel it when the connection is gone, and who leaves has something to write down.
+            await asyncio.shield(self.server.ending(self.close(abort=True, reason=self.server.reason.TRANSPORT_CLOSE)))
         return ws
 
     async def _moves_over(self, ws: web.WebSocketResponse) -> bool:
         """A client that polls tries the WebSocket with a ping, and says when it has stopped polling."""
-        patience = self.server.ping_interval + self.server.ping_timeout
-        self.upgrading = True  # a poll ends with nothing from now on, and what comes meanwhile waits
         try:
-            if await ws.receive_str(timeout=patience) != "2probe":
+            if await ws.receive_str(timeout=_STEP_WITHIN_S) != "2probe":
                 return False
+            self.upgrading = True  # a poll ends with nothing from now on, and what comes meanwhile waits
+            self._begin_poll()
             await ws.send_str("3probe")
-            self.queue.put_nowait(eio.Packet(eio.NOOP))  # ends the poll that is open
-            return (await ws.receive_str(timeout=patience)) == "5"
+            return (await ws.receive_str(timeout=_STEP_WITHIN_S)) == "5"
         except (TimeoutError, TypeError, ConnectionError):
             return False
-        finally:
-            self.upgrading = False
 
     def _write_to(self, transport: asyncio.Transport | None) -> None:
         """From now on, beginning with what has waited."""
         if transport is None:
             raise ConnectionResetError("gone before it began")
         self._transport = transport
-        while not self.queue.empty():
-            packet = self.queue.get_nowait()
-            self.queue.task_done()
+        waited, self._unpolled = self._unpolled, []
+        for packet in waited:
             self.put(packet)
 
     async def _read(self, ws: web.WebSocketResponse) -> None:
-        """Until it ends. That it always does is the pings' doing: who leaves one unanswered is closed, and so is `ws`."""
+        """Until it ends. That it always does is the pings' doing: who leaves one unanswered is closed, and cut off."""
+        taken = 0
         while not self.closed:
             said = await ws.receive()
-            if said.type is WSMsgType.TEXT and said.data.startswith(_EVENT):
-                await self.server.handlers["message"](self.sid, said.data[1:])
-                continue
             if said.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
                 return
             try:
-                await self.receive(eio.Packet(encoded_packet=said.data))
-            except (UnknownPacketError, SocketIsClosedError, ValueError) as error:
+                await self.take(said.data)
+            except (UnknownPacketError, SocketIsClosedError) as error:
                 log.info("not Engine.IO; client disconnected", error=type(error).__name__)
                 return
+            taken += 1
+            if taken % _TAKEN_AT_ONCE == 0:
+                await asyncio.sleep(0)
+
+
+class SecondSocketError(Exception):
+    """A WebSocket for a client that has one, is about to, or is gone."""
 
 
 class Engine(engineio.AsyncServer):  # type: ignore[misc]
@@ -212,13 +295,23 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]
         task.add_done_callback(self.under_way.discard)
         return task
 
-    async def handle_request(self, *args: Any, **kwargs: Any) -> Any:
+    async def handle_request(self, request: web.Request) -> web.StreamResponse:
+        if "j" in request.query:  # JSONP, for browsers of long ago
+            return web.Response(status=400)
         try:
-            return await super().handle_request(*args, **kwargs)
-        except (ValueError, LookupError, OSError, engineio.exceptions.EngineIOError) as error:
-            # OSError: an upgrade of what has been upgraded. After a WebSocket nobody reads this answer.
+            answer: web.StreamResponse = await super().handle_request(request)
+        except (SecondSocketError, EngineIOError, ConnectionError) as error:
             log.info("not Engine.IO; refused", error=type(error).__name__)
             return web.Response(status=400)
+        return answer
+
+    async def _trigger_event(self, event: str, *args: Any, **_options: Any) -> Any:
+        """What comes of a client's coming or going; the library would not say when that fails."""
+        try:
+            return await self.handlers[event](*args)
+        except Exception:
+            log.exception("a client could not come or go", what=event)
+            return False
 
     async def _handle_connect(self, environ: dict[str, Any], transport: str, jsonp_index: int | None = None) -> Any:
         if self.start_service_task:
@@ -227,14 +320,18 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]
         client = Client(self, self.generate_id())
         self.sockets[client.sid] = client
         client.put(eio.Packet(eio.OPEN, self._opening(client.sid, transport)))
-        if await self._trigger_event("connect", client.sid, environ, run_async=False) is False:  # it failed, and was logged
+        if await self._trigger_event("connect", client.sid, environ) is False:  # it failed, and was logged
             del self.sockets[client.sid]
             return self._unauthorized()
         client.schedule_ping()
         if transport != "websocket":
             client.connected = True
             return self._ok(await client.poll(), jsonp_index=jsonp_index)
-        return await client.handle_get_request(environ)
+        try:
+            return await client._upgrade_websocket(environ)
+        finally:
+            if not client.connected:  # no handshake that aiohttp takes
+                await client.close(abort=True)
 
     async def throw_out(self, sid: str) -> None:
         """Ends one client's connection at once; one that is gone already is no matter."""

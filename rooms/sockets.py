@@ -2,7 +2,8 @@
 
 python-socketio answers a packet that is none with a stack trace in the log, and waits for the next one; a client could fill the
 log with nothing else (invariant 10). Here it is disconnected, with one line. Private to the two libraries and pinned with them:
-`_handle_eio_message`, `_handle_event`, `_engineio_server_class`, `namespace_handlers`; a manager's `get_participants`,
+`_handle_eio_message`, `_handle_eio_disconnect`, `_handle_connect`, `_handle_disconnect`, `_handle_event`, `environ`,
+`_engineio_server_class`, `namespace_handlers`; a manager's `get_participants`,
 `is_connected` and `rooms`.
 """
 
@@ -18,12 +19,15 @@ import socketio
 import structlog
 from aiohttp import web
 
+from rooms.dispatch import Namespace
 from rooms.engine import Engine, Message
 
 log = structlog.get_logger()
 
 MESSAGE_MAX = 64 * 1024
 SETTLE_S = 5.0
+# Socket.IO v5's packets with attachments, which python-socketio would keep until the last of them has come.
+_BINARY = ("5", "6")
 # It writes a stack trace for every packet of a type there is not. What we need to know is logged here.
 _silent = logging.getLogger("rooms.engineio")
 _silent.setLevel(logging.CRITICAL)
@@ -93,14 +97,29 @@ class _Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio sh
     def _engineio_server_class(self) -> type[Engine]:
         return Engine
 
-    async def _handle_eio_message(self, eio_sid: str, data: str | bytes) -> None:
+    async def _handle_eio_message(self, eio_sid: str, data: str) -> None:
         try:
-            if not isinstance(data, str):
+            if data[:1] in _BINARY:
                 raise TypeError("nothing here is binary")
             await super()._handle_eio_message(eio_sid, data)
         except Exception as error:  # whatever it was, it came from decoding: our own handlers run in tasks of their own
             log.info("not Socket.IO; client disconnected", error=type(error).__name__)
             await self.eio.throw_out(eio_sid)
+
+    async def _handle_eio_disconnect(self, eio_sid: str, reason: str) -> None:
+        """Every namespace hears of it, whatever goes wrong in another."""
+        for namespace in list(self.manager.get_namespaces()):
+            try:
+                await self._handle_disconnect(eio_sid, namespace, reason)
+            except Exception:
+                log.exception("a socket could not leave", namespace=namespace)
+        self.environ.pop(eio_sid, None)
+
+    async def _handle_connect(self, eio_sid: str, namespace: str | None, data: Any) -> None:
+        await super()._handle_connect(eio_sid, namespace, data)
+        client = self.eio.sockets.get(eio_sid)
+        if client is None or client.closing or client.closed:  # it went while it came, and nobody else will notice
+            await self._handle_disconnect(eio_sid, namespace)
 
     async def _handle_event(self, eio_sid: str, namespace: str | None, id_: int | None, data: object) -> None:
         if not (isinstance(data, list) and data and isinstance(data[0], str)):
@@ -114,8 +133,8 @@ class _Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio sh
         self._answering.add(task)
         task.add_done_callback(self._answering.discard)
 
-    async def _answer(self, handler: socketio.AsyncNamespace, eio_sid: str, sid: str, id_: int | None, data: list[Any]) -> None:
-        said = await handler.trigger_event(data[0], sid, *data[1:])
+    async def _answer(self, handler: Namespace, eio_sid: str, sid: str, id_: int | None, data: list[Any]) -> None:
+        said = await handler.heard(data[0], sid, data[1] if len(data) > 1 else None)
         client = self.eio.sockets.get(eio_sid)
         if id_ is None or client is None or client.closed:
             return

@@ -53,6 +53,13 @@ PEOPLE = {
 }
 
 
+class _Served(TestServer):
+    """As in service (`app/web.py`): who hangs up does not cancel what he began."""
+
+    async def _make_runner(self, **options: Any) -> web.BaseRunner:
+        return await super()._make_runner(**{**options, "handler_cancellation": False})
+
+
 class PlayedMedia:
     """The media process as rooms knows it; `failing` is raised instead of an answer."""
 
@@ -156,7 +163,7 @@ class House:
             app[COMPLIANCE] = self.compliance
         add_routes(app, routes.routes())
         sio.attach(app)
-        self.server = TestServer(app)
+        self.server = _Served(app)
         await self.server.start_server()
         self.url = str(self.server.make_url("/")).rstrip("/")
         self.http = aiohttp.ClientSession()

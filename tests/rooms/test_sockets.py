@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from rooms.engine import UNPOLLED_MAX
+from rooms.engine import UNREAD_MAX
 from tests.rooms.house import House
 
 WEBSOCKET, POLLING = "/socket.io/?EIO=4&transport=websocket", "/socket.io/?EIO=4&transport=polling"
@@ -151,8 +151,9 @@ async def test_who_does_not_poll_is_disconnected(house: House, http: aiohttp.Cli
     async with asyncio.timeout(20):
         while house.rooms.presence.viewers(session) == 0:
             await asyncio.sleep(0)
-        for number in range(2 * UNPOLLED_MAX):
-            await house.fanout.presence(session, number)
+        text = "x" * 60_000
+        for _ in range(UNREAD_MAX // len(text) + 1):
+            await house.sio.emit("load", {"text": text}, room=f"session:{session}", namespace="/room")
         while house.rooms.presence.viewers(session):
             await asyncio.sleep(0)
 

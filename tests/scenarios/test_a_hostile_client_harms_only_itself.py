@@ -77,7 +77,7 @@ async def _never_reads(town: Town) -> None:
         else:
             raise AssertionError("the server took everything and never lost patience")
         assert reader is not None
-    assert "slow client disconnected" in town.server.log
+    assert "client disconnected" in town.server.log  # slow, or too much asked at once
 
 
 async def _talks_nonsense(town: Town) -> None:
