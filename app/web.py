@@ -187,7 +187,11 @@ def _assemble(
         for sid in list(sio.eio.sockets):
             await sio.eio.throw_out(sid)
 
-    application.on_shutdown.append(hang_up)
+    async def close_desk(_application: web.Application) -> None:
+        """Orders under way are answered before their connections end."""
+        await orders.close()
+
+    application.on_shutdown.extend((close_desk, hang_up))
     add_routes(application, all_routes(demo=settings.demo))
     _add_operations(application, settings, db, intake)
     pages.add_pages(application, PROBLEMS)

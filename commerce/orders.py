@@ -74,6 +74,9 @@ _ROUNDS: Final = 3
 _ALONE_WITHIN_S: Final = 10.0
 # PostgreSQL: serialization_failure, deadlock_detected, lock_not_available. Each undoes the transaction; it may be tried again.
 _TRANSIENT: Final = frozenset({"40001", "40P01", "55P03"})
+# At the process's end: so long the orders under way have, and so long telling of them.
+_CLOSE_WITHIN_S: Final = 4.0
+_TOLD_WITHIN_S: Final = 1.0
 
 _log = structlog.get_logger(__name__)
 
@@ -149,6 +152,15 @@ class OrderDesk:
         if new:
             self._tell([partial(self._announce, change)])
         return change
+
+    async def close(self) -> None:
+        """At the process's end: take no order any more, answer those that wait, and leave no task behind. Bounded in time."""
+        await self._grouping.close(_CLOSE_WITHIN_S)
+        checks = list(self._checking.values())
+        for check in checks:  # whoever runs the monitor next looks by himself
+            check.cancel()
+        await asyncio.gather(*checks, return_exceptions=True)
+        await self._telling.close(_TOLD_WITHIN_S)
 
     async def _place_all(self, requests: Sequence[Request]) -> Sequence[Taken | Exception]:
         """One group, one commit, without those that rest on a row on which somebody sits: these may come again.

@@ -44,11 +44,19 @@ class Grouping(Generic[R, T]):
         self._of_each: Counter[Hashable] = Counter()
         self._waiting: deque[_Place[R, T]] = deque()
         self._running: asyncio.Task[None] | None = None
+        self._closed = False
 
     async def do(self, request: R) -> T:
-        """The result for this request. Raises `full()` when too many wait, in all or like this one, and what `work` says."""
+        """The result for this request.
+
+        Raises `full()` when too many wait, in all or like this one, or when this is being closed; and what `work` says.
+        """
         one = self._one_each(request)
-        if len(self._waiting) >= self._waiting_max or (one is not None and self._of_each[one] >= self._each_max):
+        if (
+            self._closed
+            or len(self._waiting) >= self._waiting_max
+            or (one is not None and self._of_each[one] >= self._each_max)
+        ):
             raise self._full()
         place: _Place[R, T] = _Place(request, asyncio.get_running_loop().create_future())
         self._waiting.append(place)
@@ -59,6 +67,18 @@ class Grouping(Generic[R, T]):
             self._running = asyncio.create_task(self._run(), context=contextvars.Context())
         return await place.done
 
+    async def close(self, within_s: float) -> None:
+        """Take nothing more, and let those who are at work or wait be served; whoever is not after `within_s` seconds gets
+        `full()`, which for who was at work means that he has to ask what became of it."""
+        self._closed = True
+        if self._running is None:
+            return
+        running = self._running
+        _done, late = await asyncio.wait({running}, timeout=within_s)
+        if late:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+
     async def _run(self) -> None:
         try:
             while group := self._next():
@@ -66,7 +86,7 @@ class Grouping(Generic[R, T]):
         finally:
             self._running = None
             for place in self._waiting:  # only when this task was cancelled: nobody serves them any more
-                place.done.cancel()
+                self._left(place)
             self._waiting.clear()
             self._of_each.clear()
 
@@ -111,4 +131,9 @@ class Grouping(Generic[R, T]):
                     place.done.set_exception(error)
         finally:
             for place in group:  # only when this task was cancelled
-                place.done.cancel()
+                self._left(place)
+
+    def _left(self, place: _Place[R, T]) -> None:
+        """Nobody will serve this one."""
+        if not place.done.done():
+            place.done.set_exception(self._full())

@@ -160,3 +160,36 @@ async def test_one_of_whom_too_many_wait_fills_the_line_for_nobody_else() -> Non
     desk.open.set()
     await asyncio.gather(first, rest[1])
     assert await desk.grouping.do(202) == 404  # those before are through: there is room again
+
+
+async def test_closing_serves_those_who_came_and_refuses_who_comes_after() -> None:
+    desk = Desk()
+    first = await desk.busy_with(1)
+    rest = await many(desk, 2, 3)
+    closing = asyncio.create_task(desk.grouping.close(10))
+    await asyncio.sleep(0)
+    with pytest.raises(FullError):
+        await desk.grouping.do(4)
+    desk.open.set()
+    await closing
+    assert await asyncio.gather(first, *rest) == [2, 4, 6]
+    assert desk.groups == [[1], [2, 3]]
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_what_is_not_done_in_time_when_closing_is_broken_off_and_said() -> None:
+    desk = Desk()
+    first = await desk.busy_with(1)
+    rest = await many(desk, 2, 3)
+    await desk.grouping.close(0)
+    outcomes = await asyncio.gather(first, *rest, return_exceptions=True)
+    assert [type(one) for one in outcomes] == [FullError] * 3
+    assert desk.groups == [[1]]
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_closing_what_is_idle_takes_no_time() -> None:
+    desk = Desk()
+    await desk.grouping.close(0)
+    with pytest.raises(FullError):
+        await desk.grouping.do(1)
