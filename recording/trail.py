@@ -207,11 +207,21 @@ async def lock_heads(tx: AsyncConnection, trails: Collection[str], *, make: bool
 
 
 _LOCK_HEADS = (
-    select(trail_heads.c.session_id, trail_heads.c.seq, trail_heads.c.hash, trail_heads.c.sealed, sessions.c.started_at)
+    select(
+        trail_heads.c.session_id,
+        trail_heads.c.seq,
+        trail_heads.c.hash,
+        trail_heads.c.sealed,
+        sessions.c.id.label("session"),
+        sessions.c.started_at,
+    )
     .select_from(trail_heads.outerjoin(sessions, sessions.c.id == trail_heads.c.session_id))
     .where(among(trail_heads.c.session_id, "trails"))
     .order_by(trail_heads.c.session_id)
     .with_for_update(of=trail_heads)
+)
+_STARTED = select(sessions.c.id, sessions.c.started_at).where(
+    among(sessions.c.id, "sessions"), sessions.c.started_at.is_not(None)
 )
 _MOVE_HEAD = (
     update(trail_heads)
@@ -221,8 +231,15 @@ _MOVE_HEAD = (
 
 
 async def _locked(tx: AsyncConnection, trails: Collection[str]) -> dict[str, Head]:
-    rows = await tx.execute(_LOCK_HEADS, {"trails": list(trails)})
-    return {row.session_id: Head(row.session_id, row.seq, row.hash, bool(row.sealed), row.started_at) for row in rows}
+    rows = (await tx.execute(_LOCK_HEADS, {"trails": list(trails)})).all()
+    heads = {row.session_id: Head(row.session_id, row.seq, row.hash, bool(row.sealed), row.started_at) for row in rows}
+    # PostgreSQL reads the head anew when it had to wait for it, but the session as it was before: whoever held the head may
+    # have started it. Once started it stays so, and SQLite begins a writing transaction with its one lock.
+    doubtful = {row.session_id for row in rows if row.session is not None and row.started_at is None}
+    if doubtful and tx.dialect.name != "sqlite":
+        for row in await tx.execute(_STARTED, {"sessions": doubtful}):
+            heads[row.id].started_at = row.started_at
+    return heads
 
 
 class _Written:

@@ -41,6 +41,30 @@ async def test_entries_chain_from_64_zeros(database: Database, clock: ManualCloc
         assert await trail.count(tx, SESSION, {"viewed"}) == 2
 
 
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)  # SQLite has one writer, who sees everything before
+async def test_an_entry_that_waited_for_the_start_of_its_session_has_its_media_time(
+    database: Database, clock: ManualClock
+) -> None:
+    trail = Trail(clock)
+    async with database.write() as tx:
+        session = await sessions.create(tx, clock, kind="show", title="x", host_id="a", required=("host",))
+        await trail.append(tx, session.id, Draft("shelf_changed", "adviser-1"))
+
+    async def append() -> int | None:
+        async with database.write() as tx:
+            [entry] = await trail.append(tx, session.id, Draft("viewed", "reviewer-1"))
+            return entry.media_ms
+
+    waits = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()")
+    async with database.write() as tx:
+        await sessions.move(tx, clock, trail, session.id, "start", "adviser-1")
+        appending = asyncio.create_task(append())
+        async with asyncio.timeout(10), database.engine.connect() as look:
+            while not (await look.execute(waits)).scalar_one():
+                await look.rollback()
+    assert await appending == 0
+
+
 async def test_many_at_once_leave_no_gap(database: Database, clock: ManualClock) -> None:
     trail = Trail(clock)
 
