@@ -85,7 +85,8 @@ class OrderChanged:
 OnOrder = Callable[[OrderChanged], Awaitable[None]]
 
 _WITH_PRODUCT = select(orders, products.c.name_en, products.c.name_zh).join(products, products.c.id == orders.c.product_id)
-_HOLD = _WITH_PRODUCT.where(among(orders.c.id, "ids")).order_by(orders.c.id).with_for_update(of=orders, key_share=True)
+_SEVERAL = _WITH_PRODUCT.where(among(orders.c.id, "ids"))
+_HOLD = _SEVERAL.order_by(orders.c.id).with_for_update(of=orders, key_share=True)
 
 
 async def get(tx: AsyncConnection, order_id: str, *, customer_id: str | None = None, lock: bool = False) -> OrderRecord:
@@ -99,6 +100,11 @@ async def get(tx: AsyncConnection, order_id: str, *, customer_id: str | None = N
     if row is None:
         raise Refused(NOT_FOUND)
     return _record(row)
+
+
+async def several(tx: AsyncConnection, order_ids: Collection[str]) -> dict[str, OrderRecord]:
+    """These orders by id, as they stand; those that don't exist are left out."""
+    return {row.id: _record(row) for row in await tx.execute(_SEVERAL, {"ids": order_ids})}
 
 
 async def hold(tx: AsyncConnection, order_ids: Collection[str]) -> dict[str, OrderRecord]:

@@ -200,13 +200,15 @@ async def _earlier(tx: AsyncConnection, requests: Sequence[Request]) -> dict[str
     """
     keys = {"customers": {r.customer_id for r in requests}, "keys": {r.wish.key for r in requests}}
     used = {(row.customer_id, row.key): row for row in await tx.execute(_EARLIER, keys)}
+    again = {row.id for row in used.values()}
+    records = await order_book.several(tx, again) if again else {}
     found: dict[str, Taken | Refused] = {}
     for request in requests:
         row = used.get((request.customer_id, request.wish.key))
         if row is None:
             continue
         if row.request_hash == request.hash:
-            found[request.order_id] = Taken(await order_book.get(tx, row.id), created=False)
+            found[request.order_id] = Taken(records[row.id], created=False)
         else:
             found[request.order_id] = Refused(errors.IDEMPOTENCY_CONFLICT)
     return found

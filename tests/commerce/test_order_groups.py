@@ -231,6 +231,29 @@ async def test_a_key_in_use_is_answered_though_the_same_wish_would_be_refused_no
     assert refused.problem is errors.OUT_OF_STOCK
 
 
+async def test_keys_used_before_are_looked_up_together(market: Market) -> None:
+    """However many of a group repeat themselves, it costs the same."""
+    people = [await market.customer(f"buyer-{n}") for n in range(6)]
+    wishes = [market.wish() for _ in people]
+    for person, wish in zip(people, wishes, strict=True):
+        await market.confirm(person)
+        await market.desk.place(person, wish)
+    said: list[str] = []
+
+    def hear(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        said.append(statement)
+
+    event.listen(market.db.engine.sync_engine, "before_cursor_execute", hear)
+    told = []
+    for count in (1, 6):
+        said.clear()
+        outcomes = await at_once(market.desk, *zip(people[:count], wishes[:count], strict=True))
+        assert Counter(map(code, outcomes)) == {"again": count}
+        told.append(list(said))
+    event.remove(market.db.engine.sync_engine, "before_cursor_execute", hear)
+    assert told[0] == told[1]
+
+
 async def test_what_one_customer_may_do_holds_across_sessions_products_and_processes(market: Market) -> None:
     """Neither trail, product nor group is shared: only the lock on the customer keeps each from not seeing the others."""
     other = await market.open_session()
