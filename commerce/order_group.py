@@ -31,7 +31,7 @@ from core.clock import Clock
 from core.database import among
 from core.errors import Refused
 from core.identity import Role
-from recording import kinds
+from recording import kinds, sessions
 from recording.trail import Draft, Entry, Head, Trail, after_trail, lock_heads
 
 
@@ -68,10 +68,9 @@ class OrderGroup:
         found: dict[str, Taken | Refused] = await _earlier(tx, requests)
         fresh = [request for request in requests if request.order_id not in found]
         found |= await _fallen(tx, fresh)
-        heads = await lock_heads(tx, {request.wish.session for request in fresh}, make=False)
+        heads = await _hold_trails(tx, {request.wish.session for request in fresh}, note=note)
         await catalogue.hold(tx, {request.wish.product for request in fresh})
         facts = await gate_facts.load(tx, self.clock.now(), self.historian, self.limits, fresh)
-        heads |= await lock_heads(tx, facts.sessions.keys() - heads.keys())  # a session of which nothing is on record yet
         accepted: dict[str, _Accepted] = {}
         for request in fresh:
             if request.order_id in found:
@@ -83,7 +82,7 @@ class OrderGroup:
                 accepted[request.order_id] = judged
         refused = [(r, found[r.order_id]) for r in fresh if r.order_id in found] if note else []
         noted = await refusing.to_note(tx, facts, [(r, why) for r, why in refused if isinstance(why, Refused)])
-        work = await self._drafts(tx, heads, fresh, accepted, noted)
+        work = _drafts(heads, fresh, accepted, noted)
         entries = await self.trail.append_all(tx, [(part.head, part.drafts) for part in work])
         placed = {
             order_id: entry
@@ -94,34 +93,6 @@ class OrderGroup:
         records = await self._write_down(tx, accepted, placed)
         taken = {record.id: Taken(record, created=True) for record in records}
         return [taken.get(request.order_id) or found[request.order_id] for request in requests]
-
-    async def _drafts(
-        self,
-        tx: AsyncConnection,
-        heads: dict[str, Head],
-        requests: Sequence[Request],
-        accepted: dict[str, _Accepted],
-        noted: dict[str, tuple[Request, Refused]],
-    ) -> list[_Part]:
-        """What each trail gets, in the order in which the orders came: those taken, and those refused that are to be noted."""
-        parts: dict[str, _Part] = {}
-        after = {after_trail(r.wish.session) for r, _why in noted.values() if heads[r.wish.session].sealed}
-        if after:
-            heads = heads | await lock_heads(tx, after)
-        for request in requests:
-            name = request.wish.session
-            if request.order_id in accepted:
-                draft = _placed(accepted[request.order_id])
-            elif request.order_id in noted:
-                draft = refusing.draft(*noted[request.order_id])
-                name = after_trail(name) if heads[name].sealed else name
-            else:
-                continue
-            part = parts.setdefault(name, _Part(heads[name]))
-            part.add(request.order_id, draft)
-            if request.order_id in accepted and request.basis is not None:
-                part.add(None, request.basis.entry(request.order_id))
-        return list(parts.values())
 
     async def _write_down(
         self, tx: AsyncConnection, accepted: dict[str, _Accepted], placed: dict[str, Entry]
@@ -181,6 +152,42 @@ class _Part:
         if draft is not None:
             self.order_ids.append(order_id)
             self.drafts.append(draft)
+
+
+async def _hold_trails(tx: AsyncConnection, session_ids: set[str], *, note: bool) -> dict[str, Head]:
+    """The heads of these sessions' trails, and with `note` of the trails after the seal of those that are sealed: there the
+    refusals go. Made where they are missing, for sessions that exist; all before the products, as `outbox_moves.py` does.
+    """
+    heads = await lock_heads(tx, session_ids, make=False)
+    if missing := session_ids - heads.keys():  # nothing is on record of it yet, or there is no such session
+        heads |= await lock_heads(tx, (await sessions.several(tx, missing)).keys())
+    if note:
+        heads |= await lock_heads(tx, {after_trail(name) for name, head in heads.items() if head.sealed})
+    return heads
+
+
+def _drafts(
+    heads: dict[str, Head],
+    requests: Sequence[Request],
+    accepted: dict[str, _Accepted],
+    noted: dict[str, tuple[Request, Refused]],
+) -> list[_Part]:
+    """What each trail gets, in the order in which the orders came: those taken, and those refused that are to be noted."""
+    parts: dict[str, _Part] = {}
+    for request in requests:
+        name = request.wish.session
+        if request.order_id in accepted:
+            draft = _placed(accepted[request.order_id])
+        elif request.order_id in noted:
+            draft = refusing.draft(*noted[request.order_id])
+            name = after_trail(name) if heads[name].sealed else name
+        else:
+            continue
+        part = parts.setdefault(name, _Part(heads[name]))
+        part.add(request.order_id, draft)
+        if request.order_id in accepted and request.basis is not None:
+            part.add(None, request.basis.entry(request.order_id))
+    return list(parts.values())
 
 
 _TAKE = (

@@ -8,7 +8,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from sqlalchemy import Column, event, select
+from sqlalchemy import Column, event, select, text
 
 from commerce import errors
 from commerce.orders import OrderDesk, Placed
@@ -19,7 +19,7 @@ from core.errors import Refused
 from core.identity import Person
 from recording import kinds
 from recording.seal import check_session
-from recording.trail import after_trail
+from recording.trail import after_trail, lock_head
 from tests.commerce.conftest import BOND, C1, C3, C5, ELDER, MIXED, YUAN, Market
 
 PEOPLE = 24
@@ -252,6 +252,24 @@ async def test_keys_used_before_are_looked_up_together(market: Market) -> None:
         told.append(list(said))
     event.remove(market.db.engine.sync_engine, "before_cursor_execute", hear)
     assert told[0] == told[1]
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)  # SQLite has one lock
+async def test_the_trail_after_the_seal_is_held_before_the_product(market: Market) -> None:
+    """As by who answers for the bank's core: in the other order the two would wait for each other."""
+    async with market.db.write() as tx:
+        await tx.exec_driver_sql(f"UPDATE trail_heads SET sealed = 1 WHERE session_id = '{market.session}'")  # noqa: S608 - ours
+        await lock_head(tx, after_trail(market.session))
+    waits = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()")
+    free = select(products.c.id).where(products.c.id == BOND).with_for_update(skip_locked=True)
+    async with market.db.write() as tx:
+        await lock_head(tx, after_trail(market.session))
+        placing = asyncio.create_task(market.desk.place(C5, market.wish()))
+        async with asyncio.timeout(10), market.db.engine.connect() as look:
+            while not (await look.execute(waits)).scalar_one():
+                await look.rollback()
+            assert (await look.execute(free)).scalar_one_or_none() == BOND
+    await asyncio.gather(placing, return_exceptions=True)
 
 
 async def test_what_one_customer_may_do_holds_across_sessions_products_and_processes(market: Market) -> None:
