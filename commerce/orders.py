@@ -3,9 +3,10 @@
 Life of an order:
 1. The wish arrives with an idempotency key and waits for its group: all that came while the group before was at work. A group
    is one transaction; it never holds two orders of one customer (`core/grouping.py`).
-2. Locks, always in this order: customer, the proposal's call (`Basis`), the sessions' trails, product; each kind in the order
-   of its ids. So no two can wait for each other, and while they are held neither the customer's own orders, the proposal, the
-   session's sale nor the stock can change. What somebody sits on is not waited for (`order_locks.py`).
+2. Locks, always in this order: customer, the proposal's call (`Basis`), the sessions' trails, their trails after the seal,
+   product; each kind in the order of its ids. So no two can wait for each other, and while they are held neither the customer's
+   own orders, the proposal, the session's sale nor the stock can change. What somebody sits on is not waited for
+   (`order_locks.py`).
 3. Whose key has been used is given the order it was used for, or a conflict if the body differs.
 4. The facts are read and the gate decides (`gate.py`), order by order. A refused one leaves nothing but one entry
    `order_refused`, at most one for each customer, session and code in ten seconds; its key may be used again.
