@@ -211,19 +211,21 @@ class OrderDesk:
         except Exception:
             _log.exception("order_group_failed", orders=len(requests))
         until = asyncio.get_running_loop().time() + _ALONE_WITHIN_S
-        return [await self._alone(request, until) for request in requests]
+        outcomes: list[Taken | Exception] = []
+        for request in requests:
+            in_time = not outcomes or asyncio.get_running_loop().time() < until
+            outcomes.append(await self._alone(request) if in_time else Unavailable(errors.DESK_BUSY))
+        return outcomes
 
-    async def _alone(self, request: Request, until: float) -> Taken | Exception:
+    async def _alone(self, request: Request) -> Taken | Exception:
         """An order whose group failed. Its refusal is told even when the database fails to note it."""
         for note in (True, False):
-            if asyncio.get_running_loop().time() > until:
-                return Unavailable(errors.DESK_BUSY)
             try:
                 return (await self._again(partial(self._commit, [request], note=note)))[0]
             except RowsHeldError:
                 return Unavailable(errors.DESK_BUSY)
-            except Exception as error:
-                _log.exception("order_failed", order=request.order_id)
+            except Exception as error:  # its traceback is the group's
+                _log.error("order_failed", order=request.order_id, noted=note, error=repr(error))
                 failure = error
         return failure
 
