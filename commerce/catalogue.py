@@ -9,10 +9,10 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from dataclasses import fields as fields_of
 from datetime import date, datetime
-from typing import Any, Literal, cast
+from typing import Any, Final, Literal, cast
 
 import msgspec
-from sqlalchemy import ColumnElement, Row, bindparam, case, insert, select, update
+from sqlalchemy import ColumnElement, Row, bindparam, case, func, insert, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from commerce.catalogue_terms import CLASSES, Price, Terms
@@ -24,7 +24,7 @@ from compliance.rules import RISK_MEANING, product_risk, risk_name, suitable
 from core.canonical import canonical, sha256_hex
 from core.clock import Clock
 from core.database import among
-from core.errors import NOT_FOUND, Refused
+from core.errors import BAD_REQUEST, NOT_FOUND, Refused
 
 Lang = Literal["en", "zh"]
 
@@ -125,6 +125,10 @@ _CLASSES: dict[str, int] = {name: place for place, name in enumerate(CLASSES)}
 # The higher of the two ratings holds, as `compliance.rules.product_risk` has it.
 RISK = case((products.c.issuer_risk > products.c.bank_risk, products.c.issuer_risk), else_=products.c.bank_risk)
 ZONE = case(_CLASSES, value=products.c.product_class)
+# The order of every list of them.
+RANK: Final = (ZONE, RISK, products.c.name_en, products.c.id)
+
+_MOST_WORDS: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +139,8 @@ class Filter:
     product_class: str | None = None
     risk_max: int | None = None
     term_max_days: int | None = None
+    words: str = ""
+    """Each stands somewhere in a name or the id, whatever its case."""
 
     def clauses(self) -> list[ColumnElement[bool]]:
         """For a `where` over `products`."""
@@ -145,6 +151,9 @@ class Filter:
             found.append(self.risk_max >= RISK)
         if self.term_max_days is not None:
             found.append((products.c.term_days <= self.term_max_days) | products.c.term_days.is_(None))
+        for word in self.words.lower().split()[:_MOST_WORDS]:
+            columns = (products.c.name_en, products.c.name_zh, products.c.id)
+            found.append(or_(*(func.lower(column).contains(word, autoescape=True) for column in columns)))
         return found
 
 
@@ -180,9 +189,22 @@ async def get(tx: AsyncConnection, product_id: str, *, lock: bool = False) -> Pr
     return _product(row)
 
 
-async def all_products(tx: AsyncConnection, only: Filter | None = None) -> list[Product]:
-    """Every product, or those `only` lets through, by class, risk, name."""
-    return ranked(_product(row) for row in await tx.execute(_WITH_DISCLOSURE.where(*(only or Filter()).clauses())))
+async def all_products(tx: AsyncConnection) -> list[Product]:
+    """Every product, by class, risk, name."""
+    return ranked(_product(row) for row in await tx.execute(_WITH_DISCLOSURE))
+
+
+async def page(tx: AsyncConnection, only: Filter, after: str | None, limit: int) -> tuple[list[Product], str | None]:
+    """At most `limit` of the products `only` lets through, by class, risk, name, those behind the product `after`; and the
+    `after` of the page that follows, None at the end. Raises Refused(BAD_REQUEST) when nothing is called `after`."""
+    query = _WITH_DISCLOSURE.where(*only.clauses())
+    if after is not None:
+        last = (await tx.execute(select(*RANK).where(products.c.id == after))).one_or_none()
+        if last is None:
+            raise Refused(BAD_REQUEST, detail="after: the id of a product")
+        query = query.where(tuple_(*RANK) > tuple_(*last))
+    found = [_product(row) for row in await tx.execute(query.order_by(*RANK).limit(limit + 1))]
+    return found[:limit], found[limit - 1].id if len(found) > limit else None
 
 
 async def by_ids(tx: AsyncConnection, ids: Iterable[str]) -> dict[str, Product]:

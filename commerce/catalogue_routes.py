@@ -48,7 +48,7 @@ def routes() -> list[Route]:
         Route("GET", "/api/catalogue", list_catalogue, "The catalogue; ?class=, risk_max=, term_max_days=, q=, offset=",
               gives=wire.CatalogueList, problems=(BAD_REQUEST,)),
         Route("POST", "/api/catalogue", create, "A new product", wire.NewProduct, item, 201, making),
-        Route("GET", "/api/catalogue.csv", export, "The catalogue as a file; ?class=, risk_max=, term_max_days=",
+        Route("GET", "/api/catalogue.csv", export, "The catalogue as a file; ?class=, risk_max=, term_max_days=, q=",
               problems=(BAD_REQUEST,)),
         Route("POST", "/api/catalogue/import", take_in, "Take in a file (text/csv); ?dry_run=1 only tells what it would do",
               gives=wire.ImportReport, problems=_FILE),
@@ -65,12 +65,9 @@ def routes() -> list[Route]:
 
 
 async def list_catalogue(request: web.Request) -> wire.CatalogueList:
-    book, words = request.app[BOOK], request.query.get("q", "")
-    if len(words) > MOST_WORDS:
-        raise Refused(BAD_REQUEST, detail=f"q: at most {MOST_WORDS} characters")
-    only, offset = filter_of(request), _number(request, "offset", MOST_OFFSET) or 0
+    book, only, offset = request.app[BOOK], filter_of(request), number(request, "offset", MOST_OFFSET) or 0
     async with book.db.read() as tx:
-        return await catalogue_views.listed(tx, only, words, offset, book.clock.now(), lang(request))
+        return await catalogue_views.listed(tx, only, offset, book.clock.now(), lang(request))
 
 
 async def get_product(request: web.Request) -> wire.CatalogueProduct:
@@ -115,7 +112,7 @@ async def list_disclosures(request: web.Request) -> wire.CatalogueDisclosures:
 
 
 async def list_changes(request: web.Request) -> wire.ProductChanges:
-    before = _number(request, "before", 10**9)
+    before = number(request, "before", 10**9)
     async with request.app[BOOK].db.read() as tx:
         return await catalogue_views.changed(tx, request.match_info["product"], before)
 
@@ -204,14 +201,18 @@ def _refuse(faults: list[Fault], language: str) -> None:
 
 
 def filter_of(request: web.Request) -> Filter:
-    """?class=, ?risk_max= (1 to 5, or R1 to R5) and ?term_max_days=. Raises Refused(BAD_REQUEST)."""
+    """?class=, ?risk_max= (1 to 5, or R1 to R5), ?term_max_days= and ?q=. Raises Refused(BAD_REQUEST)."""
     product_class = request.query.get("class") or None
     if product_class is not None and product_class not in CLASSES:
         raise Refused(BAD_REQUEST, detail=f"class: one of {', '.join(CLASSES)}")
-    return Filter(product_class, _number(request, "risk_max", 5), _number(request, "term_max_days", 100_000))
+    words = request.query.get("q", "")
+    if len(words) > MOST_WORDS:
+        raise Refused(BAD_REQUEST, detail=f"q: at most {MOST_WORDS} characters")
+    return Filter(product_class, number(request, "risk_max", 5), number(request, "term_max_days", 100_000), words)
 
 
-def _number(request: web.Request, name: str, most: int) -> int | None:
+def number(request: web.Request, name: str, most: int) -> int | None:
+    """A whole number of the query, None where it is not given. Raises Refused(BAD_REQUEST) beyond 0 to `most`."""
     text = request.query.get(name, "")
     if not text:
         return None

@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, Literal
 
-from sqlalchemy import ColumnElement, Row, func, or_, select
+from sqlalchemy import Row, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from commerce import catalogue
 from commerce import catalogue_wire as wire
-from commerce.catalogue import RISK, ZONE, Filter, Product
+from commerce.catalogue import RANK, Filter, Product
 from commerce.catalogue_book import Step
 from commerce.catalogue_csv import LineFault
 from commerce.catalogue_terms import CLASSES, Fault
@@ -28,12 +28,12 @@ EXPORT_PAGE: Final = 500
 MOST_TOLD: Final = 200
 
 
-async def listed(tx: AsyncConnection, only: Filter, words: str, offset: int, now: datetime, lang: str) -> wire.CatalogueList:
-    """A page of the products that are asked for; `words` stand in a name or the id."""
-    where = [*only.clauses(), *_saying(words)]
+async def listed(tx: AsyncConnection, only: Filter, offset: int, now: datetime, lang: str) -> wire.CatalogueList:
+    """A page of the products that are asked for."""
+    where = only.clauses()
     counted = select(products.c.product_class, func.count()).where(*where).group_by(products.c.product_class)
     counts: dict[str, int] = {name: int(count) for name, count in await tx.execute(counted)}
-    page = select(products.c.id).where(*where).order_by(ZONE, RISK, products.c.name_en, products.c.id)
+    page = select(products.c.id).where(*where).order_by(*RANK)
     ids = list((await tx.execute(page.limit(PAGE).offset(offset))).scalars())
     known = await catalogue.by_ids(tx, ids)
     offered = await _offered_in(tx, ids)
@@ -137,15 +137,6 @@ def _said(fault: Fault, lang: str) -> dict[str, str]:
     problem = fault.problem
     title, step = (problem.zh, problem.next_zh) if lang == "zh" else (problem.en, problem.next_en)
     return {"title": title.format_map(fault.params), "next": step.format_map(fault.params)}
-
-
-def _saying(words: str) -> list[ColumnElement[bool]]:
-    """Each word stands somewhere in a name or the id, whatever its case."""
-    found: list[ColumnElement[bool]] = []
-    for word in words.lower().split()[:8]:
-        columns = (products.c.name_en, products.c.name_zh, products.c.id)
-        found.append(or_(*(func.lower(column).contains(word, autoescape=True) for column in columns)))
-    return found
 
 
 async def _offered_in(tx: AsyncConnection, ids: Sequence[str]) -> Mapping[str, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 import structlog
@@ -12,7 +12,7 @@ from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from commerce import assessments, catalogue, disclosing, errors, order_book, receipts, wire
-from commerce.catalogue_routes import filter_of
+from commerce.catalogue_routes import filter_of, number
 from commerce.orders import OrderDesk
 from core.clock import Clock
 from core.database import Database
@@ -54,6 +54,10 @@ class Shop:
 
 SHOP = web.AppKey("shop", Shop)
 
+# How many products a page has when nobody asks for more or fewer, and at most.
+PRODUCTS: Final = 100
+MOST_PRODUCTS: Final = 200
+
 _GATE: tuple[Problem, ...] = (
     errors.SESSION_NOT_LIVE,
     errors.SALE_CLOSED,
@@ -88,7 +92,8 @@ def routes() -> list[Route]:
     assessing = (errors.ANSWERS_INCOMPLETE, errors.ASSESSMENT_LIMIT, errors.IDENTITY_MISSING, FORBIDDEN)
     take, asked = wire.Answers, wire.Questionnaire
     return [
-        Route("GET", "/api/products", list_products, "All products; ?class=, risk_max= (1 to 5), term_max_days=",
+        Route("GET", "/api/products", list_products,
+              f"Products; ?class=, risk_max= (1 to 5), term_max_days=, q=, after=, limit= (1 to {MOST_PRODUCTS}; {PRODUCTS})",
               gives=wire.Products, problems=(BAD_REQUEST,)),
         Route("GET", "/api/products/{product}", get_product, "One product", gives=wire.Product, problems=(NOT_FOUND,)),
         Route("GET", "/api/assessments", ask, "The questionnaire and the current grade", gives=asked, problems=(FORBIDDEN,)),
@@ -122,11 +127,13 @@ def routes() -> list[Route]:
 
 
 async def list_products(request: web.Request) -> wire.Products:
-    shop = request.app[SHOP]
+    shop, only, limit = request.app[SHOP], filter_of(request), number(request, "limit", MOST_PRODUCTS)
+    if limit == 0:
+        raise Refused(BAD_REQUEST, detail=f"limit: a number from 1 to {MOST_PRODUCTS}")
     async with shop.db.read() as tx:
-        found = await catalogue.all_products(tx, filter_of(request))
+        found, following = await catalogue.page(tx, only, request.query.get("after") or None, limit or PRODUCTS)
     now = shop.clock.now()
-    return wire.Products([product.view(now, lang(request)) for product in found])
+    return wire.Products(products=[product.view(now, lang(request)) for product in found], next=following)
 
 
 async def get_product(request: web.Request) -> wire.Product:

@@ -75,10 +75,12 @@ class ShelfProduct(Product, frozen=True, kw_only=True, rename={"product_class": 
     pinned: bool
 
 
-class Products(msgspec.Struct, frozen=True):
-    """All products, or those that were asked for, by class, then risk, then name."""
+class Products(msgspec.Struct, frozen=True, kw_only=True):
+    """The products that were asked for, by class, then risk, then name, at most `limit`; `next` is the `after` of the page that
+    follows, None at the end."""
 
     products: list[Product]
+    next: str | None
 
 
 class Shelf(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,12 +10,14 @@ import msgspec
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
+from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from commerce import errors, reasons
+from commerce import catalogue, errors, reasons
 from commerce import routes as commerce_routes
 from commerce.lifecycle import TRANSITIONS, Event, IllegalEvent, State, advance
 from commerce.routes import SHOP, Shop
+from commerce.tables import disclosures, products
 from core.errors import FORBIDDEN, Refused
 from core.http import LANG, PERSON, Route, read_body
 from core.identity import Person
@@ -115,6 +117,33 @@ async def test_from_the_product_to_the_receipt(market: Market, client: Client) -
     assert (await call(client, "GET", f"/api/orders/{order['id']}", C3))[0] == 404
     status, cancelled = await call(client, "POST", f"/api/orders/{order['id']}/cancel", C5)
     assert (status, cancelled["state"]) == (200, "cancelled")
+
+
+async def test_products_come_in_pages_each_once_in_one_order(market: Market, client: Client) -> None:
+    async with market.db.write() as tx:
+        row = (await tx.execute(select(products).where(products.c.id == BOND))).one()._mapping
+        alike = {column.key: row[column] for column in products.c}
+        text = (await tx.execute(select(disclosures).where(disclosures.c.product_id == BOND))).one()._mapping
+        twins = [f"prd-twin-{number:03}" for number in range(200)]  # in nothing but their ids different
+        await tx.execute(insert(products), [{**alike, "id": one, "disclosure_version": 1} for one in twins])
+        await tx.execute(insert(disclosures), [{**text, "product_id": one, "version": 1} for one in twins])
+        ranked = [product.id for product in await catalogue.all_products(tx)]
+    _status, first = await call(client, "GET", "/api/products", C5)
+    assert (len(first["products"]), first["next"]) == (100, first["products"][-1]["id"])
+    seen: list[str] = []
+    after = ""
+    while after is not None:
+        _status, page = await call(client, "GET", f"/api/products?limit=69&after={after}", C5)
+        assert len(page["products"]) <= 69
+        seen += [one["id"] for one in page["products"]]
+        after = page["next"]
+    assert seen[:100] == [one["id"] for one in first["products"]]
+    assert len(seen) == len(set(seen)) == 207  # three full pages: the third says that it is the last
+    assert set(seen) == set(ranked)
+    _status, rest = await call(client, "GET", "/api/products?limit=200&class=wealth&q=纯债+twin&after=prd-twin-197", C5)
+    assert ([one["id"] for one in rest["products"]], rest["next"]) == (twins[198:], None)
+    for query in ("limit=0", "limit=201", "limit=x", "after=prd-nothing", f"q={'x' * 101}"):
+        assert (await call(client, "GET", f"/api/products?{query}", C5))[0] == 400, query
 
 
 async def test_a_confirmation_stands_though_nobody_could_be_told(market: Market) -> None:

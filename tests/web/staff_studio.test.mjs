@@ -5,7 +5,7 @@ import test from "node:test";
 import { calmly } from "../../web/scripts/studio/calmly.js";
 import { columns, judge, kept, niceTop, steady, summary, TONE, UNDECIDED } from "../../web/scripts/studio/health.js";
 import { studioTexts } from "../../web/texts/staff_studio.js";
-import { airtime, nextQuarter, own, recordingWord, sorted, stageOf, ticked } from "../../web/scripts/studio/model.js";
+import { airtime, nextQuarter, offered, own, recordingWord, sorted, stageOf, ticked } from "../../web/scripts/studio/model.js";
 
 const sample = (over = {}) => ({
   kbps: 900,
@@ -196,4 +196,19 @@ test("news that comes twice reconnects once, later news again", () => {
   at = 5000;
   reconnect();
   assert.equal(done, 2);
+});
+
+test("what stands on the shelf is shown, also when no page has it yet", () => {
+  const known = new Map(["a", "b", "c", "d"].map((id) => [id, { id }]));
+  const ids = (pages, chosen) =>
+    offered(
+      pages.map((id) => ({ id })),
+      chosen,
+      known,
+    )
+      .map((one) => one.id)
+      .join("");
+  assert.equal(ids(["a", "b"], ["b"]), "ab");
+  assert.equal(ids(["a", "b"], ["d", "b", "c"]), "dcab");
+  assert.equal(ids([], ["gone"]), "");
 });

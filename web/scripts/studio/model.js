@@ -79,3 +79,13 @@ export function nextQuarter(now) {
   at.setUTCMinutes(Math.floor(at.getUTCMinutes() / 15) * 15 + 15, 0, 0);
   return at.toISOString().slice(0, 16);
 }
+
+/**
+ * What a host may put on the shelf, nothing twice: what stands there and is on no page read so far, then the pages.
+ * @template {{ id: string }} P
+ * @param {P[]} pages @param {string[]} chosen ids @param {Map<string, P>} known @returns {P[]}
+ */
+export function offered(pages, chosen, known) {
+  const paged = new Set(pages.map((product) => product.id));
+  return [...chosen.filter((id) => !paged.has(id)).flatMap((id) => known.get(id) ?? []), ...pages];
+}

@@ -1,41 +1,100 @@
-// Which products stand on the shelf, in which order. Saved by itself a moment after each change.
+// Which products stand on the shelf, in which order. Saved by itself a moment after each change. What stands there already is
+// always shown; of the others a page at a time, and whoever looks for one of many types its name.
 import { api, asProblem } from "../lib/api.js";
 import { fill, h } from "../lib/dom.js";
 import { onLang } from "../lib/i18n.js";
+import { guarded } from "../lib/page.js";
 import { empty, grade, refusal, skeleton } from "../lib/ui.js";
+import { offered } from "./model.js";
 
 /** @typedef {import("../lib/session_model.js").Product} Product */
 
 const SAVE_AFTER_MS = 400;
+const SEARCH_AFTER_MS = 250;
 
 /** @param {import("./model.js").Show} show */
 export function createShelfPicker(show) {
   const path = `/api/shows/${encodeURIComponent(show.id)}/shelf`;
   /** @type {Product[]} */ let products = [];
+  /** @type {Map<string, Product>} */ const known = new Map();
   /** @type {string[]} */ let chosen = [];
+  /** @type {string | null} */ let next = null;
+  let asked = 0;
+  let typing = 0;
   let waiting = 0;
   let failed = false;
   /** @type {Promise<void>} */ let saving = Promise.resolve();
   const list = h("div", { class: "picker-list" }, skeleton(4, "row"));
   const state = h("p", { class: "picker-state", role: "status" });
-  const element = h("div", { class: "picker" }, list, state);
+  const search = h("input", {
+    class: "input picker-search",
+    type: "search",
+    maxlength: "100",
+    tLabel: "studio.find_product",
+    tPlaceholder: "studio.find_product",
+    testid: "shelf-search",
+    hidden: true,
+  });
+  search.addEventListener("input", () => {
+    clearTimeout(typing);
+    typing = window.setTimeout(() => void load(), SEARCH_AFTER_MS);
+  });
+  const element = h("div", { class: "picker" }, search, list, state);
+
+  /** A page of what may be offered: a show has one class of products, mixed shows may offer all. @param {string} after */
+  function page(after) {
+    const query = new URLSearchParams();
+    const given = { class: show.product_class ?? "", q: search.value.trim(), after };
+    for (const [name, value] of Object.entries(given)) if (value) query.set(name, value);
+    return api("GET", `/api/products?${query}`);
+  }
 
   async function load() {
+    const mine = ++asked;
     try {
-      const [all, shelf] = await Promise.all([api("GET", "/api/products"), api("GET", path)]);
-      // A show has one class of products; mixed shows may offer all.
-      products = all.products.filter((/** @type {Product} */ p) => !show.product_class || p.class === show.product_class);
-      // What was chosen and is not saved yet outlives a change of language.
-      if (!waiting && !failed) chosen = shelf.products.map((/** @type {any} */ p) => (typeof p === "string" ? p : p.id));
+      const [first, shelf] = await Promise.all([page(""), api("GET", path)]);
+      if (mine !== asked) return;
+      products = first.products;
+      next = first.next;
+      if (next) search.hidden = false;
+      for (const product of [...shelf.products, ...products]) known.set(product.id, product);
+      // What was chosen and is not saved yet outlives a change of language and a search.
+      if (!waiting && !failed) chosen = shelf.products.map((/** @type {Product} */ product) => product.id);
       draw();
     } catch (error) {
-      fill(list, refusal(asProblem(error), { retry: () => void load() }));
+      if (mine === asked) fill(list, refusal(asProblem(error), { retry: () => void load() }));
     }
   }
 
+  async function more() {
+    const mine = asked;
+    const found = await page(next ?? "");
+    if (mine !== asked) return;
+    const first = found.products[0]?.id ?? "";
+    for (const product of found.products) known.set(product.id, product);
+    products = [...products, ...found.products];
+    next = found.next;
+    draw();
+    /** @type {HTMLElement | null} */ (list.querySelector(`[data-testid="shelf-${CSS.escape(first)}"]`))?.focus();
+  }
+
   function draw() {
-    if (!products.length) return fill(list, empty({ t: "studio.no_products", next: "studio.no_products_next", icon: "bag" }));
-    fill(list, products.map(option));
+    const searching = search.value.trim() !== "";
+    const key = searching ? "studio.none_found" : "studio.no_products";
+    const options = searching ? products : offered(products, chosen, known);
+    if (!options.length) return fill(list, empty({ t: key, next: `${key}_next`, icon: "bag" }));
+    const further = h("div", { class: "picker-more" });
+    fill(
+      further,
+      h("button", {
+        class: "button button-small",
+        type: "button",
+        t: "studio.more_products",
+        testid: "shelf-more",
+        onclick: () => guarded(further, more),
+      }),
+    );
+    fill(list, options.map(option), next ? further : null);
     count();
   }
 
