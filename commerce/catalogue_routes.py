@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 from aiohttp import web
 
-from commerce import catalogue_csv, catalogue_views
+from commerce import catalogue_csv, catalogue_views, catalogue_wording
 from commerce import catalogue_errors as errors
 from commerce import catalogue_wire as wire
 from commerce.catalogue import Filter
@@ -154,7 +154,8 @@ async def take_in(request: web.Request) -> wire.ImportReport:
     if faults and not dry_run:
         told = msgspec.to_builtins(catalogue_views.line_errors(faults, language))
         raise Refused(errors.IMPORT_REFUSED, count=len(faults), errors=told)
-    return catalogue_views.report(parsed.rows, steps, faults, language, dry_run=dry_run)
+    found = await asyncio.to_thread(catalogue_wording.of_steps, steps)
+    return catalogue_views.report(parsed.rows, steps, faults, found, language, dry_run=dry_run)
 
 
 async def _done(request: web.Request, edit: Edit) -> wire.CatalogueProduct:

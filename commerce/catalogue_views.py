@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, Literal
@@ -9,12 +10,13 @@ from typing import Any, Final, Literal
 from sqlalchemy import Row, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from commerce import catalogue
+from commerce import catalogue, catalogue_wording
 from commerce import catalogue_wire as wire
 from commerce.catalogue import RANK, Filter, Product
 from commerce.catalogue_book import Step
 from commerce.catalogue_csv import LineFault
 from commerce.catalogue_terms import CLASSES, Fault
+from commerce.catalogue_wording import Doubt, LineDoubt
 from commerce.tables import disclosures, product_changes, products, shelf
 from core.clock import to_text
 from core.database import among
@@ -47,6 +49,7 @@ async def one(tx: AsyncConnection, product_id: str, now: datetime, lang: str) ->
     product = await catalogue.get(tx, product_id)
     offered = await _offered_in(tx, [product_id])
     versions = await disclosed(tx, product_id, limit=1)
+    found = await asyncio.to_thread(catalogue_wording.of_product, product)
     return wire.CatalogueProduct(
         **_row(product, offered.get(product_id, 0), now, lang),
         name_en=product.name_en,
@@ -58,6 +61,7 @@ async def one(tx: AsyncConnection, product_id: str, now: datetime, lang: str) ->
         step=product.step,
         cap=product.cap,
         disclosure=versions.disclosures[0],
+        warnings=[wire.FieldWarning(field=doubt.column, **_warned(doubt, lang)) for doubt in found],
     )
 
 
@@ -92,8 +96,10 @@ async def exported(tx: AsyncConnection, only: Filter) -> AsyncIterator[list[Prod
         last = ids[-1]
 
 
-def report(rows: int, steps: Sequence[Step], faults: Sequence[LineFault], lang: str, *, dry_run: bool) -> wire.ImportReport:
-    """What a file did, or would do."""
+def report(
+    rows: int, steps: Sequence[Step], faults: Sequence[LineFault], found: Sequence[LineDoubt], lang: str, *, dry_run: bool
+) -> wire.ImportReport:
+    """What a file did, or would do; `found` is what should be looked at."""
     doing = [step for step in steps if step.done != "unchanged"]
     created = sum(step.done == "created" for step in doing)
     changes = [
@@ -117,6 +123,10 @@ def report(rows: int, steps: Sequence[Step], faults: Sequence[LineFault], lang: 
         changes=changes,
         error_count=len(faults),
         errors=line_errors(faults, lang),
+        warning_count=len(found),
+        warnings=[
+            wire.LineWarning(line=one.line, column=one.doubt.column, **_warned(one.doubt, lang)) for one in found[:MOST_TOLD]
+        ],
     )
 
 
@@ -131,6 +141,11 @@ def line_errors(faults: Sequence[LineFault], lang: str) -> list[wire.LineError]:
 def field_faults(faults: Sequence[Fault], lang: str) -> list[wire.FieldFault]:
     """What is wrong with a form."""
     return [wire.FieldFault(field=one.column, code=one.problem.code, **_said(one, lang)) for one in faults]
+
+
+def _warned(doubt: Doubt, lang: str) -> dict[str, str]:
+    title = catalogue_wording.TITLE.text(lang).format(words=doubt.words)
+    return {"words": doubt.words, "title": title, "next": catalogue_wording.NEXT.text(lang)}
 
 
 def _said(fault: Fault, lang: str) -> dict[str, str]:

@@ -137,6 +137,16 @@ class CatalogueDisclosures(msgspec.Struct, frozen=True):
     disclosures: list[CatalogueDisclosure]
 
 
+class FieldWarning(msgspec.Struct, frozen=True, kw_only=True):
+    """Words in a product's texts that marketing may not use, in the asked language; nobody is kept from using them."""
+
+    field: str
+    """name_en, name_zh, rate_text_en, rate_text_zh, disclosure_en or disclosure_zh."""
+    words: str
+    title: str
+    next: str
+
+
 class CatalogueProduct(CatalogueRow, frozen=True, kw_only=True, rename={"product_class": "class"}):
     """A product with everything an operator decides."""
 
@@ -149,6 +159,7 @@ class CatalogueProduct(CatalogueRow, frozen=True, kw_only=True, rename={"product
     step: int
     cap: int | None
     disclosure: CatalogueDisclosure
+    warnings: list[FieldWarning]
 
 
 class ProductChange(msgspec.Struct, frozen=True, kw_only=True):
@@ -190,6 +201,16 @@ class LineError(msgspec.Struct, frozen=True, kw_only=True):
     next: str
 
 
+class LineWarning(msgspec.Struct, frozen=True, kw_only=True):
+    """The same as a product's warnings, for one cell of a file."""
+
+    line: int
+    column: str
+    words: str
+    title: str
+    next: str
+
+
 class LineChange(msgspec.Struct, frozen=True, kw_only=True):
     """What a row of the file does to its product: the fields that differ, as they are and as they will be."""
 
@@ -215,3 +236,6 @@ class ImportReport(msgspec.Struct, frozen=True, kw_only=True):
     error_count: int
     errors: list[LineError]
     """The first 200; only a dry run has any, since otherwise the file is refused with them."""
+    warning_count: int
+    warnings: list[LineWarning]
+    """The first 200, of rows that change something."""

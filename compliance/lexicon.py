@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
+from itertools import accumulate
 from typing import Final
 
 
@@ -102,12 +104,12 @@ def hits(text: str, terms: Sequence[Term] = TERMS) -> list[Hit]:
     squeezed, spaced = _squeeze(text), _space(text)
     found: list[Hit] = []
     for folded, chinese, exceptions in ((squeezed, True, _CHINESE_EXCEPTIONS), (spaced, False, _ENGLISH_EXCEPTIONS)):
-        excepted = [match.span() for pattern in exceptions for match in pattern.finditer(folded.text)]
+        excepted = _Spans(match.span() for pattern in exceptions for match in pattern.finditer(folded.text))
         for term in terms:
             if _is_chinese(term.text) is not chinese:
                 continue
             for match in _pattern(term.text, chinese).finditer(folded.text):
-                if any(start <= match.start() and match.end() <= end for start, end in excepted):
+                if excepted.hold(match.start(), match.end()):
                     continue
                 start, end = folded.places[match.start()], folded.places[match.end() - 1] + 1
                 found.append(Hit(start, end, term.text, term.action, term.source))
@@ -129,11 +131,11 @@ def masked(text: str, found: Sequence[Hit], *, least: Action = Action.MASK) -> s
 
 
 def _squeeze(text: str) -> _Folded:
-    return _fold(text, lambda letter: letter if letter.isalnum() or letter in _BREAKS else "")
+    return _fold(text, _squeezed)
 
 
 def _space(text: str) -> _Folded:
-    folded = _fold(text, lambda letter: letter if letter.isalnum() or letter == "'" else " ")
+    folded = _fold(text, _spaced)
     letters: list[str] = []
     places: list[int] = []
     for letter, place in zip(folded.text, folded.places, strict=True):
@@ -143,18 +145,31 @@ def _space(text: str) -> _Folded:
     return _Folded("".join(letters), tuple(places))
 
 
-def _fold(text: str, keep: Callable[[str], str]) -> _Folded:
+def _fold(text: str, kept: Callable[[str], str]) -> _Folded:
     letters: list[str] = []
     places: list[int] = []
     for place, original in enumerate(text):
-        if unicodedata.category(original) in ("Cf", "Mn"):  # zero-width signs and combining marks hide nothing
-            continue
-        folded = unicodedata.normalize("NFKC", original).replace("’", "'").casefold().translate(_TRADITIONAL)
-        for letter in folded:
-            for kept in keep(letter):
-                letters.append(kept)
-                places.append(place)
+        for letter in kept(original):
+            letters.append(letter)
+            places.append(place)
     return _Folded("".join(letters), tuple(places))
+
+
+# A text repeats its characters: looked up, each costs a tenth of being folded anew.
+@lru_cache(maxsize=8192)
+def _squeezed(original: str) -> str:
+    return "".join(letter for letter in _folded(original) if letter.isalnum() or letter in _BREAKS)
+
+
+@lru_cache(maxsize=8192)
+def _spaced(original: str) -> str:
+    return "".join(letter if letter.isalnum() or letter == "'" else " " for letter in _folded(original))
+
+
+def _folded(original: str) -> str:
+    if unicodedata.category(original) in ("Cf", "Mn"):  # zero-width signs and combining marks hide nothing
+        return ""
+    return unicodedata.normalize("NFKC", original).replace("’", "'").casefold().translate(_TRADITIONAL)
 
 
 @lru_cache(maxsize=1024)
@@ -167,9 +182,27 @@ def _is_chinese(term: str) -> bool:
     return not term[:1].isascii()
 
 
+class _Spans:
+    """Stretches of a text, asked in logarithmic time: a long text may say a thing thousands of times."""
+
+    def __init__(self, spans: Iterable[tuple[int, int]]) -> None:
+        found = sorted(spans)
+        self._starts = [start for start, _end in found]
+        self._reach = list(accumulate((end for _start, end in found), max))
+
+    def hold(self, start: int, end: int) -> bool:
+        """Whether `start` to `end` lies wholly inside one."""
+        before = bisect_right(self._starts, start)
+        return before > 0 and end <= self._reach[before - 1]
+
+
 def _longest(found: Sequence[Hit]) -> list[Hit]:
+    starts: list[int] = []
     kept: list[Hit] = []
     for hit in sorted(found, key=lambda hit: (hit.start - hit.end, hit.start, hit.term)):
-        if all(hit.end <= other.start or other.end <= hit.start for other in kept):
-            kept.append(hit)
-    return sorted(kept, key=lambda hit: hit.start)
+        place = bisect_left(starts, hit.start)
+        clear = place == 0 or kept[place - 1].end <= hit.start
+        if clear and (place == len(kept) or hit.end <= kept[place].start):
+            starts.insert(place, hit.start)
+            kept.insert(place, hit)
+    return kept

@@ -77,7 +77,7 @@ async def _imports(people: People, page: Page) -> None:
     good = (await answer.text()).splitlines(keepends=True)
     lines = {one.split(",")[0]: number for number, one in enumerate(good, start=1)}
     bond, certificate = lines[BOND], lines["prd-r1-certificate"]
-    good[bond - 1] = good[bond - 1].replace(",1.0126,", ",1.0200,")
+    good[bond - 1] = good[bond - 1].replace(",1.0126,", ",1.0200,").replace("稳享纯债", "保本纯债")
     wrong = list(good)
     wrong[bond - 1] = wrong[bond - 1].replace(",1.0200,", ",a lot,")
     wrong[certificate - 1] = wrong[certificate - 1].replace(",200000.00,", ",200000.001,")
@@ -92,6 +92,7 @@ async def _imports(people: People, page: Page) -> None:
     await _choose(page, "".join(good))
     await expect(errors).to_have_count(0)
     await expect(page.get_by_test_id("sum-changed")).to_have_text("1")
+    await expect(page.get_by_test_id("line-warning").first).to_have_attribute("data-line", str(bond))
     await page.get_by_test_id("do-import").click()
     await expect(page.get_by_test_id("imported")).to_be_visible()
     item = await people.api(page, "GET", f"/api/catalogue/{BOND}")

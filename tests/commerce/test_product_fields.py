@@ -67,7 +67,7 @@ TABLE: dict[str, Meant] = {
         {
             **TEXTS,
             **_without("name", why="in the reader's language, as in the list"),
-            **_without("risk", "sold", "sale", "offered_in", why="reckoned for the operator's eye"),
+            **_without("risk", "sold", "sale", "offered_in", "warnings", why="reckoned for the operator's eye"),
         },
     ),
     "trail": Meant(

@@ -6,8 +6,9 @@ import { refusal, toast } from "../lib/ui.js";
 import { differences, paneHead } from "./shown.js";
 
 /** @typedef {{line: number, column: string, code: string, title: string, next: string}} LineError */
+/** @typedef {{line: number, column: string, words: string, title: string, next: string}} LineWarning */
 /** @typedef {{line: number, product: string, name: string, currency: string, done: string, before: any, after: any}} LineChange */
-/** @typedef {{dry_run: boolean, rows: number, created: number, changed: number, unchanged: number, changes: LineChange[], error_count: number, errors: LineError[]}} Report */
+/** @typedef {{dry_run: boolean, rows: number, created: number, changed: number, unchanged: number, changes: LineChange[], error_count: number, errors: LineError[], warning_count: number, warnings: LineWarning[]}} Report */
 
 const TIMEOUT_MS = 60_000;
 
@@ -76,6 +77,7 @@ export function createImport({ onBack, onDone }) {
       h("h2", { class: "group-title", t: "import.rows", tp: { name, n: report.rows } }),
       sums(report),
       report.error_count > 0 && errorsOf(report.errors, report.error_count),
+      warningsOf(report),
       !report.error_count && !count && h("p", { class: "notice", t: "import.nothing" }),
       !report.error_count && count > 0 && h("div", { class: "report-take" }, take),
       changesOf(report),
@@ -92,6 +94,7 @@ export function createImport({ onBack, onDone }) {
       fill(
         place,
         h("p", { class: "notice notice-good", testid: "imported", t: "import.done", tp: { created, changed } }),
+        warningsOf(report),
         changesOf(report),
       );
       toast(t("import.done", { created, changed }), { tone: "good" });
@@ -155,33 +158,56 @@ function errorsOf(errors, count) {
     { class: "report-errors" },
     h("h3", { class: "group-title", t: "import.errors" }),
     h("p", { class: "muted small", t: "import.errors.next" }),
+    linesOf(errors, "line-error"),
+    count > errors.length && h("p", { class: "muted small", t: "import.errors.more", tp: { shown: errors.length, n: count } }),
+  );
+}
+
+/** What should be looked at before it is taken in. @param {Report} report */
+function warningsOf({ warnings, warning_count: count }) {
+  if (!count) return null;
+  return h(
+    "section",
+    { class: "report-warnings" },
+    h("h3", { class: "group-title", t: "import.warnings" }),
+    h("p", { class: "muted small" }, warnings[0].next),
+    linesOf(warnings, "line-warning"),
+    count > warnings.length &&
+      h("p", { class: "muted small", t: "import.errors.more", tp: { shown: warnings.length, n: count } }),
+  );
+}
+
+/**
+ * Line by line what is the matter; the next step where each has its own. @param {(LineError | LineWarning)[]} lines @param {string} testid
+ */
+function linesOf(lines, testid) {
+  return h(
+    "table",
+    { class: "table errors-table" },
     h(
-      "table",
-      { class: "table errors-table" },
+      "thead",
+      null,
       h(
-        "thead",
+        "tr",
         null,
-        h(
-          "tr",
-          null,
-          ["line", "column", "what"].map((name) => h("th", { scope: "col", t: `import.${name}` })),
-        ),
-      ),
-      h(
-        "tbody",
-        null,
-        errors.map((one) =>
-          h(
-            "tr",
-            { testid: "line-error", data: { line: one.line, code: one.code } },
-            h("th", { scope: "row", class: "errors-line" }, one.line),
-            h("td", null, one.column ? h("code", null, one.column) : h("span", { t: "import.row" })),
-            h("td", null, h("span", null, one.title), " ", h("span", { class: "muted" }, one.next)),
-          ),
+        ["line", "column", testid === "line-error" ? "what" : "says"].map((name) =>
+          h("th", { scope: "col", t: `import.${name}` }),
         ),
       ),
     ),
-    count > errors.length && h("p", { class: "muted small", t: "import.errors.more", tp: { shown: errors.length, n: count } }),
+    h(
+      "tbody",
+      null,
+      lines.map((one) =>
+        h(
+          "tr",
+          { testid, data: { line: one.line, code: "code" in one ? one.code : "wording" } },
+          h("th", { scope: "row", class: "errors-line" }, one.line),
+          h("td", null, one.column ? h("code", null, one.column) : h("span", { t: "import.row" })),
+          h("td", null, h("span", null, one.title), "code" in one ? [" ", h("span", { class: "muted" }, one.next)] : null),
+        ),
+      ),
+    ),
   );
 }
 

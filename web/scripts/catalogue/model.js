@@ -5,7 +5,8 @@ import { typed } from "../lib/order_model.js";
 /** @typedef {{kind: "price"|"nav"|"rate", value: string, date: string | null, fee_bps: number}} Price */
 /** @typedef {{version: number, text_en: string, text_zh: string, sha256: string, published_at: string}} Disclosure */
 /** @typedef {{id: string, revision: number, class: string, name: string, risk: string, term_days: number | null, currency: string, price: Price, minimum: number, quota: number, sold: number, left: number, sale: "open"|"before"|"over"|"sold_out", sale_from: string, sale_until: string, disclosure_version: number, offered_in: number}} Row */
-/** @typedef {Row & {name_en: string, name_zh: string, rate_text_en: string, rate_text_zh: string, issuer_risk: number, bank_risk: number, step: number, cap: number | null, disclosure: Disclosure}} Item */
+/** @typedef {Row & {name_en: string, name_zh: string, rate_text_en: string, rate_text_zh: string, issuer_risk: number, bank_risk: number, step: number, cap: number | null, disclosure: Disclosure, warnings: Warning[]}} Item */
+/** @typedef {{field: string, words: string, title: string, next: string}} Warning */
 /** @typedef {Record<string, string>} Form what stands in the fields, as text */
 /** @typedef {{field: string, title: string, next: string}} Fault */
 /** @typedef {{class: string, risk_max: string, term_max_days: string, q: string}} Filters */

@@ -6,7 +6,7 @@ import { confirm, grade, refusal, tabs, toast } from "../lib/ui.js";
 import { createDisclosure } from "./disclosure.js";
 import { createEditor } from "./editor.js";
 import { createHistory } from "./history.js";
-import { paneHead } from "./shown.js";
+import { paneHead, wording } from "./shown.js";
 
 /** @typedef {import("./model.js").Item} Item */
 
@@ -99,6 +99,7 @@ export function openProduct({ item: first, may, onBack, onChanged }) {
         ],
       }),
       !may && h("p", { class: "notice notice-reading", t: "catalogue.reading" }),
+      wording(item.warnings),
     );
   }
 

@@ -53,3 +53,29 @@ export function paneHead({ title, facts = [], onBack, tools = [] }) {
     h("div", { class: "pane-tools" }, ...tools),
   );
 }
+
+/**
+ * Words that marketing may not use, field by field: said, never held against anybody. @param {import("./model.js").Warning[]} warnings
+ */
+export function wording(warnings) {
+  if (!warnings.length) return null;
+  const fields = [...new Set(warnings.map((one) => one.field))];
+  const words = (/** @type {string} */ field) =>
+    warnings.filter((one) => one.field === field).map((one) => h("q", null, one.words));
+  return h(
+    "div",
+    { class: "notice notice-warn wording", testid: "wording" },
+    icon("warn"),
+    h(
+      "div",
+      null,
+      h("p", { class: "refusal-title", t: "catalogue.wording" }),
+      h(
+        "ul",
+        { class: "wording-list" },
+        fields.map((field) => h("li", { data: { field } }, h("b", { t: `field.${field}` }), words(field))),
+      ),
+      h("p", { class: "refusal-next" }, warnings[0].next),
+    ),
+  );
+}
