@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.async_api import Page, expect
@@ -41,6 +42,7 @@ async def test_every_page_is_pictured(people: People, host_devices: Devices, cal
     await _picture(chinese, "sheet-zh")
     await _customer_pages(people)
     await _catalogue_pages(people)
+    operator = await _something_to_deliver(people, chinese, session, shelf[0])
     await _desk_and_call(people, caller_devices, host_devices)
     await end_show(studio)
     for lang in ("en", "zh"):
@@ -51,6 +53,7 @@ async def test_every_page_is_pictured(people: People, host_devices: Devices, cal
         await console.get_by_test_id("tab-fairness").click()
         await expect(console.get_by_test_id("fairness-verdict")).to_be_visible()
         await _picture(console, f"console-fairness-{lang}")
+    await _deliveries_pages(people, operator)
 
 
 async def _customer_pages(people: People) -> None:
@@ -70,6 +73,33 @@ async def _catalogue_pages(people: People) -> None:
         await expect(page.get_by_test_id("field-minimum")).to_be_visible()
         await expect(page.get_by_test_id("product-row").first).to_be_attached()
         await _picture(page, f"catalogue-{lang}")
+
+
+async def _something_to_deliver(people: People, customer: Page, session: str, product: dict[str, Any]) -> Page:
+    """A partner nobody can reach, and an order that the core confirms; answers the operator's page."""
+    operator = await people.open("operator-1", "/deliveries")
+    await expect(operator.get_by_test_id("receiver-add")).to_be_visible()
+    kinds = ["order_placed", "order_confirmed", "session_sealed"]
+    partner = {"name": "Harbour Funds", "url": "https://partner.example/hook", "kinds": kinds}
+    await people.api(operator, "POST", "/api/receivers", partner)
+    version = product["disclosure"]["version"]
+    seen = {"product": product["id"], "version": version}
+    await people.api(customer, "POST", f"/api/sessions/{session}/disclosures", seen)
+    order = {"session": session, "product": product["id"], "amount": product["minimum"], "key": "a-picture-of-it"}
+    await people.api(customer, "POST", "/api/orders", order | {"disclosure": {"version": version}})
+    return operator
+
+
+async def _deliveries_pages(people: People, operator: Page) -> None:
+    async def all_there() -> bool:
+        found = (await people.api(operator, "GET", "/api/deliveries"))["deliveries"]
+        return {one["kind"] for one in found} >= {"order_placed", "order_confirmed", "session_sealed"}
+
+    await until(all_there, "order and seal are to be told")
+    for lang in ("en", "zh"):
+        page = await people.open("operator-1", "/deliveries", lang=lang)
+        await expect(page.get_by_test_id("delivery").first).to_be_visible()
+        await _picture(page, f"deliveries-{lang}")
 
 
 async def _desk_and_call(people: People, caller: Devices, host: Devices) -> None:
