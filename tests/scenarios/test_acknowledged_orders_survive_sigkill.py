@@ -82,8 +82,9 @@ class Buying:
             key = f"{name}-{number:06d}"
             ways = [phone, None] if self.dice.random() < TWICE else [phone]
             told = await asyncio.gather(*(self.town.order_at_last(name, key, way) for way in ways))
-            assert len({order["id"] for order in told}) == 1, f"{key} was said to be {told}"
-            self.acknowledged[name, key] = told[0]["id"]
+            ids = [order["id"] for order in told]
+            assert len(set(ids)) == 1, f"one key, two orders: {ids}"
+            self.acknowledged[name, key] = ids[0]
             if len(self.acknowledged) >= self._wanted:
                 self._reached.set()
             if number % IN_A_ROW == 0:
