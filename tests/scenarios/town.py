@@ -71,9 +71,12 @@ class Phone:
         return self
 
     async def close(self) -> None:
-        if self._client is not None:
-            await self._client.shutdown()
-            self._client = None
+        if self._client is None:
+            return
+        client, self._client = self._client, None
+        await client.shutdown()
+        if client.eio.http is not None:  # left open after a connection that came to nothing
+            await client.eio.http.close()
 
     async def call(self, event: str, payload: object) -> dict[str, Any]:
         """The acknowledgement. Raises Refusal for one that is not ok, ConnectionError when the server is gone."""
