@@ -185,15 +185,25 @@ async def read_feed(request: web.Request) -> web.StreamResponse:
     response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson", "Cache-Control": "no-store"})
     await response.prepare(request)
     try:
-        while not feed.closed and not stopping.is_set():
-            batch = feed.lines(after)
+        while (batch := feed.lines(after)) or not (feed.closed or stopping.is_set()):
             after = batch[-1][0] if batch else after
             async with asyncio.timeout(_WRITE_TIMEOUT_S):
                 await response.write(b"".join(line for _, line in batch) or b"\n")
-            await feed.wait_beyond(after, HEARTBEAT_S)
+            await _more_or_end(feed, after, stopping)
     except (TimeoutError, ConnectionError) as error:
         _log.info("feed_reader_gone", after=after, error=repr(error))
     return response
+
+
+async def _more_or_end(feed: Feed, after: int, stopping: asyncio.Event) -> None:
+    """Until there is a record beyond `after`, a heartbeat is due, or readers are to end: a stop waits for no heartbeat."""
+    waits = {asyncio.ensure_future(feed.wait_beyond(after, HEARTBEAT_S)), asyncio.ensure_future(stopping.wait())}
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
+        await asyncio.gather(*waits, return_exceptions=True)
 
 
 async def ack_feed(request: web.Request) -> web.Response:
