@@ -18,13 +18,47 @@ from typing import Any
 
 import asyncpg
 import pytest
+import structlog
+from sqlalchemy.engine.default import DefaultDialect
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.util import LRUCache
 
+import core.database
 from core.clock import ManualClock
 from core.database import Database, metadata
 from tests.ports import free_port
 
 # Every package with tables; importing them fills `metadata`.
 TABLE_MODULES = ("recording.tables", "compliance.tables", "commerce.tables", "rooms.tables")
+
+
+def pytest_configure() -> None:
+    """Tracebacks are logged as the application logs them: drawn with every variable, as structlog does, one takes 2 s."""
+    *before, _ = structlog.get_config()["processors"]
+    plain = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[*before, plain])
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled_once() -> Iterator[None]:
+    """The SQL that SQLAlchemy made of a statement for one test's engine serves all tests, as it serves all of a server's life.
+
+    It keeps compiled statements per engine, by dialect object and structure. Here dialects of one class are one.
+    """
+    compiled: dict[type, LRUCache[Any, Any]] = {}
+    create = core.database.create_async_engine
+
+    def sharing(*args: Any, **options: Any) -> AsyncEngine:
+        engine = create(*args, **options)
+        kept = compiled.setdefault(type(engine.dialect), LRUCache(2_000))
+        engine.sync_engine._compiled_cache = kept
+        return engine
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(core.database, "create_async_engine", sharing)
+        patch.setattr(DefaultDialect, "__hash__", lambda self: hash(type(self)))
+        patch.setattr(DefaultDialect, "__eq__", lambda self, other: type(self) is type(other))
+        yield
 
 
 @pytest.fixture
