@@ -27,7 +27,6 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import random
-import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -37,8 +36,7 @@ from typing import Final, TypeVar
 import msgspec
 import structlog
 from aiohttp import web
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from commerce import errors, order_book, outbox_rows
 from commerce.history import Historian, OwnOrders
@@ -53,7 +51,7 @@ from commerce.telling import Step, Telling
 from commerce.wire import Order, PlaceOrder
 from core.canonical import canonical, sha256_hex
 from core.clock import Clock, to_text
-from core.database import Database
+from core.database import Database, is_away
 from core.errors import FORBIDDEN, Refused, Unavailable
 from core.grouping import Grouping
 from core.identity import Person, Role
@@ -275,16 +273,15 @@ class OrderDesk:
         for attempt in range(_ATTEMPTS):
             try:
                 return await work()
-            except (PoolTimeout, OSError) as error:
-                raise Unavailable(errors.DESK_BUSY) from error
             except StockMovedError:
                 _log.warning("order_retried", attempt=attempt, why="stock moved")
-            except DBAPIError as error:
-                if error.connection_invalidated or _sqlite_busy(error.orig):
+            except (SQLAlchemyError, OSError) as error:
+                if is_away(error):
                     raise Unavailable(errors.DESK_BUSY) from error
-                if getattr(error.orig, "sqlstate", None) not in _TRANSIENT:
+                state = getattr(error.orig, "sqlstate", None) if isinstance(error, DBAPIError) else None
+                if state not in _TRANSIENT:
                     raise
-                _log.warning("order_retried", attempt=attempt, sqlstate=getattr(error.orig, "sqlstate", None))
+                _log.warning("order_retried", attempt=attempt, sqlstate=state)
             await asyncio.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311 - spreads rivals, hides nothing
         raise Unavailable(errors.DESK_BUSY)
 
@@ -297,11 +294,6 @@ class OrderDesk:
     async def _announce(self, change: OrderChanged) -> None:
         if self._on_change is not None:
             await self._on_change(change)
-
-
-def _sqlite_busy(error: object) -> bool:
-    """Somebody else holds SQLite's one write lock, and has for longer than we wait for it."""
-    return isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
 
 
 ORDERS = web.AppKey("orders", OrderDesk)

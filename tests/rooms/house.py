@@ -187,6 +187,11 @@ class House:
         await asyncio.gather(self._rounds, return_exceptions=True)
         await self.fanout.flush()
 
+    async def flush(self) -> None:
+        """A round, with all that is committed by now: others are told of it by tasks beside the acknowledgements."""
+        await asyncio.gather(*self.orders._telling._under_way)
+        await self.fanout.flush()
+
     def token(self, name: str) -> str:
         return self.identity.token(PEOPLE[name])
 

@@ -121,12 +121,12 @@ async def test_a_host_sees_each_order_of_a_rush_once_and_hears_of_moves_without_
     for tab, name in ((one, "customer-c5"), (two, "customer-c3")):
         await house.confirm_disclosure(name, session)
         orders.append((await tab.room("order", house.wish(session)))["order"]["id"])
-    await house.fanout.flush()
+    await house.flush()
     await host.hears("order", lambda told: told["latest"]["name"] == "李**")
     assert [(told["latest"]["name"], told["tally"]["count"]) for told in host.all("order")] == [("赵**", 2), ("李**", 2)]
 
     await house.orders.cancel(PEOPLE["customer-c5"], orders[0])
-    await house.fanout.flush()
+    await house.flush()
     moved = await host.hears("order", lambda told: told["tally"]["count"] == 1)
     assert moved["latest"] is None
 
