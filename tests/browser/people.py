@@ -81,10 +81,10 @@ class People:
         assert answer.ok, f"{method} {path}: {answer.status} {await answer.text()}"
         return await answer.json() if answer.status != 204 else None
 
-    async def close(self, server: Server) -> None:
-        """Closes all browsers; what pages and server said is printed, which pytest shows when the test failed."""
-        ARTIFACTS.mkdir(exist_ok=True)
-        for number, page in enumerate(self.pages):
+    async def close(self, server: Server, *, pictures: bool = True) -> None:
+        """Closes all browsers, after `pictures` of the pages; prints what pages and server said, for pytest to show."""
+        for number, page in enumerate(self.pages if pictures else ()):
+            ARTIFACTS.mkdir(exist_ok=True)
             await page.screenshot(path=ARTIFACTS / f"{number}-{page.url.split('/')[3].split('?')[0] or 'lobby'}.png")
         for browser in self.browsers.values():
             await browser.close()

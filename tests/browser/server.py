@@ -19,6 +19,8 @@ from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 READY_WITHIN_S = 60
+# To ask without a pause would take the processor that the server needs to become ready.
+_ASKED_EVERY_S = 0.05
 
 
 @dataclass
@@ -60,6 +62,8 @@ class Server:
                 raise RuntimeError(f"the server ended with {self.process.returncode}:\n{self.log[-4000:]}")
             if self.ready():
                 return self
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(_ASKED_EVERY_S)
         raise RuntimeError(f"the server was not ready within {READY_WITHIN_S} s:\n{self.log[-4000:]}")
 
     def ready(self) -> bool:

@@ -12,6 +12,8 @@ from tests.browser.people import People
 from tests.browser.server import ROOT, Server
 from tests.browser.steps import go_live, hears, sees_picture, until
 
+pytestmark = pytest.mark.one_server
+
 MODULES = ROOT / "node_modules"
 # Its package is CommonJS: five lines load it. What it has for advertisements and for another protocol stays away.
 PAGE = """<!doctype html><title>Another site</title><video autoplay playsinline></video><script>

@@ -13,6 +13,8 @@ from tests.browser.people import People
 from tests.browser.server import Server
 from tests.browser.steps import go_live, until
 
+pytestmark = pytest.mark.one_server
+
 VIDEO = """document.querySelector('[data-testid="video"]')"""
 # Keeps what the page connects, to ask it for its figures afterwards.
 KEEP_PEERS = """() => {

@@ -8,6 +8,8 @@ from playwright.async_api import Page, Request, expect
 from tests.browser.people import People
 from tests.browser.steps import request_call, until
 
+pytestmark = pytest.mark.one_server
+
 # The prompt stands until the test answers it; `given` are the tracks that came of it.
 PROMPTS = """
   const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);

@@ -13,6 +13,8 @@ from tests.browser.peers import KEEP_PEERS, count, sent
 from tests.browser.people import CHROMIUM, FLAGS, People
 from tests.browser.steps import go_live, hears, sale_open, sees_picture, until
 
+pytestmark = pytest.mark.one_server
+
 DEVICE = "video => video.srcObject?.getVideoTracks()[0]?.getSettings().deviceId"
 FAKE_DEVICE = "--use-fake-device-for-media-stream"
 CAMERA_WIDTH, SCREEN_WIDTH = 640, 1920

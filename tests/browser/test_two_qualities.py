@@ -15,6 +15,8 @@ from tests.browser.peers import KEEP_PEERS, count, sent, video_bytes
 from tests.browser.people import People
 from tests.browser.steps import go_live, hears, sees_picture, until
 
+pytestmark = pytest.mark.one_server
+
 
 @pytest.mark.timeout(180)
 async def test_the_picture_goes_out_in_two_sizes(people: People, host_devices: Devices) -> None:
