@@ -1,7 +1,8 @@
-"""A running hub on a free UDP port, with its feed and a sink that remembers."""
+"""A running hub on a free UDP port, with its feed and a sink that remembers; an installation, for those who come by HTTP."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 from collections.abc import AsyncIterator, Iterator
@@ -9,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 from prometheus_client import CollectorRegistry
 
@@ -19,7 +21,9 @@ from stream.metrics import MediaMetrics
 from stream.sender import Sender
 from stream.settings import MediaSettings
 from stream.sink import Kind, SinkOrder
+from tests.browser.server import Server
 from tests.stream.clients import PublisherClient, SubscriberClient
+from tests.stream.doors import STUN, Doors
 from tests.stream.seats import Viewer
 
 
@@ -127,3 +131,44 @@ def sender(udp: socket.socket, clock: ManualClock) -> Iterator[Sender]:
     yield Sender(udp, clock)
     while Viewer.made:
         Viewer.made.pop().udp.close()
+
+
+@pytest.fixture(scope="package")
+def doors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Doors]:
+    """`tellercast serve --demo` with the seeded show live."""
+    server = Server(tmp_path_factory.mktemp("whip") / "tellercast", environ={"TELLERCAST_ICE_SERVERS": STUN}).start()
+    try:
+        tokens = {
+            name: str(_asked(server, "POST", "/api/demo/login", {"as": name})["token"]) for name in ("adviser-1", "customer-c3")
+        }
+        show = _asked(server, "GET", "/api/shows", token=tokens["adviser-1"])["upcoming"][0]["id"]
+        session = _asked(server, "POST", f"/api/shows/{show}/start", {}, tokens["adviser-1"])["session"]
+        yield Doors(server, str(session), tokens)
+    finally:
+        server.stop()
+
+
+def _asked(server: Server, method: str, path: str, body: object = None, token: str = "") -> dict[str, Any]:
+    """What the API answers to who holds `token`; fails when it refuses."""
+
+    async def ask() -> dict[str, Any]:
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        sent = aiohttp.request(method, server.url + path, json=body, headers=headers, raise_for_status=True)
+        async with sent as answer:
+            return dict(await answer.json())
+
+    return asyncio.run(ask())
+
+
+@pytest.fixture
+async def publisher() -> AsyncIterator[PublisherClient]:
+    client = PublisherClient()
+    yield client
+    await client.close()
+
+
+@pytest.fixture
+async def viewer() -> AsyncIterator[SubscriberClient]:
+    client = SubscriberClient()
+    yield client
+    await client.close()

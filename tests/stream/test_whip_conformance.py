@@ -1,142 +1,24 @@
 """RFC 9725 (WHIP) and draft-ietf-wish-whep, sentence by sentence, over plain HTTP to an installation as it is run.
 
 Only what a client without any knowledge of us can see: status, headers, bodies. Section numbers are RFC 9725's; WHEP says the
-same unless its own are given.
+same unless its own are given. Here: setting up, ICE and ending; who may ask, from where and when is in `test_whip_doors.py`.
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import json
 import re
-from collections.abc import AsyncIterator, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
 from urllib.parse import urljoin
 
-import aiohttp
 import pytest
 
-from tests.browser.server import Server
 from tests.stream.clients import PublisherClient, SubscriberClient, until
-
-SDP = "application/sdp"
-FRAGMENT = "application/trickle-ice-sdpfrag"
-STUN = "stun:stun.example.org:3478"
-OTHER_SITE = "https://player.example.org"
-CANDIDATE = (
-    "a=group:BUNDLE 0 1\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:0\r\n{credentials}"
-    "a=candidate:1387637174 1 udp 2122260223 192.0.2.1 61764 typ host generation 0 ufrag EsAw network-id 1\r\n"
-    "a=candidate:473322822 1 tcp 1518280447 192.0.2.1 9 typ host tcptype active generation 0 ufrag EsAw network-id 1\r\n"
-    "a=end-of-candidates\r\n"
-)
-RESTART = CANDIDATE.format(credentials="a=ice-ufrag:ysXw\r\na=ice-pwd:vw5LmwG4y/e6dPP/zAP9Gp5k\r\n")
-TRICKLE = CANDIDATE.format(credentials="")
-
-
-@dataclass(frozen=True)
-class Answer:
-    """An HTTP response, read to its end."""
-
-    status: int
-    headers: Mapping[str, str]
-    links: tuple[str, ...]
-    text: str
-
-    @property
-    def code(self) -> str:
-        """The problem's code (RFC 9457)."""
-        assert self.headers["Content-Type"].startswith("application/problem+json"), self.headers
-        return str(json.loads(self.text)["code"])
-
-
-@dataclass(frozen=True)
-class Doors:
-    """A live show's two doors, and bearer tokens for them."""
-
-    server: Server
-    session: str
-    tokens: dict[str, str]
-
-    @property
-    def url(self) -> str:
-        return self.server.url
-
-    def at(self, way: str) -> str:
-        return f"{self.url}/api/sessions/{self.session}/{way}"
-
-    async def ask(self, method: str, url: str, body: str = "", *, by: str | None = "", **headers: str) -> Answer:
-        """`by` names who asks: by default the adviser; None for nobody."""
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        if by is not None:
-            named["Authorization"] = f"Bearer {self.tokens[by or 'adviser-1']}"
-        async with aiohttp.ClientSession(skip_auto_headers=("Content-Type", "Accept")) as http:
-            sent = http.request(method, urljoin(self.url, url), data=body.encode(), headers=named, allow_redirects=False)
-            async with sent as response:
-                links = tuple(response.headers.getall("Link", ()))
-                return Answer(response.status, response.headers, links, await response.text())
-
-    async def open(self, way: str, offer: str, *, by: str = "") -> Answer:
-        answer = await self.ask("POST", self.at(way), offer, by=by, Content_Type=SDP)
-        assert answer.status == 201, answer.text
-        return answer
-
-
-@pytest.fixture(scope="module")
-def doors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Doors]:
-    """`tellercast serve --demo` with the seeded show live."""
-    server = Server(tmp_path_factory.mktemp("whip") / "tellercast", environ={"TELLERCAST_ICE_SERVERS": STUN}).start()
-    try:
-        tokens = {
-            name: str(_asked(server, "POST", "/api/demo/login", {"as": name})["token"]) for name in ("adviser-1", "customer-c3")
-        }
-        show = _asked(server, "GET", "/api/shows", token=tokens["adviser-1"])["upcoming"][0]["id"]
-        session = _asked(server, "POST", f"/api/shows/{show}/start", {}, tokens["adviser-1"])["session"]
-        yield Doors(server, str(session), tokens)
-    finally:
-        server.stop()
-
-
-def _asked(server: Server, method: str, path: str, body: object = None, token: str = "") -> dict[str, Any]:
-    """What the API answers to who holds `token`; fails when it refuses."""
-
-    async def ask() -> dict[str, Any]:
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
-        sent = aiohttp.request(method, server.url + path, json=body, headers=headers, raise_for_status=True)
-        async with sent as answer:
-            return dict(await answer.json())
-
-    return asyncio.run(ask())
-
-
-@pytest.fixture
-async def publisher() -> AsyncIterator[PublisherClient]:
-    client = PublisherClient()
-    yield client
-    await client.close()
-
-
-@pytest.fixture
-async def viewer() -> AsyncIterator[SubscriberClient]:
-    client = SubscriberClient()
-    yield client
-    await client.close()
-
-
-async def _on_air(doors: Doors, publisher: PublisherClient) -> Answer:
-    """The publisher is connected, so that there is something to watch."""
-    created = await doors.open("whip", await publisher.offer())
-    await publisher.answer(created.text)
-    await until(lambda: publisher.pc.connectionState == "connected")
-    return created
-
+from tests.stream.doors import FRAGMENT, OTHER_SITE, RESTART, SDP, TRICKLE, Doors, on_air
 
 # 4.2: the session is set up by POST, and ended by DELETE.
 
 
 async def test_post_creates_and_delete_ends(doors: Doors, publisher: PublisherClient) -> None:
-    created = await _on_air(doors, publisher)
+    created = await on_air(doors, publisher)
     assert created.headers["Content-Type"].split(";")[0] == SDP
     assert re.fullmatch(r'"[\x21\x23-\x7e]+"', created.headers["ETag"])  # strong: RFC 9110 8.8.3
     own = created.headers["Location"]
@@ -188,7 +70,7 @@ async def test_the_answer_runs_one_way(doors: Doors, publisher: PublisherClient,
     offer = (await publisher.offer()).replace("a=sendonly", "a=sendrecv")
     answer = (await doors.open("whip", offer)).text
     assert answer.count("a=recvonly") == answer.count("m=") == 2
-    created = await _on_air(doors, publisher)
+    created = await on_air(doors, publisher)
     offered = (await viewer.offer()).replace("a=recvonly", "a=sendrecv")
     watched = (await doors.open("whep", offered, by="customer-c3")).text
     assert watched.count("a=sendonly") == watched.count("m=") == 2
@@ -207,7 +89,7 @@ async def test_offers_that_run_the_wrong_way_are_refused(
     sending, receiving = await publisher.offer(), await viewer.offer()
     assert (await doors.ask("POST", doors.at("whip"), receiving, Content_Type=SDP)).status == 400
     assert (await doors.ask("POST", doors.at("whip"), sending.replace("sendonly", "inactive"), Content_Type=SDP)).status == 400
-    await _on_air(doors, publisher)
+    await on_air(doors, publisher)
     for offer in (sending, receiving.replace("recvonly", "inactive")):
         assert (await doors.ask("POST", doors.at("whep"), offer, by="customer-c3", Content_Type=SDP)).status == 400
 
@@ -232,7 +114,7 @@ async def test_all_our_candidates_are_in_the_answer(doors: Doors, publisher: Pub
 
 @pytest.mark.parametrize("way", ["whip", "whep"])
 async def test_trickled_candidates(doors: Doors, publisher: PublisherClient, viewer: SubscriberClient, way: str) -> None:
-    created = await _on_air(doors, publisher)
+    created = await on_air(doors, publisher)
     if way == "whep":
         created = await doors.open("whep", await viewer.offer())
     own, tag = created.headers["Location"], created.headers["ETag"]
@@ -252,7 +134,7 @@ async def test_trickled_candidates(doors: Doors, publisher: PublisherClient, vie
 
 @pytest.mark.parametrize("way", ["whip", "whep"])
 async def test_ice_restarts(doors: Doors, publisher: PublisherClient, viewer: SubscriberClient, way: str) -> None:
-    created = await _on_air(doors, publisher)
+    created = await on_air(doors, publisher)
     if way == "whep":
         created = await doors.open("whep", await viewer.offer())
     own, before = created.headers["Location"], created.headers["ETag"]
@@ -278,124 +160,11 @@ async def test_ice_restarts(doors: Doors, publisher: PublisherClient, viewer: Su
     assert (await doors.ask("DELETE", own)).status == 200
 
 
-# 4.2 and Fetch: who comes from a page elsewhere.
-
-
-@pytest.mark.parametrize("way", ["whip", "whep"])
-async def test_cors(doors: Doors, publisher: PublisherClient, way: str) -> None:
-    preflight = {"Origin": OTHER_SITE, "Access_Control_Request_Headers": "authorization,content-type"}
-    asked = await doors.ask("OPTIONS", doors.at(way), by=None, Access_Control_Request_Method="POST", **preflight)
-    assert 200 <= asked.status < 300
-    assert asked.headers["Accept-Post"] == SDP
-    assert _allows(asked, "POST", "authorization", "content-type")
-    assert not asked.links  # 4.6: a preflight is told no TURN credentials
-    asked = await doors.ask("OPTIONS", doors.at(way) + "/rsc_1", by=None, Access_Control_Request_Method="PATCH", **preflight)
-    assert asked.headers["Accept-Patch"] == FRAGMENT
-    assert _allows(asked, "PATCH", "authorization", "content-type", "if-match")
-    assert _allows(asked, "DELETE", "authorization")
-
-    refusals = [
-        await doors.ask("POST", doors.at(way), "v=0", by=None, Content_Type=SDP, Origin=OTHER_SITE),
-        await doors.ask("POST", doors.at(way), "v=0", Content_Type=SDP, Origin=OTHER_SITE),
-        await doors.ask("DELETE", doors.at(way) + "/rsc_1", Origin=OTHER_SITE),
-    ]
-    created = await doors.ask("POST", doors.at("whip"), await publisher.offer(), Content_Type=SDP, Origin=OTHER_SITE)
-    for answer in (*refusals, created):
-        assert answer.headers["Access-Control-Allow-Origin"] in ("*", OTHER_SITE)
-        exposed = {name.strip().lower() for name in answer.headers["Access-Control-Expose-Headers"].split(",")}
-        assert {"location", "etag", "link", "retry-after"} <= exposed
-
-
-def _allows(preflight: Answer, method: str, *headers: str) -> bool:
-    methods = {name.strip() for name in preflight.headers["Access-Control-Allow-Methods"].split(",")}
-    allowed = {name.strip().lower() for name in preflight.headers["Access-Control-Allow-Headers"].split(",")}
-    return method in methods and set(headers) <= allowed and preflight.headers["Access-Control-Allow-Origin"] == "*"
-
-
-# 4.5 to 4.7: elsewhere, later, who.
-
-
-async def test_nobody_is_sent_elsewhere_by_a_redirect_that_turns_post_into_get(doors: Doors) -> None:
-    for way in ("whip", "whep"):
-        for url in (doors.at(way), doors.at(way) + "/", doors.at(way) + "/rsc_1"):
-            for by in ("", None):
-                for method in ("POST", "PATCH", "DELETE", "OPTIONS"):
-                    answer = await doors.ask(method, url, "v=0", by=by, Content_Type=SDP, Accept="text/html")
-                    assert answer.status not in (301, 302, 303), (method, url)
-
-
-async def test_methods_without_a_meaning_are_405_and_say_which_have_one(doors: Doors) -> None:
-    for way in ("whip", "whep"):
-        for method in ("PUT", "PATCH", "DELETE"):
-            refused = await doors.ask(method, doors.at(way))
-            assert (refused.status, "POST" in refused.headers["Allow"]) == (405, True), (way, method)
-        for method in ("PUT", "POST"):
-            refused = await doors.ask(method, doors.at(way) + "/rsc_1")
-            assert (refused.status, "PATCH" in refused.headers["Allow"]) == (405, True), (way, method)
-
-
-async def test_ice_servers_are_told_with_the_answer(doors: Doors, publisher: PublisherClient) -> None:
-    created = await _on_air(doors, publisher)
-    assert f'<{STUN}>; rel="ice-server"' in created.links
-
-
-async def test_bearer_tokens(doors: Doors, publisher: PublisherClient) -> None:
-    offer = await publisher.offer()
-    own = (await doors.open("whip", offer)).headers["Location"]
-    for method, url in (("POST", doors.at("whip")), ("POST", doors.at("whep")), ("PATCH", own), ("DELETE", own)):
-        refused = await doors.ask(method, url, offer, by=None, Content_Type=SDP)
-        assert (refused.status, refused.headers["WWW-Authenticate"].split()[0]) == (401, "Bearer"), method  # RFC 6750 3
-        forged = await doors.ask(method, url, offer, by=None, Content_Type=SDP, Authorization="Bearer forged")
-        assert forged.status == 401
-    refused = await doors.ask("POST", doors.at("whip"), offer, by="customer-c3", Content_Type=SDP)
-    assert (refused.status, refused.code) == (403, "forbidden")
-    lower = await doors.ask("DELETE", own, by=None, Authorization=f"bearer {doors.tokens['adviser-1']}")
-    assert lower.status == 200  # the scheme's name is case-insensitive: RFC 9110 11.1
-
-
-async def test_unknown_sessions_are_404(doors: Doors, publisher: PublisherClient) -> None:
-    offer = await publisher.offer()
-    for way in ("whip", "whep"):
-        nowhere = f"{doors.url}/api/sessions/ses_nothing/{way}"
-        assert (await doors.ask("POST", nowhere, offer, Content_Type=SDP)).status == 404
-        assert (await doors.ask("DELETE", doors.at(way) + "/rsc_1")).status == 404
-
-
-async def test_before_somebody_sends_viewers_are_told_when_to_ask_again(doors: Doors, viewer: SubscriberClient) -> None:
-    """WHEP section 4.2 (playback session set-up)."""
-    offer = await viewer.offer()
-
-    async def refused() -> Answer:
-        return await doors.ask("POST", doors.at("whep"), offer, by="customer-c3", Content_Type=SDP)
-
-    async with asyncio.timeout(20):  # the publisher of the test before may still be leaving
-        while (answer := await refused()).status == 201:
-            await doors.ask("DELETE", answer.headers["Location"], by="customer-c3")
-    assert (answer.code, int(answer.headers["Retry-After"]) >= 1) == ("stream_not_found", True)
-
-
-async def test_a_media_process_that_is_away_is_503_and_comes_back(doors: Doors, publisher: PublisherClient) -> None:
-    """Last, for what it does to the others: the process that holds all sessions is killed."""
-    offer = await publisher.offer()
-    created = await doors.open("whip", offer)
-    doors.server.kill("media")
-    answer = await doors.ask("POST", doors.at("whip"), offer, Content_Type=SDP)
-    assert (answer.status, answer.code) == (503, "media_unavailable")
-    assert int(answer.headers["Retry-After"]) >= 1
-    async with asyncio.timeout(30):
-        while answer.status == 503:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(asyncio.Event().wait(), 0.1)
-            answer = await doors.ask("POST", doors.at("whip"), offer, Content_Type=SDP)
-    assert answer.status == 201
-    assert (await doors.ask("DELETE", created.headers["Location"])).status == 404  # it went with the process
-
-
 # What WHEP's extension for layers was for; the body is ours.
 
 
 async def test_a_viewer_chooses_its_quality(doors: Doors, publisher: PublisherClient, viewer: SubscriberClient) -> None:
-    await _on_air(doors, publisher)
+    await on_air(doors, publisher)
     created = await doors.open("whep", await viewer.offer(), by="customer-c3")
     [link] = [link for link in created.links if 'rel="urn:ietf:params:whep:ext:core:layer"' in link]
     layer = link.partition(">")[0].removeprefix("<")
