@@ -50,7 +50,7 @@ SOLD_OUT, CAP_REACHED = f"!{OUT_OF_STOCK.code}", f"!{CAP_EXCEEDED.code}"
 _READY_WITHIN_S = 30.0
 _RACE_WITHIN_S = 1_800.0
 _LINE = 1 << 28
-_LOG_SHOWN = 20_000
+_LOG_SHOWN, _FAULTS_SHOWN = 20_000, 20
 
 
 @dataclass(frozen=True)
@@ -304,7 +304,7 @@ def main() -> int:
                 f"{kind:<10} {found['orders']} orders by {found['buyers']} buyers in {found['seconds']} s, "
                 f"{found['did']['connections']} connections; {len(found['faults'])} faults"
             )
-            for fault in found["faults"]:
+            for fault in found["faults"][:_FAULTS_SHOWN]:
                 print(f"  {fault}")
     if arguments.json:
         print(json.dumps(figures))

@@ -28,7 +28,7 @@ from core.errors import DATABASE_AWAY, TOO_MANY
 
 # Answers that mean: not now, and the same key may be used again.
 AGAIN = frozenset(problem.code for problem in (SALE_CLOSED, DESK_BUSY, DATABASE_AWAY, TOO_MANY))
-ANSWERED_WITHIN_S = 120.0
+ANSWERED_WITHIN_S = 600.0
 CAP_UNITS = 2
 _AWAY = (OSError, TimeoutError, aiohttp.ClientError)
 _PAUSE_S = (0.02, 0.4)
