@@ -18,8 +18,7 @@ from commerce.tables import outbox
 from tests.commerce.conftest import YUAN, Market
 
 SECRET = b"of the demo only"
-# Small, so that a test that waits for the core's timeout waits no longer than this.
-LIMITS = OutboxLimits(timeout_s=0.5, attempts=4)
+LIMITS = OutboxLimits(attempts=4)
 
 
 @dataclass

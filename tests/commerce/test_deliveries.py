@@ -28,7 +28,7 @@ from tests.commerce.conftest import YUAN, Market
 SECRET = b"of the test only"
 OPERATOR = Person("operator-1", Role.OPERATOR, "冯立")
 # Whatever fails is a dead letter.
-LIMITS = OutboxLimits(timeout_s=2, attempts=1)
+LIMITS = OutboxLimits(attempts=1)
 
 
 @web.middleware

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from aiohttp import web
@@ -53,11 +53,17 @@ async def test_the_core_rejects_and_the_stock_comes_back(bank: Bank) -> None:
 
 
 @pytest.mark.parametrize(
-    ("yuan", "error"), [(10_050, "status 500"), (10_021, "not decided yet"), (10_077, "no answer within 0.5 s")]
+    ("yuan", "timeout_s", "error"),
+    [
+        (10_050, LIMITS.timeout_s, "status 500"),
+        (10_021, LIMITS.timeout_s, "not decided yet"),
+        (10_077, 0.5, "no answer within 0.5 s"),
+    ],
 )
-async def test_it_is_asked_again_with_the_same_event(bank: Bank, yuan: int, error: str) -> None:
+async def test_it_is_asked_again_with_the_same_event(bank: Bank, yuan: int, timeout_s: float, error: str) -> None:
     order_id = await bank.buy(yuan)
-    await bank.outbox.deliver_due()
+    limits, market = replace(LIMITS, timeout_s=timeout_s), bank.market
+    await Outbox(market.db, market.trail, market.clock, bank.http, bank.url, SECRET, limits=limits).deliver_due()
     assert (await bank.order(order_id)).state == "sent"
     [row] = await bank.rows()
     assert (row.state, row.attempts, row.error) == ("waiting", 1, error)

@@ -173,7 +173,7 @@ async def test_an_error_of_ours_is_an_attempt_that_failed(bank: Bank, where: str
 
 async def test_only_the_last_attempts_are_remembered(bank: Bank) -> None:
     market = bank.market
-    many = OutboxLimits(timeout_s=0.5, attempts=9)
+    many = OutboxLimits(attempts=9)
     worker = Outbox(market.db, market.trail, market.clock, bank.http, bank.url, SECRET, limits=many)
     bank.core.mood = "fail"
     await bank.buy()
