@@ -11,6 +11,8 @@ from tests.browser.media_files import Devices
 from tests.browser.people import People
 from tests.browser.steps import HEAR, go_live, hears, sale_open, sees_picture, until
 
+pytestmark = pytest.mark.one_server
+
 # The loudest a second of nothing may be, and how far the sale's own patience is outlasted (its watermark may be 5 s old).
 SILENT = 0.01
 OUTLASTED_MS = 8_000

@@ -13,6 +13,8 @@ from tests.browser.people import People
 from tests.browser.recorded import probe, read_sync
 from tests.browser.steps import end_show, go_live, until
 
+pytestmark = pytest.mark.one_server
+
 MOST_MS = 60
 SHOW_MS = 20_000
 
