@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+import aiohttp
 import pytest
 
 from core.clock import ManualClock
@@ -15,3 +16,9 @@ from tests.rooms.house import House
 async def house(database: Database, clock: ManualClock) -> AsyncIterator[House]:
     async with House(database, clock) as made:
         yield made
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(20)) as session:
+        yield session

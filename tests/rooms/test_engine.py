@@ -13,8 +13,8 @@ import structlog
 
 from rooms.dispatch import Namespace
 from rooms.engine import PACKETS_BURST
+from tests.rooms.by_hand import POLLING, WEBSOCKET, Polling
 from tests.rooms.house import House
-from tests.rooms.test_sockets import POLLING, WEBSOCKET, Polling
 
 CLOSED = (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.CLOSING, aiohttp.WSMsgType.ERROR)
 
@@ -22,12 +22,6 @@ CLOSED = (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.C
 @pytest.fixture(params=["sqlite"])
 def database_url(tmp_path: Any) -> str:
     return f"sqlite+aiosqlite:///{tmp_path / 'tellercast.db'}"
-
-
-@pytest.fixture
-async def http() -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(20)) as session:
-        yield session
 
 
 async def until(condition: Callable[[], bool]) -> None:
