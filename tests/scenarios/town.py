@@ -29,7 +29,7 @@ from tests.scenarios.camera import Camera
 BOND = "prd-r2-bond"
 AMOUNT = 1_000 * 100
 # Answers that mean: not now, and the same key may be used again.
-AGAIN = frozenset({"sale_closed", "order_desk_busy", "database_away", "media_unavailable"})
+AGAIN = frozenset({"sale_closed", "order_desk_busy", "database_away", "media_unavailable", "too_many_requests"})
 
 
 class Refusal(Exception):  # noqa: N818 - it is what the server says, not an error of the test
@@ -39,6 +39,11 @@ class Refusal(Exception):  # noqa: N818 - it is what the server says, not an err
         super().__init__(str(problem.get("code")))
         self.problem = problem
         self.code = str(problem.get("code"))
+
+    @property
+    def wait_s(self) -> float:
+        """How long to wait before asking again, where the server says so."""
+        return float(self.problem.get("params", {}).get("wait_s", 0))
 
 
 async def until(condition: Callable[[], Awaitable[object]], what: str, within_s: float) -> None:
@@ -230,6 +235,7 @@ class Town:
                 except Refusal as refusal:
                     if refusal.code not in AGAIN:
                         raise
+                    await asyncio.sleep(refusal.wait_s)
                     await self.sale_open()
                 except (aiohttp.ClientError, ConnectionError, socketio.exceptions.SocketIOError):
                     await self.up()

@@ -154,7 +154,7 @@ export function levelMeter(media, onLevel) {
   }, 50);
   return () => {
     clearInterval(timer);
-    void context.close();
+    if (context.state !== "closed") void context.close(); // it may be stopped by who leaves and by what ends
   };
 }
 
