@@ -8,11 +8,11 @@ import resource
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-_LINE_BYTES = 1024 * 1024
+_LINE_BYTES = 1 << 24
 _CLOSE_WITHIN_S = 10.0
 _FILES = 8192
 # clock_getcpuclockid(3): the CPU clock of another process is its complemented id and this kind.
@@ -58,13 +58,16 @@ class Child:
             await self.process.wait()
 
 
-@asynccontextmanager
-async def child(module: str, *arguments: str) -> AsyncIterator[Child]:
+def child(module: str, *arguments: str) -> AbstractAsyncContextManager[Child]:
     """A module of ours in a process of its own."""
+    return program(sys.executable, "-m", module, *arguments)
+
+
+@asynccontextmanager
+async def program(*command: str) -> AsyncIterator[Child]:
+    """Any program that answers lines of JSON."""
     pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", module, *arguments, stdin=pipe, stdout=pipe, limit=_LINE_BYTES
-    )
+    process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, limit=_LINE_BYTES)
     started = Child(process)
     try:
         yield started

@@ -14,16 +14,16 @@ What one client sends harms nobody else either: it has its turn after some messa
 ever would is disconnected.
 
 Private to python-engineio and pinned with it: a socket's `connected`, `upgrading`, `upgraded`, `closing`, `closed`,
-`last_ping`, `poll`, `handle_post_request`, `_upgrade_websocket`; the server's `handlers`, `_handle_connect`, `_service_task`,
-`_trigger_event`.
+`last_ping`, `check_ping_timeout`, `schedule_ping`, `poll`, `handle_post_request`, `_upgrade_websocket`; the server's
+`handlers`, `_handle_connect`, `_service_task`, `service_task_event`, `_trigger_event`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import struct
 import time
 from collections.abc import Coroutine
+from contextlib import suppress
 from typing import Any
 
 import engineio
@@ -33,13 +33,15 @@ from engineio import packet as eio
 from engineio.async_socket import AsyncSocket
 from engineio.exceptions import ContentTooLongError, EngineIOError, QueueEmpty, SocketIsClosedError, UnknownPacketError
 
+from rooms.frames import pong
+from rooms.outlet import BEHIND_MOST_S, Outlet, Traffic
 from rooms.rate import Bucket
 
 log = structlog.get_logger()
 
-# What may lie unread in our memory for one client, beside what the kernel keeps: at a lively show's rate half a minute.
-# Centrifugo disconnects at the same.
-UNREAD_MAX = 1 << 20
+# Every client is looked at so often: who is due for a ping, who has not answered one.
+_BEAT_S = 1.0
+_LOOKED_AT_AT_ONCE = 500
 # Who has been told that it is over, and does not read on, is cut off after that.
 _LAST_WORDS_S = 5.0
 # What one connection may send, of any kind; its events have a stricter limit (`dispatch.py`), each person's.
@@ -48,34 +50,9 @@ PACKETS_BURST, PACKETS_PER_S = 200.0, 50.0
 _TAKEN_AT_ONCE = 16
 # Each step of the move from polling to WebSocket; till then the client goes on polling.
 _STEP_WITHIN_S = 10.0
+_TALK = frozenset({WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.PING, WSMsgType.PONG})
 _BODY_WITHIN_S = 10.0
-_TEXT, _CLOSE, _NORMAL = 0x81, 0x88, 1000
 _BETWEEN_PACKETS = "\x1e"
-
-
-class Message(eio.Packet):  # type: ignore[misc]  # python-engineio ships without type hints
-    """A text for any number of clients; its frame is made when the first of them needs it."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(eio.MESSAGE, text)
-        self._frame: bytes | None = None
-
-    @property
-    def frame(self) -> bytes:
-        if self._frame is None:
-            self._frame = frame(self.encode())
-        return self._frame
-
-
-def frame(text: str) -> bytes:
-    """One unmasked text frame (RFC 6455, 5.2)."""
-    body = text.encode()
-    size = len(body)
-    if size < 126:  # noqa: PLR2004 - RFC 6455: the length itself, or 126 or 127 and the length in 2 or 8 bytes
-        return bytes((_TEXT, size)) + body
-    if size < 1 << 16:
-        return struct.pack("!BBH", _TEXT, 126, size) + body
-    return struct.pack("!BBQ", _TEXT, 127, size) + body
 
 
 class Client(AsyncSocket):  # type: ignore[misc]
@@ -84,50 +61,45 @@ class Client(AsyncSocket):  # type: ignore[misc]
     def __init__(self, server: Engine, sid: str) -> None:
         super().__init__(server, sid)
         self.connected = self.upgrading = self.upgraded = self.closing = self.closed = False
-        self._transport: asyncio.Transport | None = None
+        self.last_ping: float | None = None  # monotonic seconds, while it is unanswered
+        self._ping_at = 0.0
+        self.out = Outlet(server.traffic, lambda: server.ending(self.throw_out()), self._wake)
         self._moving = False
-        self._unpolled: list[eio.Packet] = []
-        self._unpolled_bytes = 0
         self._open_poll = asyncio.Event()
         self._bucket = Bucket(PACKETS_BURST, PACKETS_PER_S, time.monotonic())
-
-    def put(self, packet: eio.Packet) -> None:
-        """Sends it. A client with UNREAD_MAX bytes unread is disconnected; who is gone already gets nothing."""
-        transport = self._transport
-        if transport is None:
-            self._keep(packet)
-        elif not transport.is_closing():
-            transport.write(packet.frame if isinstance(packet, Message) else frame(packet.encode()))
-            if transport.get_write_buffer_size() > UNREAD_MAX:
-                log.warning("slow client disconnected", unread=transport.get_write_buffer_size())
-                transport.abort()  # the reading task notices, and closes
-
-    def _keep(self, packet: eio.Packet) -> None:
-        """For the next poll, or the one that is open."""
-        before = self._unpolled_bytes
-        self._unpolled.append(packet)
-        self._unpolled_bytes += len(packet.frame if isinstance(packet, Message) else packet.encode())
-        self._open_poll.set()
-        if before <= UNREAD_MAX < self._unpolled_bytes:
-            log.warning("slow client disconnected", unread=self._unpolled_bytes)
-            self.server.ending(self.throw_out())
 
     async def send(self, packet: eio.Packet) -> None:
         """The library's way in. Raises SocketIsClosedError."""
         if await self.check_ping_timeout():
-            self.put(packet)
+            self.out.put(packet)
 
-    @property
-    def gone(self) -> bool:
-        """Whether it has left a ping unanswered for too long."""
-        return bool(self.last_ping) and time.time() - self.last_ping > self.server.ping_timeout
+    async def check_ping_timeout(self) -> bool:
+        """Close it if it is gone; whether it is still there. Raises SocketIsClosedError after the end."""
+        if self.closed:
+            raise SocketIsClosedError
+        if self.last_ping is not None and time.monotonic() - self.last_ping > self.server.ping_timeout:
+            await self.close(reason=self.server.reason.PING_TIMEOUT)
+            return False
+        return True
 
-    async def end_gone(self) -> None:
-        """Close it if it is gone."""
-        try:
-            await self.check_ping_timeout()
-        except SocketIsClosedError:
+    def schedule_ping(self) -> None:
+        """The next one is due a while after the last was answered."""
+        self.last_ping = None
+        self._ping_at = time.monotonic() + self.server.ping_interval
+
+    def beat(self, now: float) -> None:
+        """To be called every second or so: pings when it is time, and ends who is gone, or has been behind for too long."""
+        if self.closing or self.closed:
             return
+        if self.out.is_behind(now):
+            log.warning("slow client disconnected", behind_s=BEHIND_MOST_S)
+            self.server.ending(self.throw_out())
+        elif self.last_ping is not None:
+            if now - self.last_ping > self.server.ping_timeout:
+                self.server.ending(self.close(reason=self.server.reason.PING_TIMEOUT))
+        elif now >= self._ping_at:
+            self.last_ping = now
+            self.out.put(eio.Packet(eio.PING))
 
     async def close(self, wait: bool = True, abort: bool = False, reason: str | None = None) -> None:
         """The server hears of it first, then the client, who is cut off when he does not take note.
@@ -138,19 +110,12 @@ class Client(AsyncSocket):  # type: ignore[misc]
             return
         await super().close(wait=False, abort=abort, reason=reason)
         self._open_poll.set()
-        transport = self._transport
-        if transport is not None:
-            if not transport.is_closing():
-                transport.write(struct.pack("!BBH", _CLOSE, 2, _NORMAL))
-                transport.close()
-            # Also one that is closing: it waits for its buffer to be read, without an end.
-            asyncio.get_running_loop().call_later(_LAST_WORDS_S, transport.abort)
+        self.out.close()
         self.server.sockets.pop(self.sid, None)
 
     async def throw_out(self) -> None:
         """End it at once, whatever it has not read."""
-        if self._transport is not None:
-            self._transport.abort()
+        self.out.abort()
         await self.close(wait=False, abort=True)
 
     async def take(self, said: object) -> None:
@@ -166,7 +131,8 @@ class Client(AsyncSocket):  # type: ignore[misc]
         if kind == "4":
             await self.server.handlers["message"](self.sid, said[1:])
         elif kind == "3":
-            self.schedule_ping()
+            if self.last_ping is not None:
+                self.schedule_ping()
         elif kind == "1":
             await self.close(abort=True, reason=self.server.reason.CLIENT_DISCONNECT)
         else:
@@ -180,7 +146,7 @@ class Client(AsyncSocket):  # type: ignore[misc]
         A client has one poll at a time: a later one ends an earlier one, whose connection is gone, with nothing.
         """
         mine = self._begin_poll()
-        if not self._unpolled and not self.closed:
+        if not self.out.waits and not self.closed:
             try:
                 async with asyncio.timeout(self.server.ping_interval + self.server.ping_timeout):
                     await mine.wait()
@@ -188,8 +154,11 @@ class Client(AsyncSocket):  # type: ignore[misc]
                 raise QueueEmpty from None
         if mine is not self._open_poll:
             return [eio.Packet(eio.NOOP)]
-        waited, self._unpolled, self._unpolled_bytes = self._unpolled, [], 0
-        return waited or [eio.Packet(eio.NOOP)]
+        return self.out.polled() or [eio.Packet(eio.NOOP)]
+
+    def _wake(self) -> None:
+        """There is something for the poll that is open."""
+        self._open_poll.set()
 
     def _begin_poll(self) -> asyncio.Event:
         """Ends the one that is open."""
@@ -222,7 +191,7 @@ class Client(AsyncSocket):  # type: ignore[misc]
         self._moving = True
         try:
             request: web.Request = environ["aiohttp.request"]
-            ws = web.WebSocketResponse(max_msg_size=self.server.max_http_buffer_size, compress=False)
+            ws = web.WebSocketResponse(max_msg_size=self.server.max_http_buffer_size, compress=False, autoping=False)
             await ws.prepare(request)
             if (self.connected and not await self._moves_over(ws)) or self.closing or self.closed:
                 return ws
@@ -230,7 +199,9 @@ class Client(AsyncSocket):  # type: ignore[misc]
         finally:
             self._moving = self.upgrading = False
         try:
-            self._write_to(request.transport)
+            if request.transport is None:
+                raise ConnectionResetError("gone before it began")
+            self.out.open(request.transport)
             await self._read(ws)
         finally:
             # Not in this task: aiohttp may cancel it when the connection is gone, and who leaves has something to write down.
@@ -249,30 +220,30 @@ class Client(AsyncSocket):  # type: ignore[misc]
         except (TimeoutError, TypeError, ConnectionError):
             return False
 
-    def _write_to(self, transport: asyncio.Transport | None) -> None:
-        """From now on, beginning with what has waited."""
-        if transport is None:
-            raise ConnectionResetError("gone before it began")
-        self._transport = transport
-        waited, self._unpolled = self._unpolled, []
-        for packet in waited:
-            self.put(packet)
-
     async def _read(self, ws: web.WebSocketResponse) -> None:
         """Until it ends. That it always does is the pings' doing: who leaves one unanswered is closed, and cut off."""
         taken = 0
         while not self.closed:
             said = await ws.receive()
-            if said.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
+            if said.type not in _TALK:
                 return
             try:
-                await self.take(said.data)
+                if said.type is WSMsgType.PING:
+                    self._pong(said.data)
+                elif said.type is not WSMsgType.PONG:
+                    await self.take(said.data)
             except (UnknownPacketError, SocketIsClosedError) as error:
                 log.info("not Engine.IO; client disconnected", error=type(error).__name__)
                 return
             taken += 1
             if taken % _TAKEN_AT_ONCE == 0:
                 await asyncio.sleep(0)
+
+    def _pong(self, data: bytes) -> None:
+        """After what has been sent: nothing else writes to the transport. Raises UnknownPacketError for too many."""
+        if self._bucket.take(time.monotonic()):
+            raise UnknownPacketError
+        self.out.push(pong(data))
 
 
 class SecondSocketError(Exception):
@@ -287,6 +258,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.under_way: set[asyncio.Task[None]] = set()  # closings
+        self.traffic = Traffic()
 
     def ending(self, closing: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """A client's closing as a task of its own, kept until it is through."""
@@ -294,6 +266,18 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]
         self.under_way.add(task)
         task.add_done_callback(self.under_way.discard)
         return task
+
+    async def _service_task(self) -> None:
+        """The library's place for looking after clients."""
+        self.service_task_event = over = asyncio.Event()
+        while not over.is_set():
+            now = time.monotonic()
+            for place, client in enumerate(list(self.sockets.values())):
+                if place % _LOOKED_AT_AT_ONCE == _LOOKED_AT_AT_ONCE - 1:
+                    await asyncio.sleep(0)
+                client.beat(now)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(over.wait(), _BEAT_S)
 
     async def handle_request(self, request: web.Request) -> web.StreamResponse:
         if "j" in request.query:  # JSONP, for browsers of long ago
@@ -319,7 +303,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]
             self.service_task_handle = self.start_background_task(self._service_task)
         client = Client(self, self.generate_id())
         self.sockets[client.sid] = client
-        client.put(eio.Packet(eio.OPEN, self._opening(client.sid, transport)))
+        client.out.put(eio.Packet(eio.OPEN, self._opening(client.sid, transport)))
         if await self._trigger_event("connect", client.sid, environ) is False:  # it failed, and was logged
             del self.sockets[client.sid]
             return self._unauthorized()

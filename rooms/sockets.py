@@ -3,8 +3,8 @@
 python-socketio answers a packet that is none with a stack trace in the log, and waits for the next one; a client could fill the
 log with nothing else (invariant 10). Here it is disconnected, with one line. Private to the two libraries and pinned with them:
 `_handle_eio_message`, `_handle_eio_disconnect`, `_handle_connect`, `_handle_disconnect`, `_handle_event`, `environ`,
-`_engineio_server_class`, `namespace_handlers`; a manager's `get_participants`,
-`is_connected` and `rooms`.
+`_engineio_server_class`, `namespace_handlers`; a manager's `basic_enter_room`, `basic_leave_room`, `basic_disconnect`,
+`callbacks`, `pending_connect`, `pending_disconnect`, `is_connected` and `rooms`.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ import socketio
 import structlog
 from aiohttp import web
 
+from rooms.crowd import Crowd
 from rooms.dispatch import Namespace
-from rooms.engine import Engine, Message
+from rooms.engine import Engine
+from rooms.frames import Message
 
 log = structlog.get_logger()
 
@@ -52,28 +54,62 @@ class _Packet(socketio.packet.Packet):  # type: ignore[misc]  # python-socketio 
 
 
 class Manager(socketio.AsyncManager):  # type: ignore[misc]  # python-socketio ships without type hints
-    """Puts the one encoded packet into every recipient's queue; the library's own starts a task for each and waits for all."""
+    """Writes the one encoded packet to every recipient; the library's own starts a task for each and waits for all."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._crowds: dict[tuple[str, str | None], Crowd] = {}
+        self._rooms_of: dict[tuple[str, str], set[str | None]] = {}  # by namespace and sid
+
+    def crowd(self, namespace: str, room: str | None) -> Crowd:
+        """Everybody in a room, as it is now."""
+        found = self._crowds.get((namespace, room))
+        if found is None:
+            members = self.rooms[namespace][room].values() if room in self.rooms.get(namespace, ()) else ()
+            clients = self.server.eio.sockets
+            found = Crowd([clients[eio_sid].out for eio_sid in members if eio_sid in clients], self.server.eio.traffic)
+            if found.outlets:  # a room without members is none, and nobody would clear it away
+                self._crowds[namespace, room] = found
+        return found
+
+    def basic_enter_room(self, sid: str, namespace: str, room: str | None, eio_sid: str | None = None) -> None:
+        super().basic_enter_room(sid, namespace, room, eio_sid=eio_sid)
+        self._rooms_of.setdefault((namespace, sid), set()).add(room)
+        self._crowds.pop((namespace, room), None)
+
+    def basic_leave_room(self, sid: str, namespace: str, room: str | None) -> None:
+        super().basic_leave_room(sid, namespace, room)
+        self._crowds.pop((namespace, room), None)
+        if (mine := self._rooms_of.get((namespace, sid))) is not None:
+            mine.discard(room)
+            if not mine:
+                del self._rooms_of[namespace, sid]
+
+    def basic_disconnect(self, sid: str, namespace: str, **_options: Any) -> None:
+        """The library looks through all rooms there are, of which most are one person's."""
+        for room in list(self._rooms_of.get((namespace, sid), ())):
+            self.basic_leave_room(sid, namespace, room)
+        self.callbacks.pop(sid, None)
+        for pending in (self.pending_connect, self.pending_disconnect):
+            if sid in pending.get(namespace, ()):
+                pending[namespace].remove(sid)
+                if not pending[namespace]:
+                    del pending[namespace]
 
     async def emit(
         self, event: str, data: Any, namespace: str, room: str | None = None, skip_sid: Any = None, callback: Any = None,
         to: str | None = None, **kwargs: Any,
     ) -> None:  # fmt: skip
-        if callback is not None or skip_sid is not None or isinstance(data, tuple):
+        if callback is not None or skip_sid is not None or isinstance(data, tuple) or not isinstance(to or room, str | None):
             await super().emit(event, data, namespace, room, skip_sid, callback, to, **kwargs)
             return
-        recipients = list(self.get_participants(namespace, to or room)) if namespace in self.rooms else []
+        recipients = self.crowd(namespace, to or room).outlets
         if not recipients:
             return
         body = [event] if data is None else [event, data]
         message = Message(self.server.packet_class(socketio.packet.EVENT, namespace=namespace, data=body).encode())
-        for _sid, eio_sid in recipients:
-            client = self.server.eio.sockets.get(eio_sid)
-            if client is None or client.closed:
-                continue
-            if client.gone:
-                self.server.eio.ending(client.end_gone())
-            else:
-                client.put(message)
+        for out in recipients:
+            out.put(message)
 
 
 class RedisManager(socketio.AsyncRedisManager, Manager):  # type: ignore[misc]
@@ -139,7 +175,7 @@ class _Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio sh
         if id_ is None or client is None or client.closed:
             return
         ack = self.packet_class(socketio.packet.ACK, namespace=handler.namespace, id=id_, data=[said])
-        client.put(Message(ack.encode()))
+        client.out.put(Message(ack.encode()))
 
 
 # (Origin, WSGI environ) → whether the page that connects is one of ours.

@@ -10,7 +10,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from rooms.engine import UNREAD_MAX
+from rooms.outlet import UNREAD_MAX
 from tests.rooms.by_hand import WEBSOCKET, Polling
 from tests.rooms.house import House
 
@@ -133,18 +133,18 @@ async def test_a_client_that_is_disconnected_is_told_and_closed(house: House, ht
 async def test_who_is_told_that_it_is_over_and_does_not_read_on_is_cut_off(
     house: House, http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rooms.engine.UNREAD_MAX", 1 << 30)
-    monkeypatch.setattr("rooms.engine._LAST_WORDS_S", 0.0)
+    monkeypatch.setattr("rooms.outlet.UNREAD_MAX", 1 << 30)
+    monkeypatch.setattr("rooms.outlet._LAST_WORDS_S", 0.0)
     session = (await house.show())["session"]
     ws = await joined(house, http, session, autoclose=False)
     [client] = house.sio.eio.sockets.values()
-    assert client._transport is not None
-    while client._transport.get_write_buffer_size() < 1 << 20:
+    assert client.out.transport is not None
+    while client.out.transport.get_write_buffer_size() < 1 << 20:
         await house.sio.emit("load", {"text": "x" * 60_000}, room=f"session:{session}", namespace="/room")
         await asyncio.sleep(0)
     await house.sio.eio.disconnect(client.sid)
     async with asyncio.timeout(20):
-        while client._transport.get_write_buffer_size():
+        while client.out.transport.get_write_buffer_size():
             await asyncio.sleep(0)
     assert house.rooms.presence.viewers(session) == 0
     await ws.close()
@@ -170,7 +170,7 @@ async def test_one_who_is_gone_without_a_word_is_ended_and_holds_up_nobody(house
         await tab.room("join", {"session": session})
     eio_sid = house.sio.manager.eio_sid_from_sid(gone.client.get_sid("/room"), "/room")
     socket = house.sio.eio.sockets[eio_sid]
-    socket.last_ping = time.time() - 2 * house.sio.eio.ping_timeout
+    socket.last_ping = time.monotonic() - 2 * house.sio.eio.ping_timeout
     await house.fanout.presence(session, 41)
     assert (await stays.hears("presence", lambda said: said["viewers"] == 41))["session"] == session
     async with asyncio.timeout(10):
