@@ -2,10 +2,12 @@
 
 The life of a comment:
 1. length, the person's rate, the lexicon; what is refused here is not on the record and nothing typed is lost;
-2. it waits in its session's bounded queue for the tick (at most every 200 ms);
+2. it waits in its session's bounded queue for the tick (every 100 to 250 ms, longer the more there is to do);
 3. one transaction appends what waits in all sessions to their trails, texts as salted commitments; a session that takes none
    is refused, and what can't be written is found session by session: neither costs another session's comments;
-4. after the commit the room gets one batch and the sender the acknowledgement (so what is acknowledged survives SIGKILL).
+4. after the commit the sender gets the acknowledgement (so what is acknowledged survives SIGKILL) and the room one batch: all
+   of it while a person can read that many, and otherwise a fair choice (`rooms/shaping.py`), of which the record knows
+   nothing. Who wrote what is not chosen sees it all the same.
 """
 
 from __future__ import annotations
@@ -39,23 +41,39 @@ from recording.trail import Draft, Entry, Trail, lock_heads
 from rooms.closing import announce
 from rooms.errors import COMMENT_BLOCKED, COMMENT_TOO_FAST, COMMENT_TOO_LONG, NOT_LIVE, NOT_RECORDED, TOO_MANY_HERE
 from rooms.rate import Buckets
-from rooms.wire import COMMENT_MAX, Comment
+from rooms.shaping import Shapings
+from rooms.wire import COMMENT_MAX, Comment, CommentKind
 
 log = structlog.get_logger()
 
-TICK_S = 0.2
+# A tick waits four times as long as the last one took: comments have at most a fifth of the process, orders the rest.
+TICK_S, TICK_MOST_S, _SHARE = 0.1, 0.25, 4.0
 BURST, PER_SECOND = 3.0, 1.0
-# 200 ms of a room: RongCloud takes 40 upstream; more is unreadable anyway. Waiting: two seconds of that.
-PER_TICK = 40
+# Of one session, in a tick; waiting: a second of that, so that nobody is acknowledged later than a person waits.
+PER_TICK = 200
 # Writing down this many takes a few dozen ms, and so long orders wait for their turn; what is more goes with the next commit.
 PER_COMMIT = 400
-QUEUE_MAX = 400
+QUEUE_MAX = 1000
 ROOMS_MAX = 1000
 RATED_PEOPLE_MAX = 20_000
 ACK_TIMEOUT_S = 10.0
 HISTORY = 50
 
-Show = Callable[[str, list[Comment]], Awaitable[None]]
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A tick's comments of one session: what everybody is shown, what only its author, by person; all in their order."""
+
+    comments: list[Comment]
+    own: dict[str, list[Comment]]
+
+    @property
+    def skipped(self) -> int:
+        """How many are not for everybody."""
+        return sum(map(len, self.own.values()))
+
+
+Show = Callable[[str, Shown], Awaitable[None]]
 
 
 class AuthorTags:
@@ -80,11 +98,14 @@ class _Pending:
     shown: str
     typed: str
     flags: list[str]
-    done: asyncio.Future[None]
+    question: bool
+    done: asyncio.Future[Comment]
 
     def draft(self) -> Draft:
         data: dict[str, Any] = {"id": self.id, "author_tag": self.tag, "host": self.host}
         private = {"text": self.shown, "author": self.author.masked, "person": self.author.id}
+        if self.question:
+            data["question"] = True
         if self.flags:
             data["flags"] = self.flags
         if self.typed != self.shown:
@@ -111,15 +132,16 @@ class CommentDesk:
         self._db, self._trail, self._clock, self._tags, self._show = db, trail, clock, tags, show
         self._rate = Buckets(BURST, PER_SECOND, RATED_PEOPLE_MAX)
         self._rooms: dict[str, _Room] = {}
+        self._shaping = Shapings()
         self._wanted = asyncio.Event()
 
-    async def say(self, person: Person, session_id: str, text: str, *, host: bool) -> str:
-        """Put a comment on the record and show it; answers its id after the commit.
+    async def say(self, person: Person, session_id: str, text: str, *, host: bool, question: bool = False) -> Comment:
+        """Put a comment on the record and show it; answers it as it is shown, after the commit.
 
         Raises Refused (COMMENT_TOO_LONG, COMMENT_TOO_FAST, COMMENT_BLOCKED, session_not_live) or Unavailable (TOO_MANY_HERE,
         NOT_RECORDED); a refused one is neither kept nor shown. After NOT_RECORDED it may yet be shown.
         """
-        pending = self._checked(person, session_id, text.strip(), host)
+        pending = self._checked(person, session_id, text.strip(), host, question)
         room = self._rooms.setdefault(session_id, _Room())
         if len(room.waiting) >= QUEUE_MAX or len(self._rooms) > ROOMS_MAX:
             raise Unavailable(TOO_MANY_HERE)
@@ -127,20 +149,21 @@ class CommentDesk:
         self._wanted.set()
         try:
             async with asyncio.timeout(ACK_TIMEOUT_S):
-                await pending.done
+                return await pending.done
         except TimeoutError as error:
             raise Unavailable(NOT_RECORDED) from error
-        return pending.id
 
     async def run(self) -> None:
-        """Tick for ever: at once after silence, then at most every 200 ms. Cancel it to stop."""
+        """Tick for ever: at once after silence, then every 100 to 250 ms. Cancel it to stop."""
         while True:
             await self._wanted.wait()
+            began = self._clock.monotonic()
             try:
                 await self.tick()
             except Exception:  # the next tick is another chance; nobody's comment may end all others'
                 log.exception("a tick of comments failed")
-            await asyncio.sleep(TICK_S)
+            took_s = self._clock.monotonic() - began
+            await asyncio.sleep(min(TICK_MOST_S, max(TICK_S, _SHARE * took_s)))
 
     async def tick(self) -> None:
         """Record and show what waits, at most PER_TICK comments a session; the rest waits for the next tick.
@@ -165,7 +188,7 @@ class CommentDesk:
                 taken[session_id] = left
         return taken
 
-    def _checked(self, person: Person, session_id: str, text: str, host: bool) -> _Pending:
+    def _checked(self, person: Person, session_id: str, text: str, host: bool, question: bool) -> _Pending:
         if any(ord(letter) < ord(" ") for letter in text):
             raise Refused(BAD_REQUEST, detail="control characters")
         if any("\ud800" <= letter <= "\udfff" for letter in text):  # JSON's escapes can say so; no text on the record can
@@ -187,6 +210,7 @@ class CommentDesk:
             shown=lexicon.masked(text, found),
             typed=text,
             flags=sorted({hit.term for hit in found}),
+            question=question and not host,
             done=asyncio.get_running_loop().create_future(),
         )
 
@@ -211,11 +235,21 @@ class CommentDesk:
             if isinstance(outcome, Refused):
                 _refuse(batch, partial(_again, outcome))
                 continue
-            for one in batch:
+            comments = [_shown(one, entry) for one, entry in zip(batch, outcome, strict=True)]
+            for one, comment in zip(batch, comments, strict=True):
                 if not one.done.done():
-                    one.done.set_result(None)
-            shows.append(self._show(session_id, [_shown(one, entry) for one, entry in zip(batch, outcome, strict=True)]))
+                    one.done.set_result(comment)
+            shows.append(self._show(session_id, self._shaped(session_id, batch, comments)))
         await announce(*shows)
+
+    def _shaped(self, session_id: str, batch: Sequence[_Pending], comments: Sequence[Comment]) -> Shown:
+        now = self._clock.monotonic()
+        always = [one.host or one.question for one in batch]
+        chosen = self._shaping.of(session_id, now).choose([one.author.id for one in batch], always, now)
+        shown = Shown([], {})
+        for one, comment, is_chosen in zip(batch, comments, chosen, strict=True):
+            (shown.comments if is_chosen else shown.own.setdefault(one.author.id, [])).append(comment)
+        return shown
 
     async def _append(self, tx: AsyncConnection, batches: _Batches) -> dict[str, list[Entry] | Refused]:
         """The entries of each session's batch, or why it takes none."""
@@ -275,7 +309,12 @@ def _shown(one: _Pending, entry: Entry) -> Comment:
         author_tag=one.tag,
         text=one.shown,
         host=one.host,
+        kind=_kind(host=one.host, question=one.question),
     )
+
+
+def _kind(*, host: bool, question: bool) -> CommentKind:
+    return "question" if question and not host else "comment"
 
 
 async def latest(tx: AsyncConnection, trail: Trail, session_id: str, limit: int = HISTORY) -> list[Comment]:
@@ -300,6 +339,7 @@ async def latest(tx: AsyncConnection, trail: Trail, session_id: str, limit: int 
             author_tag=str(entry.data["author_tag"]),
             text=texts[entry.seq, "text"],
             host=bool(entry.data["host"]),
+            kind=_kind(host=bool(entry.data["host"]), question=bool(entry.data.get("question"))),
         )
         for entry in reversed(entries)
         if entry.data["id"] not in removed and (entry.seq, "text") in texts

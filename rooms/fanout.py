@@ -28,7 +28,9 @@ from recording import sessions
 from recording.trail import Trail
 from rooms import call_view, session_view, wire
 from rooms.attendance import Attendance
+from rooms.batches import ROOM, Batches
 from rooms.call_wire import CallEvent, ProposalEvent
+from rooms.comments import Shown
 from rooms.lifecycle import CallState
 from rooms.notices import NOTICES
 from rooms.rounds import ROUND_S, Round, Sold
@@ -36,7 +38,7 @@ from rooms.tables import call_sessions, calls
 
 log = structlog.get_logger()
 
-ROOM, DESK = "/room", "/desk"
+DESK = "/desk"
 LANGS: Final = ("en", "zh")
 # Feed records that change nothing anybody sees: a fragment comes every few seconds for every stream.
 _QUIET = frozenset({"fragment", "fragment_sealed", "gap", "finding"})
@@ -80,6 +82,7 @@ class Fanout:
         round_s: float = ROUND_S,
     ) -> None:
         self._sio, self._db, self._trail, self._clock, self._attendance = sio, db, trail, clock, attendance
+        self._batches = Batches(sio)
         self._alone = not isinstance(sio.manager, socketio.PubSubManager)
         self._round_s = round_s
         self._boot: str | None = None
@@ -89,9 +92,19 @@ class Fanout:
 
     # --- sessions ----------------------------------------------------------------------------------------------------------
 
-    async def comments(self, session_id: str, batch: list[wire.Comment]) -> None:
-        """A tick's comments."""
-        await self._emit(ROOM, "comments", session_room(session_id), wire.Comments(session_id, batch))
+    async def comments(self, session_id: str, shown: Shown) -> None:
+        """A tick's comments: one batch to the room, and to their authors those that were left out of it."""
+        if shown.comments or shown.skipped:
+            await self._batch(session_room(session_id), wire.Comments(session_id, shown.comments, shown.skipped))
+        for person_id, own in shown.own.items():
+            for lang in LANGS:
+                await self._batch(person_room(person_id, lang), wire.Comments(session_id, own))
+
+    async def _batch(self, room: str, batch: wire.Comments) -> None:
+        if self._alone:
+            self._batches.send(room, Batches.text(batch))
+        else:
+            await self._emit(ROOM, "comments", room, batch)
 
     async def presence(self, session_id: str, viewers: int) -> None:
         """The number of viewers."""

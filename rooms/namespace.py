@@ -20,12 +20,13 @@ from recording.trail import Trail
 from rooms import access, call_view, comments, session_view
 from rooms.access import Access
 from rooms.attendance import Attendance
+from rooms.batches import ROOM
 from rooms.call_wire import CallRef, Confirm, Propose, RequestCall, SetAvailable, Transfer
 from rooms.calls import CallDesk
 from rooms.comments import AuthorTags, CommentDesk
 from rooms.dispatch import Event, Identify, May, Namespace, Socket
 from rooms.errors import TOO_MANY_JOINED
-from rooms.fanout import DESK, ROOM, Fanout, desks_room, person_room, session_room
+from rooms.fanout import DESK, Fanout, desks_room, person_room, session_room
 from rooms.presence import Presence
 from rooms.proposals import ProposalDesk
 from rooms.wire import Join, Joined, Leave, Say
@@ -125,7 +126,8 @@ class RoomNamespace(Namespace):
         if host is None:
             async with self._db.read() as tx:
                 host = (await access.enter(tx, socket.person, body.session)).is_host
-        return {"id": await self._comments.say(socket.person, body.session, body.text, host=host)}
+        said = await self._comments.say(socket.person, body.session, body.text, host=host, question=body.question)
+        return {"id": said.id, "comment": msgspec.to_builtins(said)}
 
     async def _order(self, socket: Socket, body: PlaceOrder) -> Mapping[str, Any]:
         if body.session not in socket.sessions:  # who has joined has been let in; the gate judges the rest

@@ -16,12 +16,22 @@ class Bucket:
 
     def take(self, now: float) -> float:
         """0.0 when a token was there and is taken; otherwise the seconds until there is one."""
-        self._level = min(self._burst, self._level + max(0.0, now - self._seen) * self._per_s)
-        self._seen = now
+        self._fill(now)
         if self._level >= 1.0:
             self._level -= 1.0
             return 0.0
         return (1.0 - self._level) / self._per_s
+
+    def take_up_to(self, most: int, now: float) -> int:
+        """As many whole tokens as there are, at most so many; answers how many it took."""
+        self._fill(now)
+        taken = min(most, int(self._level))
+        self._level -= taken
+        return taken
+
+    def _fill(self, now: float) -> None:
+        self._level = min(self._burst, self._level + max(0.0, now - self._seen) * self._per_s)
+        self._seen = now
 
 
 class Buckets:

@@ -165,8 +165,14 @@ class ShowSummary(Struct, frozen=True):
 # --- comments and the room -------------------------------------------------------------------------------------------------
 
 
+CommentKind = Literal["comment", "question"]
+
+
 class Comment(Struct, frozen=True):
-    """A bullet comment as others see it: masked name, and a tag that is the same for one author within one session only."""
+    """A bullet comment as others see it: masked name, and a tag that is the same for one author within one session only.
+
+    A question is one that its author asks the host.
+    """
 
     id: str
     at: str
@@ -175,6 +181,7 @@ class Comment(Struct, frozen=True):
     author_tag: str
     text: str
     host: bool
+    kind: CommentKind = "comment"
 
 
 class Join(In, frozen=True):
@@ -195,10 +202,11 @@ class Leave(In, frozen=True):
 
 
 class Say(In, frozen=True):
-    """A comment of 1 to 100 characters."""
+    """A comment of 1 to 100 characters; a question is asked of the host, and never left out for others."""
 
     session: Id
     text: Annotated[str, Meta(min_length=1, max_length=_COMMENT_SHAPE_MAX)]
+    question: bool = False
 
 
 class Joined(Struct, frozen=True):
@@ -214,10 +222,14 @@ class Joined(Struct, frozen=True):
 
 
 class Comments(Struct, frozen=True):
-    """One tick's comments (at most every 200 ms)."""
+    """One tick's comments (every 100 to 250 ms), in the order of the record.
+
+    When there are more than can be read, `skipped` of them are not here; whoever wrote one gets it in a batch of his own.
+    """
 
     session: str
     comments: list[Comment]
+    skipped: int = 0
 
 
 class Presence(Struct, frozen=True):

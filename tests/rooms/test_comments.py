@@ -16,7 +16,8 @@ from recording import kinds, sessions
 from recording.tables import trail_entries, trail_heads
 from recording.trail import Trail
 from rooms import comments
-from rooms.comments import PER_COMMIT, PER_TICK, QUEUE_MAX, AuthorTags, CommentDesk
+from rooms.comments import PER_COMMIT, PER_TICK, QUEUE_MAX, AuthorTags, CommentDesk, Shown
+from rooms.shaping import READABLE_BURST
 from rooms.wire import Comment
 
 
@@ -25,10 +26,10 @@ class Room:
 
     def __init__(self, db: Database, clock: ManualClock) -> None:
         self.db, self.clock, self.trail = db, clock, Trail(clock)
-        self.shown: list[tuple[str, list[Comment]]] = []
+        self.shown: list[tuple[str, Shown]] = []
         self.desk = CommentDesk(db, self.trail, clock, AuthorTags(b"secret"), self._show)
 
-    async def _show(self, session_id: str, batch: list[Comment]) -> None:
+    async def _show(self, session_id: str, batch: Shown) -> None:
         self.shown.append((session_id, batch))
 
     async def live(self) -> str:
@@ -37,7 +38,7 @@ class Room:
             await sessions.move(tx, self.clock, self.trail, made.id, "start", "a")
         return made.id
 
-    async def say(self, session_id: str, text: str, count: int) -> list[asyncio.Task[str]]:
+    async def say(self, session_id: str, text: str, count: int) -> list[asyncio.Task[Comment]]:
         """`count` people say it at once; all wait for the tick."""
         people = [Person(f"customer-{n}-{session_id}"[:64], Role.CUSTOMER, "某某") for n in range(count)]
         tasks = [asyncio.create_task(self.desk.say(one, session_id, text, host=False)) for one in people]
@@ -68,14 +69,40 @@ async def test_a_tick_is_one_batch_and_the_rest_waits_for_the_next(room: Room) -
     await asyncio.wait(tasks[:PER_TICK])
     assert [task.done() for task in tasks].count(True) == PER_TICK
     await room.desk.tick()
-    ids = await asyncio.gather(*tasks)
-    assert [len(batch) for _, batch in room.shown] == [PER_TICK, 5]
-    assert [one.id for _, batch in room.shown for one in batch] == ids
+    ids = [one.id for one in await asyncio.gather(*tasks)]
+    assert [len(batch.comments) + batch.skipped for _, batch in room.shown] == [PER_TICK, 5]
+    shown = [one for _, batch in room.shown for one in batch.comments]
+    assert shown == sorted(shown, key=lambda one: ids.index(one.id)), "in the order of the record"
     async with room.db.read() as tx:
         entries = await room.trail.entries(tx, session, kinds={kinds.COMMENT})
         last = await comments.latest(tx, room.trail, session)
     assert [entry.data["id"] for entry in entries] == ids
     assert [one.id for one in last] == ids[-50:]
+
+
+async def test_what_nobody_could_read_is_recorded_and_seen_by_who_wrote_it(room: Room) -> None:
+    session = await room.live()
+    host = Person("adviser-1", Role.ADVISER, "周岚")
+    asker = Person("customer-asks", Role.CUSTOMER, "某某")
+    tasks = await room.say(session, "好", PER_TICK - 2)
+    tasks.append(asyncio.create_task(room.desk.say(asker, session, "几年?", host=False, question=True)))
+    tasks.append(asyncio.create_task(room.desk.say(host, session, "请看风险等级", host=True, question=True)))
+    await asyncio.sleep(0)
+    await room.desk.tick()
+    said = await asyncio.gather(*tasks)
+    [(_, shown)] = room.shown
+    assert len(shown.comments) == READABLE_BURST + 2
+    assert [(one.kind, one.host) for one in shown.comments[-2:]] == [("question", False), ("comment", True)]
+    own = {person: [one.id for one in comments] for person, comments in shown.own.items()}
+    assert shown.skipped == PER_TICK - 2 - READABLE_BURST == len(own)
+    by_id = {one.id: number for number, one in enumerate(said)}
+    assert all(person == f"customer-{by_id[mine]}-{session}"[:64] for person, [mine] in own.items())
+    assert {one.id for one in shown.comments}.isdisjoint(mine for [mine] in own.values())
+    async with room.db.read() as tx:
+        entries = await room.trail.entries(tx, session, kinds={kinds.COMMENT})
+        last = await comments.latest(tx, room.trail, session)
+    assert [entry.data["id"] for entry in entries] == [one.id for one in said]
+    assert [one.kind for one in last[-2:]] == ["question", "comment"]
 
 
 async def test_the_last_comments_are_found_without_reading_those_before(room: Room) -> None:
@@ -102,7 +129,7 @@ async def test_one_commit_records_every_session_s_comments_in_their_order(room: 
     tasks = {session: await room.say(session, "好", 3) for session in live}
     await room.desk.tick()
     for session in live:
-        assert await room.recorded(session) == await asyncio.gather(*tasks[session])
+        assert await room.recorded(session) == [one.id for one in await asyncio.gather(*tasks[session])]
     assert len(commits) == 1
     assert [session for session, _ in room.shown] == live
 
@@ -135,7 +162,7 @@ async def test_what_can_t_be_written_costs_its_own_session_alone(room: Room, bad
     assert [line.get("sessions") for line in logged] == [3, [spoilt]]
     answers = await asyncio.gather(*refused, return_exceptions=True)
     assert [one.problem.code for one in answers if isinstance(one, Refused)] == ["not_recorded"]
-    assert await room.recorded(first) + await room.recorded(last) == await asyncio.gather(*fine)
+    assert await room.recorded(first) + await room.recorded(last) == [one.id for one in await asyncio.gather(*fine)]
     assert [session for session, _ in room.shown] == [first, last]
 
 
@@ -148,7 +175,7 @@ async def test_sessions_that_take_none_say_why_and_cost_the_others_nothing(room:
     await room.desk.tick()
     answers = await asyncio.gather(*tasks, return_exceptions=True)
     assert [one.problem.code for one in answers if isinstance(one, Refused)] == ["session_not_live", "not_found"]
-    assert await room.recorded(fine) == [answers[2]]
+    assert await room.recorded(fine) == [tasks[2].result().id]
     assert len(commits) == 1
 
 
@@ -209,7 +236,7 @@ async def test_an_erased_comment_is_gone_from_the_history(room: Room) -> None:
     async with room.db.write() as tx:
         await room.trail.erase(tx, session, 2, "text")
     async with room.db.read() as tx:
-        assert [one.id for one in await comments.latest(tx, room.trail, session)] == [tasks[1].result()]
+        assert [one.id for one in await comments.latest(tx, room.trail, session)] == [tasks[1].result().id]
 
 
 def test_author_tags_are_the_same_within_a_session_and_say_nothing_across(clock: ManualClock) -> None:
