@@ -109,6 +109,9 @@ Generated from the code by `python -m app.protocol`; a test keeps it true. The s
 - Socket.IO: namespaces `/room` and `/desk`, over WebSocket or polling. Every event is acknowledged. All events out
   but `comments` and `presence` carry `seq`, the session's trail number at that moment; after a drop, `join {session,
   after}` brings what was missed.
+  Engine.IO v4 and Socket.IO v5 as published, but for JSONP; a later poll ends an earlier one with a noop. A message has at
+  most 64 KiB; an event at most 4 attachments, together as large, within 5 s (no event takes one: it is refused as
+  `bad_request`). A connection that is in no namespace for 45 s is ended, as is one that does not speak the protocol.
 """
 
 

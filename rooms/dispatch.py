@@ -65,7 +65,9 @@ class Event:
 
 
 class Namespace(socketio.AsyncNamespace):  # type: ignore[misc]  # python-socketio ships without type hints
-    """Subclasses give `events` and may override `entered` and `left`."""
+    """Subclasses give `events` and may override `entered` and `left`; `binary` says whether their answers may hold bytes."""
+
+    binary = False
 
     def __init__(self, namespace: str, identify: Identify, may: May, clock: Clock) -> None:
         super().__init__(namespace)

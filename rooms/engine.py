@@ -21,6 +21,7 @@ Private to python-engineio and pinned with it: a socket's `connected`, `upgradin
 from __future__ import annotations
 
 import asyncio
+import base64
 import time
 from collections.abc import Coroutine
 from contextlib import suppress
@@ -53,6 +54,7 @@ _STEP_WITHIN_S = 10.0
 _TALK = frozenset({WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.PING, WSMsgType.PONG})
 _BODY_WITHIN_S = 10.0
 _BETWEEN_PACKETS = "\x1e"
+_TRANSPORTS = frozenset({"polling", "websocket"})
 
 
 class Client(AsyncSocket):  # type: ignore[misc]
@@ -125,10 +127,12 @@ class Client(AsyncSocket):  # type: ignore[misc]
         """
         if self.closing or self.closed:
             raise SocketIsClosedError
-        if not isinstance(said, str) or self._bucket.take(time.monotonic()):
+        if not isinstance(said, str | bytes) or self._bucket.take(time.monotonic()):
             raise UnknownPacketError
         kind = said[:1]
-        if kind == "4":
+        if isinstance(said, bytes):  # a message, whatever it begins with
+            await self.server.handlers["message"](self.sid, said)
+        elif kind == "4":
             await self.server.handlers["message"](self.sid, said[1:])
         elif kind == "3":
             if self.last_ping is not None:
@@ -176,7 +180,7 @@ class Client(AsyncSocket):  # type: ignore[misc]
                     if len(body) > self.server.max_http_buffer_size:
                         raise ContentTooLongError
             for said in body.decode().split(_BETWEEN_PACKETS):
-                await self.take(said)
+                await self.take(base64.b64decode(said[1:], validate=True) if said[:1] == "b" else said)
         except (EngineIOError, ValueError, TimeoutError, ConnectionError) as error:
             if self.closing or self.closed:  # meanwhile, or by one of these packets: there is nobody to refuse anything to
                 return
@@ -277,10 +281,12 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]
                     await asyncio.sleep(0)
                 client.beat(now)
             with suppress(TimeoutError):
-                await asyncio.wait_for(over.wait(), _BEAT_S)
+                await asyncio.wait_for(over.wait(), min(_BEAT_S, self.ping_interval / 2))
 
     async def handle_request(self, request: web.Request) -> web.StreamResponse:
         if "j" in request.query:  # JSONP, for browsers of long ago
+            return web.Response(status=400)
+        if request.query.get("transport") not in _TRANSPORTS:  # the library would guess
             return web.Response(status=400)
         try:
             answer: web.StreamResponse = await super().handle_request(request)

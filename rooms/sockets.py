@@ -2,16 +2,17 @@
 
 python-socketio answers a packet that is none with a stack trace in the log, and waits for the next one; a client could fill the
 log with nothing else (invariant 10). Here it is disconnected, with one line. Private to the two libraries and pinned with them:
-`_handle_eio_message`, `_handle_eio_disconnect`, `_handle_connect`, `_handle_disconnect`, `_handle_event`, `environ`,
-`_engineio_server_class`, `namespace_handlers`; a manager's `basic_enter_room`, `basic_leave_room`, `basic_disconnect`,
-`callbacks`, `pending_connect`, `pending_disconnect`, `is_connected` and `rooms`.
+`_handle_eio_connect`, `_handle_eio_message`, `_handle_eio_disconnect`, `_handle_connect`, `_handle_disconnect`,
+`_handle_event`, `_handle_ack`, `environ`, `_engineio_server_class`, `namespace_handlers`; a manager's `basic_enter_room`,
+`basic_leave_room`, `basic_disconnect`, `callbacks`, `pending_connect`, `pending_disconnect`, `sid_from_eio_sid`,
+`is_connected` and `rooms`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -19,6 +20,7 @@ import socketio
 import structlog
 from aiohttp import web
 
+from rooms.binary import Incoming, messages
 from rooms.crowd import Crowd
 from rooms.dispatch import Namespace
 from rooms.engine import Engine
@@ -28,8 +30,9 @@ log = structlog.get_logger()
 
 MESSAGE_MAX = 64 * 1024
 SETTLE_S = 5.0
-# Socket.IO v5's packets with attachments, which python-socketio would keep until the last of them has come.
-_BINARY = ("5", "6")
+# Who has connected and is in no namespace so long is one of nobody's clients; Node's server has the same bound.
+NAMESPACE_WITHIN_S = 45.0
+_WITH_ATTACHMENTS = (socketio.packet.BINARY_EVENT, socketio.packet.BINARY_ACK)
 # It writes a stack trace for every packet of a type there is not. What we need to know is logged here.
 _silent = logging.getLogger("rooms.engineio")
 _silent.setLevel(logging.CRITICAL)
@@ -48,9 +51,15 @@ class _Json:
 
 
 class _Packet(socketio.packet.Packet):  # type: ignore[misc]  # python-socketio ships without type hints
-    """Nothing here is binary: what is sent need not be searched for bytes, value by value, each time."""
+    """Nothing of ours is binary: what is sent need not be searched for bytes, value by value, each time."""
 
     uses_binary_events = False
+
+
+class _BinaryPacket(socketio.packet.Packet):  # type: ignore[misc]
+    """What a namespace sends whose answers may hold bytes."""
+
+    json = _Json
 
 
 class Manager(socketio.AsyncManager):  # type: ignore[misc]  # python-socketio ships without type hints
@@ -120,6 +129,8 @@ class _Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio sh
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._answering: set[asyncio.Task[None]] = set()
+        self._incoming = Incoming(self._never_finished)
+        self._nowhere: dict[str, asyncio.TimerHandle] = {}  # clients in no namespace, until they are cut off
 
     def attach(self, app: web.Application, socketio_path: str = "socket.io") -> None:
         super().attach(app, socketio_path)
@@ -133,29 +144,108 @@ class _Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio sh
     def _engineio_server_class(self) -> type[Engine]:
         return Engine
 
-    async def _handle_eio_message(self, eio_sid: str, data: str) -> None:
+    async def _handle_eio_connect(self, eio_sid: str, environ: Mapping[str, Any]) -> Any:
+        answer = await super()._handle_eio_connect(eio_sid, environ)
+        self._is_nowhere(eio_sid)
+        return answer
+
+    def _is_nowhere(self, eio_sid: str) -> None:
+        loop = asyncio.get_running_loop()
+        self._nowhere[eio_sid] = loop.call_later(NAMESPACE_WITHIN_S, self._never_finished, eio_sid)
+
+    def _is_somewhere(self, eio_sid: str) -> None:
+        timer = self._nowhere.pop(eio_sid, None)
+        if timer is not None:
+            timer.cancel()
+
+    def _never_finished(self, eio_sid: str) -> None:
+        """It has begun something, and what has to follow did not come in time."""
+        log.info("not Socket.IO; client disconnected", error="TimeoutError")
+        self.eio.ending(self.eio.throw_out(eio_sid))
+
+    async def _handle_eio_message(self, eio_sid: str, data: str | bytes) -> None:
         try:
-            if data[:1] in _BINARY:
-                raise TypeError("nothing here is binary")
-            await super()._handle_eio_message(eio_sid, data)
+            await self._take(eio_sid, data)
         except Exception as error:  # whatever it was, it came from decoding: our own handlers run in tasks of their own
             log.info("not Socket.IO; client disconnected", error=type(error).__name__)
             await self.eio.throw_out(eio_sid)
 
+    async def _take(self, eio_sid: str, data: str | bytes) -> None:
+        """Raises whatever decoding does for what is no packet."""
+        if eio_sid in self._incoming:
+            packet = self._incoming.add(eio_sid, data)
+            if packet is None:
+                return
+        elif isinstance(data, bytes):
+            raise TypeError("an attachment that was not announced")
+        else:
+            packet = self.packet_class(encoded_packet=data)
+            if packet.packet_type in _WITH_ATTACHMENTS:
+                if self.manager.sid_from_eio_sid(eio_sid, packet.namespace or "/") is None:
+                    raise ValueError("attachments from one who is not connected")
+                self._incoming.expect(eio_sid, packet)
+                return
+        handle = self._handles.get(packet.packet_type)
+        if handle is None:
+            raise ValueError("no packet of a client's")
+        await handle(self, eio_sid, packet)
+
+    async def _take_connect(self, eio_sid: str, packet: socketio.packet.Packet) -> None:
+        if packet.data is not None and not isinstance(packet.data, dict):
+            raise TypeError("what comes with CONNECT is an object")
+        await self._handle_connect(eio_sid, packet.namespace, packet.data)
+
+    async def _take_disconnect(self, eio_sid: str, packet: socketio.packet.Packet) -> None:
+        await self._handle_disconnect(eio_sid, packet.namespace, self.reason.CLIENT_DISCONNECT)
+
+    async def _take_event(self, eio_sid: str, packet: socketio.packet.Packet) -> None:
+        await self._handle_event(eio_sid, packet.namespace, packet.id, packet.data)
+
+    async def _take_ack(self, eio_sid: str, packet: socketio.packet.Packet) -> None:
+        if packet.id is None or not isinstance(packet.data, list):
+            raise TypeError("an acknowledgement is a list, and says of what")
+        await self._handle_ack(eio_sid, packet.namespace, packet.id, packet.data)
+
+    _handles: Mapping[int, Callable[[_Server, str, socketio.packet.Packet], Awaitable[None]]] = {
+        socketio.packet.CONNECT: _take_connect,
+        socketio.packet.DISCONNECT: _take_disconnect,
+        socketio.packet.EVENT: _take_event,
+        socketio.packet.BINARY_EVENT: _take_event,
+        socketio.packet.ACK: _take_ack,
+        socketio.packet.BINARY_ACK: _take_ack,
+    }
+
     async def _handle_eio_disconnect(self, eio_sid: str, reason: str) -> None:
         """Every namespace hears of it, whatever goes wrong in another."""
+        self._incoming.forget(eio_sid)
         for namespace in list(self.manager.get_namespaces()):
             try:
                 await self._handle_disconnect(eio_sid, namespace, reason)
             except Exception:
                 log.exception("a socket could not leave", namespace=namespace)
+        self._is_somewhere(eio_sid)
         self.environ.pop(eio_sid, None)
 
     async def _handle_connect(self, eio_sid: str, namespace: str | None, data: Any) -> None:
+        namespace = namespace or "/"
+        known = namespace in self.namespace_handlers
+        if not known or self.manager.sid_from_eio_sid(eio_sid, namespace) is not None:
+            why = {"message": "Already connected" if known else "Invalid namespace"}
+            self._send(eio_sid, self.packet_class(socketio.packet.CONNECT_ERROR, data=why, namespace=namespace))
+            return
         await super()._handle_connect(eio_sid, namespace, data)
         client = self.eio.sockets.get(eio_sid)
         if client is None or client.closing or client.closed:  # it went while it came, and nobody else will notice
             await self._handle_disconnect(eio_sid, namespace)
+        elif self.manager.sid_from_eio_sid(eio_sid, namespace) is not None:
+            self._is_somewhere(eio_sid)
+
+    async def _handle_disconnect(self, eio_sid: str, namespace: str | None, reason: str | None = None) -> None:
+        await super()._handle_disconnect(eio_sid, namespace, reason)
+        places = self.manager.get_namespaces()
+        if eio_sid in self.environ and not any(self.manager.sid_from_eio_sid(eio_sid, one) for one in places):
+            self._is_somewhere(eio_sid)
+            self._is_nowhere(eio_sid)
 
     async def _handle_event(self, eio_sid: str, namespace: str | None, id_: int | None, data: object) -> None:
         if not (isinstance(data, list) and data and isinstance(data[0], str)):
@@ -171,11 +261,16 @@ class _Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio sh
 
     async def _answer(self, handler: Namespace, eio_sid: str, sid: str, id_: int | None, data: list[Any]) -> None:
         said = await handler.heard(data[0], sid, data[1] if len(data) > 1 else None)
+        if id_ is not None:
+            packet_class = _BinaryPacket if handler.binary else self.packet_class
+            self._send(eio_sid, packet_class(socketio.packet.ACK, namespace=handler.namespace, id=id_, data=[said]))
+
+    def _send(self, eio_sid: str, packet: socketio.packet.Packet) -> None:
         client = self.eio.sockets.get(eio_sid)
-        if id_ is None or client is None or client.closed:
+        if client is None or client.closed:
             return
-        ack = self.packet_class(socketio.packet.ACK, namespace=handler.namespace, id=id_, data=[said])
-        client.out.put(Message(ack.encode()))
+        for message in messages(packet):
+            client.out.put(message)
 
 
 # (Origin, WSGI environ) → whether the page that connects is one of ours.

@@ -109,15 +109,6 @@ async def test_a_flood_that_came_at_once_is_taken_in_turns(house: House, http: a
     await ws.close()
 
 
-@pytest.mark.parametrize("packet", ['451-/room,["x",{"_placeholder":true,"num":0}]', "461-/room,1[]", '459999-/room,["x"]'])
-async def test_what_would_be_followed_by_attachments_is_refused(house: House, http: aiohttp.ClientSession, packet: str) -> None:
-    ws = await in_room(house, http)
-    await ws.send_str(packet)
-    await ends(ws)
-    assert not house.sio._binary_packet
-    await until(lambda: forgotten(house))
-
-
 @pytest.mark.parametrize("packet", ["4" + "[" * 3_000, "42/room,[" + "[" * 3_000, "9", "b4AAAA", "", "4", "5", "2"])
 async def test_what_is_no_packet_costs_a_line_of_log(house: House, http: aiohttp.ClientSession, packet: str) -> None:
     ws = await in_room(house, http)
