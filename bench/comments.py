@@ -2,7 +2,7 @@
 
 Delivery: one server after the other sends the same batch of five comments, framed for the same event, to the same number of
 clients, 20 times a second. Counted is all CPU time of the server's process, over what its clients have got. The clients are
-processes of their own, each client a plain Engine.IO v4 WebSocket.
+processes of their own, each client a plain Engine.IO v4 WebSocket. The rest stands in `bench/lively.py`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import json
 import sys
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -19,8 +20,9 @@ from typing import Any
 import msgspec
 import uvloop
 
+from bench import lively
 from bench.emitters import batch
-from bench.processes import Child, child, cpu_seconds, program
+from bench.processes import Child, allow_many_files, child, cpu_seconds, program
 from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -100,14 +102,38 @@ async def _crowd(clients: int, url: str, *, tokens: list[str] | None = None, ses
         yield crowd
 
 
+async def measure(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """All that was asked for."""
+    found: dict[str, Any] = {}
+    wanted = arguments.only or ("delivery", "show", "nuisances")
+    for name in wanted:
+        inner = folder / name
+        inner.mkdir()
+        if name == "delivery":
+            found |= await delivery(arguments.clients, 20.0, arguments.seconds)
+        elif name == "show":
+            found["show"] = await lively.show(inner, arguments.viewers, 300.0, arguments.show_seconds)
+        else:
+            found["nuisances"] = await lively.nuisances(inner, 500, 50, 60.0, 30.0)
+        print(name, json.dumps(found if name == "delivery" else found[name]))
+    return found
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.comments", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--json", action="store_true", help="end with one line of JSON")
     parser.add_argument("--seconds", type=float, default=15.0, help="for each server of the comparison")
     parser.add_argument("--clients", type=int, default=1000, help="of the comparison")
+    parser.add_argument("--viewers", type=int, default=3000, help="of the lively show")
+    parser.add_argument("--show-seconds", type=float, default=60.0, help="how long they talk")
+    parser.add_argument("--only", choices=("delivery", "show", "nuisances"), action="append", help="one part alone")
+    parser.add_argument("--dir", type=Path, default=None, help="where databases are made; default: the temporary folder")
     arguments = parser.parse_args()
-    found = uvloop.run(delivery(arguments.clients, 20.0, arguments.seconds))
-    print(json.dumps(found))
+    allow_many_files()
+    with tempfile.TemporaryDirectory(prefix="tellercast-bench-", dir=arguments.dir) as name:
+        found = uvloop.run(measure(arguments, Path(name)))
+    if arguments.json:
+        print(json.dumps(found))
     return 0
 
 

@@ -12,30 +12,24 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import hashlib
-import hmac
 import json
-import os
 import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from statistics import quantiles
 from typing import Any, cast
 
-import aiohttp
-import psutil
 import uvloop
 from sqlalchemy import insert, select
 
 from app.identity import Identity
-from app.settings import secret_file
 from bench.order_floor import Tally, bare
 from bench.postgresql import postgresql
+from bench.service import ROOT, Service, migrate, web
 from commerce import assessments, customers, demo_data, disclosing, questionnaire
 from commerce.tables import products
 from core.clock import ManualClock, SystemClock
@@ -44,30 +38,24 @@ from core.identity import Person, Role
 from recording.trail import Trail
 from rooms.tables import shows
 from tests.commerce.conftest import BOND, HOST, Market
-from tests.ports import free_port
 
-ROOT = Path(__file__).resolve().parent.parent
 ROUNDS = 3
 WATERMARK_EVERY_S = 1.0
-_READY_WITHIN_S = 60.0
 _LINE = 1 << 26
 _AT_ONCE = 100
 
 
 async def measure(url: str, folder: Path, *, seconds: float, buyers: int, customers: int) -> dict[str, Any]:
     """The figures of one database: `seconds` for the product and half of it for the floor, in `ROUNDS` turns each."""
-    environ = _environ(url, folder)
-    migrated = await asyncio.create_subprocess_exec(sys.executable, "-m", "app.cli", "migrate", cwd=ROOT, env=environ)
-    if await migrated.wait():
-        raise RuntimeError("the tables could not be made")
+    await migrate(url, folder)
     db = Database(url)
-    market = await _market(db)
+    market = await open_market(db)
     over = asyncio.Event()
     watermarks = asyncio.create_task(_keep_recording(market, over))
     product, floor, cpu_s = Tally(), Tally(), 0.0
     try:
         names = await _crowd(market, customers)
-        async with _web(url, folder) as service, _buyers(market, service, names, buyers) as crowd:
+        async with web(url, folder) as service, _buyers(market, service, names, buyers) as crowd:
             await crowd(0.2)  # the first orders warm caches up, and one of them is the floor's pattern
             floor_round = await bare(db, market.session)
             for _ in range(ROUNDS):
@@ -97,7 +85,7 @@ def figures(product: Tally, floor: Tally, cpu_s: float, buyers: int) -> dict[str
     }
 
 
-async def _market(db: Database) -> Market:
+async def open_market(db: Database) -> Market:
     clock = cast("ManualClock", SystemClock())  # orders are placed in real time
     market = Market(db, clock, Trail(clock))
     async with db.write() as tx:
@@ -134,58 +122,6 @@ async def _keep_recording(market: Market, over: asyncio.Event) -> None:
         await market.record()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(over.wait(), WATERMARK_EVERY_S)
-
-
-@dataclass(frozen=True)
-class Service:
-    """The web process that is measured, its address, and the secret its tokens are signed with."""
-
-    process: psutil.Process
-    address: str
-    secret: bytes
-
-    def cpu_s(self) -> float:
-        used = self.process.cpu_times()
-        return float(used.user + used.system)
-
-
-@asynccontextmanager
-async def _web(url: str, folder: Path, name: str = "web", **settings: str) -> AsyncIterator[Service]:
-    """A web process as in service; what it says is in `NAME.log`."""
-    port = free_port()
-    data = folder / "var"
-    environ = _environ(url, folder) | {"TELLERCAST_HTTP_PORT": str(port)}
-    secret = hmac.digest(secret_file(data / "secret"), b"tellercast/identity", hashlib.sha256)
-    environ["TELLERCAST_RISK_VELOCITY_ORDERS"] = str(10**6)  # the same few hundred buy again and again
-    environ |= settings
-    command = [sys.executable, "-m", "app.cli", "web"]
-    said = folder / f"{name}.log"
-    with said.open("wb") as log:
-        process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, env=environ, stdout=log, stderr=log)
-    try:
-        async with asyncio.timeout(_READY_WITHIN_S), aiohttp.ClientSession() as http:
-            while not await _answers(http, f"http://127.0.0.1:{port}/healthz"):
-                if process.returncode is not None:
-                    raise RuntimeError(said.read_text())
-                await asyncio.sleep(0.1)
-        yield Service(psutil.Process(process.pid), f"http://127.0.0.1:{port}", secret)
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            process.terminate()
-        await process.wait()
-
-
-def _environ(url: str, folder: Path) -> dict[str, str]:
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("TELLERCAST_")}
-    return environ | {"TELLERCAST_DATABASE_URL": url, "TELLERCAST_DATA_DIR": str(folder / "var")}
-
-
-async def _answers(http: aiohttp.ClientSession, address: str) -> bool:
-    try:
-        async with http.get(address) as answer:
-            return answer.status == 200
-    except aiohttp.ClientError:
-        return False
 
 
 @asynccontextmanager

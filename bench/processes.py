@@ -105,7 +105,7 @@ def allow_many_files() -> None:
 
 async def answer_lines(answers: Mapping[str, Callable[..., Awaitable[Any]]]) -> None:
     """Serves the other end: each line of stdin names one of `answers`, whose result is a line on stdout, until stdin ends."""
-    reader = asyncio.StreamReader()
+    reader = asyncio.StreamReader(limit=_LINE_BYTES)
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     while line := await reader.readline():
         try:

@@ -33,9 +33,10 @@ from redis.exceptions import RedisError
 from sqlalchemy import func, select
 
 from app.identity import Identity
-from bench.orders import ROOT, _crowd, _environ, _keep_recording, _market, _web
+from bench.orders import _crowd, _keep_recording, open_market
 from bench.postgresql import postgresql
 from bench.racers import CAP_UNITS, Course
+from bench.service import ROOT, migrate, web
 from commerce.errors import CAP_EXCEEDED, OUT_OF_STOCK
 from commerce.tables import orders, outbox, products
 from core.database import Database
@@ -76,15 +77,11 @@ class Record:
 
 async def measure(url: str, folder: Path, size: Size, *, webs: int) -> dict[str, Any]:
     """The race on one database: its figures, and under `faults` what does not agree, which should be nothing."""
-    migrated = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "app.cli", "migrate", cwd=ROOT, env=_environ(url, folder)
-    )
-    if await migrated.wait():
-        raise RuntimeError("the tables could not be made")
+    await migrate(url, folder)
     db = Database(url)
     over = asyncio.Event()
     try:
-        market = await _market(db)
+        market = await open_market(db)
         unit = await _put_up(market, size.units)
         watermarks = asyncio.create_task(_keep_recording(market, over))
         try:
@@ -111,7 +108,7 @@ async def _raced(url: str, folder: Path, market: Market, names: list[str], unit:
     """What everybody was told."""
     async with AsyncExitStack() as stack:
         joined = {"TELLERCAST_REDIS_URL": await stack.enter_async_context(_redis(folder))} if webs > 1 else {}
-        services = [await stack.enter_async_context(_web(url, folder, f"web-{number}", **joined)) for number in range(webs)]
+        services = [await stack.enter_async_context(web(url, folder, f"web-{number}", **joined)) for number in range(webs)]
         identity = Identity(services[0].secret, secure_cookie=False)
         course = Course(
             urls=[service.address for service in services],
