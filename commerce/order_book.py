@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import Row, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from commerce import lifecycle, wire
@@ -123,6 +123,19 @@ async def of_customer(
         query = query.where(orders.c.changed_seq > changed_after_seq)
     query = query.order_by(orders.c.placed_at.desc(), orders.c.id.desc()).limit(PAGE)
     return [_record(row) for row in await tx.execute(query)]
+
+
+async def of_customers(tx: AsyncConnection, customer_ids: Collection[str], session_id: str) -> dict[str, list[OrderRecord]]:
+    """Those of one session by customer, each's newest first and at most 200; who has none is left out."""
+    newest = (orders.c.placed_at.desc(), orders.c.id.desc())
+    place = func.row_number().over(partition_by=orders.c.customer_id, order_by=newest).label("place")
+    there = (orders.c.session_id == session_id, orders.c.customer_id.in_(customer_ids))
+    numbered = select(orders.c.id, place).where(*there).subquery()
+    query = _WITH_PRODUCT.join(numbered, numbered.c.id == orders.c.id).where(numbered.c.place <= PAGE).order_by(*newest)
+    found: dict[str, list[OrderRecord]] = {}
+    for row in await tx.execute(query):
+        found.setdefault(row.customer_id, []).append(_record(row))
+    return found
 
 
 async def move(

@@ -40,24 +40,42 @@ class Access:
         return self.me_role in ("host", "adviser")
 
 
-async def enter(tx: AsyncConnection, person: Person, session_id: str) -> Access:
-    """What `person` is in the session. Raises Refused(NOT_FOUND), and Refused(CALL_NOT_YOURS) for others' calls."""
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A session and the show or call it belongs to, whoever asks."""
+
+    session: Session
+    show: Row[Any] | None = None
+    call: Row[Any] | None = None
+
+    def admit(self, person: Person) -> Access:
+        """What `person` is in it. Raises Refused(CALL_NOT_YOURS) for others' calls, Refused(NOT_FOUND) where it is neither."""
+        if self.show is not None:
+            return Access(self.session, _in_show(person, self.show.host_id), show=self.show)
+        if self.call is None:
+            raise Refused(NOT_FOUND)
+        me_role = _in_call(person, self.call.customer_id, self.call.with_adviser)
+        return Access(
+            self.session, me_role, call=self.call, adviser_id=self.call.with_adviser, customer_id=self.call.customer_id
+        )
+
+
+async def find(tx: AsyncConnection, session_id: str) -> Place:
+    """Raises Refused(NOT_FOUND)."""
     session = await sessions.get(tx, session_id)
     if session.kind == "show":
-        show = (await tx.execute(select(shows).where(shows.c.session_id == session_id))).one_or_none()
-        if show is None:
-            raise Refused(NOT_FOUND)
-        return Access(session, _in_show(person, show.host_id), show=show)
+        return Place(session, show=(await tx.execute(select(shows).where(shows.c.session_id == session_id))).one_or_none())
     query = (
         select(calls, call_sessions.c.adviser_id.label("with_adviser"))
         .join(call_sessions, call_sessions.c.call_id == calls.c.id)
         .where(call_sessions.c.session_id == session_id)
     )
-    call = (await tx.execute(query)).one_or_none()
-    if call is None:
-        raise Refused(NOT_FOUND)
-    me_role = _in_call(person, call.customer_id, call.with_adviser)
-    return Access(session, me_role, call=call, adviser_id=call.with_adviser, customer_id=call.customer_id)
+    return Place(session, call=(await tx.execute(query)).one_or_none())
+
+
+async def enter(tx: AsyncConnection, person: Person, session_id: str) -> Access:
+    """What `person` is in the session. Raises Refused(NOT_FOUND), and Refused(CALL_NOT_YOURS) for others' calls."""
+    return (await find(tx, session_id)).admit(person)
 
 
 def _in_show(person: Person, host_id: str) -> MeRole:

@@ -31,7 +31,7 @@ log = structlog.get_logger()
 
 # One person's hands are slower than this; what is faster is a program.
 EVENTS_BURST, EVENTS_PER_S = 20.0, 10.0
-_BUCKETS_MAX = 100_000
+BUCKETS_MAX = 100_000
 WAITING_MAX = 16
 HANDLER_TIMEOUT_S = 20.0
 # A sign-in holds for hours; that it is over is noticed so late at most. Each look costs a signature.
@@ -58,10 +58,14 @@ class Socket:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One row of a namespace's table: the payload's shape and who handles it. The answer's fields join `ok` in the ack."""
+    """One row of a namespace's table: the payload's shape and who handles it. The answer's fields join `ok` in the ack.
+
+    `limit` is one person's for this event alone: how many at once, how many a second.
+    """
 
     takes: Any
     handler: Callable[[Socket, Any], Awaitable[Mapping[str, Any]]]
+    limit: Buckets | None = None
 
 
 class Namespace(socketio.AsyncNamespace):  # type: ignore[misc]  # python-socketio ships without type hints
@@ -74,7 +78,7 @@ class Namespace(socketio.AsyncNamespace):  # type: ignore[misc]  # python-socket
         self._identify, self._may, self._clock = identify, may, clock
         self.sockets: dict[str, Socket] = {}
         # A person's, not a socket's: to connect anew would bring a new one.
-        self._buckets = Buckets(EVENTS_BURST, EVENTS_PER_S, _BUCKETS_MAX)
+        self._buckets = Buckets(EVENTS_BURST, EVENTS_PER_S, BUCKETS_MAX)
         self.events: Mapping[str, Event] = {}
 
     async def entered(self, socket: Socket) -> None:
@@ -168,10 +172,13 @@ class Namespace(socketio.AsyncNamespace):  # type: ignore[misc]  # python-socket
         return {"ok": False, "error": error}
 
     async def _handled(self, socket: Socket, event: str, payload: Any) -> Mapping[str, Any]:
-        wait_s = self._buckets.take(socket.person.id, self._clock.monotonic())
+        now, person = self._clock.monotonic(), socket.person.id
+        wait_s = self._buckets.take(person, now)
+        row = self.events.get(event)
+        if not wait_s and row is not None and row.limit is not None:
+            wait_s = row.limit.take(person, now)
         if wait_s:
             raise Refused(TOO_MANY, wait_s=max(1, round(wait_s)))
-        row = self.events.get(event)
         if row is None or not self._may(socket.person, self.namespace, event):
             raise Refused(FORBIDDEN)
         return await row.handler(socket, convert(payload, row.takes))

@@ -6,10 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from sqlalchemy.ext.asyncio import AsyncConnection
 
-from commerce import order_book, tally
-from commerce.order_book import OrderRecord
 from commerce.orders import OrderDesk
 from commerce.wire import PlaceOrder
 from core.clock import Clock
@@ -17,22 +14,26 @@ from core.database import Database
 from core.errors import NOT_SIGNED_IN, Refused
 from core.identity import Person, Role
 from recording.trail import Trail
-from rooms import access, call_view, comments, session_view
+from rooms import access, call_view
 from rooms.access import Access
 from rooms.attendance import Attendance
 from rooms.batches import ROOM
 from rooms.call_wire import CallRef, Confirm, Propose, RequestCall, SetAvailable, Transfer
 from rooms.calls import CallDesk
 from rooms.comments import AuthorTags, CommentDesk
-from rooms.dispatch import Event, Identify, May, Namespace, Socket
+from rooms.dispatch import BUCKETS_MAX, Event, Identify, May, Namespace, Socket
 from rooms.errors import TOO_MANY_JOINED
 from rooms.fanout import DESK, Fanout, desks_room, person_room, session_room
+from rooms.joining import Coming, Joining
 from rooms.presence import Presence
 from rooms.proposals import ProposalDesk
-from rooms.wire import Join, Joined, Leave, Say
+from rooms.rate import Buckets
+from rooms.wire import Join, Leave, Say
 
 # One browser tab watches one session; a few more are a program.
 JOINED_MAX = 5
+# Several tabs that lost a server come back at once, and perhaps once more; who comes all the time is a program.
+JOINS_BURST, JOINS_PER_S = 15.0, 0.5
 
 
 class RoomNamespace(Namespace):
@@ -54,11 +55,12 @@ class RoomNamespace(Namespace):
     ) -> None:
         super().__init__(ROOM, identify, may, clock)
         self._fanout = fanout
-        self._db, self._trail, self._tags = db, trail, tags
+        self._db, self._trail = db, trail
+        self._joining = Joining(db, trail, clock, tags, presence, fanout)
         self._comments, self._presence, self._orders = comments, presence, orders
         self._hosting: dict[tuple[str, str], bool] = {}  # (sid, session): whether comments are the host's
         self.events: Mapping[str, Event] = {
-            "join": Event(Join, self._join),
+            "join": Event(Join, self._join, Buckets(JOINS_BURST, JOINS_PER_S, BUCKETS_MAX)),
             "comment": Event(Say, self._comment),
             "order": Event(PlaceOrder, self._order),
             "leave": Event(Leave, self._leave),
@@ -76,8 +78,7 @@ class RoomNamespace(Namespace):
             raise Refused(TOO_MANY_JOINED, max=JOINED_MAX)
         if body.lang is not None and body.lang != socket.lang:
             await self._speak(socket, body.lang)
-        async with self._db.read() as tx:
-            place = await access.enter(tx, socket.person, body.session)
+        place = await self._joining.enter(socket.person, body.session)
         if socket.sid not in self.sockets:
             raise Refused(NOT_SIGNED_IN)  # gone in the meantime
         # Into the room before the snapshot is read: what happens in between comes twice, with its seq, and never not at all.
@@ -88,7 +89,7 @@ class RoomNamespace(Namespace):
         self._hosting[socket.sid, body.session] = place.is_host
         if first:
             await self._arrived(socket, place)
-        return dict(msgspec.to_builtins(await self._snapshot(socket, place, body.after)))
+        return await self._joining.picture(Coming(socket.person, place, socket.lang, body.after))
 
     async def _speak(self, socket: Socket, lang: str) -> None:
         """The reader has switched languages: cookies of an open connection can't change."""
@@ -103,23 +104,6 @@ class RoomNamespace(Namespace):
             self._presence.enter(place.session.id, socket.sid)
         if place.me_role == "supervisor" and place.call is not None:
             await access.listened(self._db, self._trail, socket.person, place, "room")
-
-    async def _snapshot(self, socket: Socket, place: Access, after: int | None) -> Joined:
-        session_id = place.session.id
-        async with self._db.read() as tx:
-            seq = await self._trail.last(tx, session_id)
-            mine = await order_book.of_customer(tx, socket.person.id, session_id=session_id)
-            if after is not None:
-                mine = await _changed_since(tx, self._trail, mine, session_id, after)
-            return Joined(
-                seq=seq,
-                session=await session_view.view(tx, self._trail, self._clock, place, socket.lang, self._fanout.media_boot),
-                comments=await comments.latest(tx, self._trail, session_id),
-                orders=[order.view(socket.lang) for order in mine],
-                viewers=self._presence.viewers(session_id),
-                author_tag=self._tags.tag(session_id, socket.person.id),
-                tally=await tally.of_session(tx, session_id) if place.is_host else None,
-            )
 
     async def _comment(self, socket: Socket, body: Say) -> Mapping[str, Any]:
         host = self._hosting.get((socket.sid, body.session))
@@ -239,11 +223,3 @@ class DeskNamespace(Namespace):
     async def _view(self, socket: Socket, call_id: str) -> Any:
         async with self._db.read() as tx:
             return (await call_view.one(tx, self._clock, self._attendance, call_id)).view(socket.lang)
-
-
-async def _changed_since(
-    tx: AsyncConnection, trail: Trail, orders: list[OrderRecord], session_id: str, after: int
-) -> list[OrderRecord]:
-    """Those placed or moved on since entry `after`; all of them when there is no such entry."""
-    seen = await trail.entries(tx, session_id, after - 1, 1) if after else []
-    return [order for order in orders if not seen or order.changed_at > seen[0].at or order.trail_seq > after]

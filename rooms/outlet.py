@@ -29,7 +29,7 @@ BEHIND_MOST_S = 15.0
 # What the kernel takes beyond what is on its way, before it says that the client does not read; where it can be told so.
 _KERNEL_KEEPS = 64 * 1024
 # Who has been told that it is over, and does not read on, is cut off after that.
-_LAST_WORDS_S = 5.0
+_LAST_WORDS_S = 2.0
 
 
 class Traffic:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import func, select
@@ -9,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from commerce import sale, shelf, tally
 from commerce.reasons import sale_view
+from commerce.shelf import ShelfState
 from commerce.wire import Tally
 from core.clock import Clock, media_ms, to_text
 from core.errors import FORBIDDEN, Refused
@@ -20,14 +22,37 @@ from recording.trail import Trail
 from rooms import access, replay
 from rooms.access import Access
 from rooms.tables import shows
-from rooms.wire import PersonRef, SaleView, SessionView, ShowSummary, State, StreamState
+from rooms.wire import PersonRef, Replay, SaleView, SessionView, ShowSummary, State, StreamState
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a session's view is made of, the same for everybody who looks."""
+
+    marks: dict[str, Watermark]
+    offered: ShelfState
+    blocked: str | None
+    again: Replay | None
+
+
+async def facts(tx: AsyncConnection, trail: Trail, session_id: str) -> Facts:
+    """Read at one moment."""
+    return Facts(
+        marks=await coverage.watermarks(tx, session_id),
+        offered=await shelf.read(tx, trail, session_id),
+        blocked=await sale.reason(tx, session_id),
+        again=await replay.of_session(tx, session_id),
+    )
 
 
 async def view(tx: AsyncConnection, trail: Trail, clock: Clock, place: Access, lang: str, boot: str | None) -> SessionView:
-    """GET /api/sessions/{id}, and the `session` of `join`."""
-    session = place.session
-    marks = await coverage.watermarks(tx, session.id)
-    offered = (await shelf.read(tx, trail, session.id)).view(clock, lang)
+    """GET /api/sessions/{id}."""
+    return seen(await facts(tx, trail, place.session.id), clock, place, lang, boot)
+
+
+def seen(found: Facts, clock: Clock, place: Access, lang: str, boot: str | None) -> SessionView:
+    """The session as somebody sees it; also the `session` of `join`."""
+    session, offered = place.session, found.offered.view(clock, lang)
     return SessionView(
         id=session.id,
         kind="show" if session.kind == "show" else "call",
@@ -36,17 +61,17 @@ async def view(tx: AsyncConnection, trail: Trail, clock: Clock, place: Access, l
         started_at=_text(session.started_at),
         ended_at=_text(session.ended_at),
         required=list(session.required),
-        streams=_streams(session, marks),
-        recording=_recording(session, marks, clock),
+        streams=_streams(session, found.marks),
+        recording=_recording(session, found.marks, clock),
         media_boot=boot,
-        sale=await _sale(tx, session, lang),
+        sale=_sale(found.blocked, lang),
         shelf=offered.products,
         pinned=offered.pinned,
         host=_host(place),
         me_role=place.me_role,
         show=place.show.id if place.show is not None else None,
         call=place.call.id if place.call is not None else None,
-        replay=await replay.of_session(tx, session.id),
+        replay=found.again,
     )
 
 
@@ -60,7 +85,7 @@ async def state(
         session=session_id,
         seq=await trail.last(tx, session_id),
         state=session.state.value,
-        sale=await _sale(tx, session, "en"),
+        sale=_sale(await sale.reason(tx, session_id), "en"),
         streams=_streams(session, marks),
         recording=_recording(session, marks, clock),
         media_boot=boot,
@@ -91,8 +116,8 @@ async def summary(tx: AsyncConnection, trail: Trail, clock: Clock, person: Perso
     )
 
 
-async def _sale(tx: AsyncConnection, session: Session, lang: str) -> SaleView:
-    said = sale_view(await sale.reason(tx, session.id))
+def _sale(blocked: str | None, lang: str) -> SaleView:
+    said = sale_view(blocked)
     return SaleView(
         open=said.open,
         reason=said.reason,
