@@ -32,6 +32,7 @@ _READERS = 25  # of each process: who looks at when a comment was sent
 _CONNECTED_WITHIN_S = 300.0
 _CALM_S = 3.0
 _CUT_OFF_WITHIN_S = 60.0
+_ROUNDS = 2  # what a first round leaves in memory, a second must not leave again
 
 
 @asynccontextmanager
@@ -116,28 +117,36 @@ async def nuisances(folder: Path, viewers: int, each: int, per_s: float, seconds
     async with _room(folder, viewers) as (service, _db, session, crowd, _held):
         process = service.process
         calm = await _talk(crowd, per_s, seconds)
-        before = resident_kb(process.pid)
-        async with child("bench.nuisances") as bad:
-            here = await bad.ask(
-                "begin", url=service.address, tokens=tokens(service, "nuisance", 3 * each), session=session, limit_s=60
-            )
-            cut_off = asyncio.create_task(_until_gone(process, set(here["ports"])))
-            troubled = await _talk(crowd, per_s, seconds)
-            cut_off_s = await cut_off
-            came = (await bad.ask("count"))["came"]
-        await asyncio.sleep(_CALM_S)
-        left = resident_kb(process.pid) - before
+        held = [resident_kb(process.pid)]
+        rounds = []
+        for _ in range(_ROUNDS):
+            rounds.append(await _trouble(service, session, crowd, each, per_s, seconds))
+            await asyncio.sleep(_CALM_S)
+            held.append(resident_kb(process.pid))
+    worst = max(rounds, key=lambda one: float(one["seen_p99_ms"]))
     return {
         "good": viewers,
         "bad_of_each_kind": each,
         "p99_before_ms": calm["seen_p99_ms"],
-        "p99_with_ms": troubled["seen_p99_ms"],
-        "rise": round(troubled["seen_p99_ms"] / calm["seen_p99_ms"] - 1, 3),
-        "good_lost": troubled["lost"],
-        "cut_off_s": round(cut_off_s, 1),
-        "came_and_went": came,
-        "memory_left_kb": left,
+        "p99_with_ms": worst["seen_p99_ms"],
+        "rise": round(worst["seen_p99_ms"] / calm["seen_p99_ms"] - 1, 3),
+        "good_lost": sum(one["lost"] for one in rounds),
+        "cut_off_s": max(one["cut_off_s"] for one in rounds),
+        "came_and_went": sum(one["came"] for one in rounds),
+        "memory_kb": held,
     }
+
+
+async def _trouble(
+    service: Service, session: str, crowd: list[Child], each: int, per_s: float, seconds: float
+) -> dict[str, Any]:
+    """One round of nuisances; all of them are gone after it."""
+    async with child("bench.nuisances") as bad:
+        names = tokens(service, "nuisance", 3 * each)
+        here = await bad.ask("begin", url=service.address, tokens=names, session=session, limit_s=60)
+        cut_off = asyncio.create_task(_until_gone(service.process, set(here["ports"])))
+        talked = await _talk(crowd, per_s, seconds)
+        return {**talked, "cut_off_s": round(await cut_off, 1), "came": (await bad.ask("count"))["came"]}
 
 
 async def _until_gone(process: psutil.Process, ports: set[int]) -> float:

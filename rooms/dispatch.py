@@ -31,6 +31,9 @@ log = structlog.get_logger()
 
 # One person's hands are slower than this; what is faster is a program.
 EVENTS_BURST, EVENTS_PER_S = 20.0, 10.0
+# A person's tabs that lost a server come back at once; whoever comes all the time is a program, and waits for his refusal.
+ARRIVALS_BURST, ARRIVALS_PER_S = 10.0, 0.5
+REFUSED_AFTER_MOST_S = 2.0
 BUCKETS_MAX = 100_000
 WAITING_MAX = 16
 HANDLER_TIMEOUT_S = 20.0
@@ -79,6 +82,7 @@ class Namespace(socketio.AsyncNamespace):  # type: ignore[misc]  # python-socket
         self.sockets: dict[str, Socket] = {}
         # A person's, not a socket's: to connect anew would bring a new one.
         self._buckets = Buckets(EVENTS_BURST, EVENTS_PER_S, BUCKETS_MAX)
+        self._arrivals = Buckets(ARRIVALS_BURST, ARRIVALS_PER_S, BUCKETS_MAX)
         self.events: Mapping[str, Event] = {}
 
     async def entered(self, socket: Socket) -> None:
@@ -105,6 +109,11 @@ class Namespace(socketio.AsyncNamespace):  # type: ignore[misc]  # python-socket
         lang = language(environ, auth)
         if person is None:
             raise SocketRefused("not_signed_in", Refused(NOT_SIGNED_IN).to_json(lang))
+        wait_s = self._arrivals.take(person.id, self._clock.monotonic())
+        if wait_s:
+            # Told at once, he would be back at once; meanwhile nothing else of this connection is read.
+            await asyncio.sleep(min(wait_s, REFUSED_AFTER_MOST_S))
+            raise SocketRefused("too_many_requests", Refused(TOO_MANY, wait_s=max(1, round(wait_s))).to_json(lang))
         proof = partial(self._identify, environ, auth)
         socket = self.sockets[sid] = Socket(sid, person, lang, proof, self._clock.monotonic())
         try:

@@ -33,7 +33,7 @@ from rooms.wire import Join, Leave, Say
 # One browser tab watches one session; a few more are a program.
 JOINED_MAX = 5
 # Several tabs that lost a server come back at once, and perhaps once more; who comes all the time is a program.
-JOINS_BURST, JOINS_PER_S = 15.0, 0.5
+JOINS_BURST, JOINS_PER_S = 20.0, 0.5
 
 
 class RoomNamespace(Namespace):
