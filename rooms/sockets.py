@@ -11,7 +11,9 @@ log with nothing else (invariant 10). Here it is disconnected, with one line. Pr
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -32,6 +34,7 @@ MESSAGE_MAX = 64 * 1024
 SETTLE_S = 5.0
 # Who has connected and is in no namespace so long is one of nobody's clients; Node's server has the same bound.
 NAMESPACE_WITHIN_S = 45.0
+_HALF_A_CHARACTER = re.compile("[\ud800-\udfff]")
 _WITH_ATTACHMENTS = (socketio.packet.BINARY_EVENT, socketio.packet.BINARY_ACK)
 # It writes a stack trace for every packet of a type there is not. What we need to know is logged here.
 _silent = logging.getLogger("rooms.engineio")
@@ -47,7 +50,11 @@ class _Json:
 
     @staticmethod
     def loads(text: str | bytes, **_options: Any) -> Any:
-        return msgspec.json.decode(text)
+        try:
+            return msgspec.json.decode(text)
+        except msgspec.DecodeError:  # for half a character, which JavaScript's strings can hold, among other things
+            whole = _HALF_A_CHARACTER.sub("\ufffd", json.dumps(json.loads(text), ensure_ascii=False))
+            return msgspec.json.decode(whole)
 
 
 class _Packet(socketio.packet.Packet):  # type: ignore[misc]  # python-socketio ships without type hints

@@ -148,6 +148,15 @@ async def test_an_event_with_an_id_is_acknowledged_and_one_without_is_not(
     await ws.close()
 
 
+async def test_half_a_character_as_javascript_can_say_it_does_not_end_the_connection(
+    house: House, http: aiohttp.ClientSession, echo: EchoNamespace
+) -> None:
+    ws = await in_echo(house, http)
+    await ws.send_str(r'42/echo,1["echo","\ud83dx\ude00 \ud83d\ude00"]')
+    assert await ws.receive_str() == '43/echo,1[{"ok":true,"echo":"\ufffdx\ufffd \U0001f600"}]'
+    await ws.close()
+
+
 async def test_an_event_there_is_not_is_refused_in_its_acknowledgement(house: House, http: aiohttp.ClientSession) -> None:
     ws = await in_room(house, http)
     await ws.send_str('42/room,1["newListener",{}]')
