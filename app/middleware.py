@@ -142,8 +142,9 @@ def _answer(request: web.Request, refusal: Refused) -> web.Response:
         status=refusal.problem.status,
         content_type="application/problem+json",
     )
-    if isinstance(refusal, Unavailable):
-        response.headers["Retry-After"] = str(refusal.retry_after)
+    wait_s = refusal.retry_after if isinstance(refusal, Unavailable) else refusal.params.get("wait_s")
+    if wait_s is not None:
+        response.headers["Retry-After"] = str(wait_s)
     if refusal.problem.status == HTTPStatus.UNAUTHORIZED:
         response.headers["WWW-Authenticate"] = "Bearer"
     return response

@@ -10,6 +10,7 @@ import tempfile
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,12 @@ class Settings:
     core_secret: str = _setting("", "Signs what is sent to the core", secret=True)
     identity_key_file: str = _setting("", "PEM file with the public key (or keys) of the bank's sign-in; see README")
     identity_issuer: str = _setting("", "The `iss` the bank's sign-in puts into its assertions")
+    trusted_proxies: str = _setting(
+        "", "Comma-separated addresses or networks of the proxies in front, whose X-Forwarded-For is believed"
+    )
+    connections_per_address: int = _setting(
+        1000, "Socket.IO connections one address may have, each web process; 0 for any number, as this machine's own have"
+    )
     metrics_token: str = _setting("", "Bearer token for /metrics; without it only this machine may read them", secret=True)
     risk_velocity_orders: int = _setting(10, "So many orders of one customer within the minutes below look like trouble")
     risk_velocity_minutes: int = _setting(10, "Minutes the rule above looks back")
@@ -124,6 +131,17 @@ class Settings:
         if not shortest <= self.turn_lifetime_s <= longest:
             raise SettingsError(f"{PREFIX}TURN_LIFETIME_S is {self.turn_lifetime_s}; from {shortest} to {longest} is wanted")
         return urls
+
+    @property
+    def proxies(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """What `trusted_proxies` names. Raises SettingsError for what is no address or network."""
+        found = []
+        for text in _listed(self.trusted_proxies):
+            try:
+                found.append(ip_network(text))
+            except ValueError as error:
+                raise SettingsError(f"{PREFIX}TRUSTED_PROXIES names {text!r}; 10.0.0.7 or 10.0.0.0/24 is wanted") from error
+        return tuple(found)
 
     @property
     def media_socket(self) -> Path:
@@ -206,6 +224,7 @@ def load(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings
         settings.stun_urls,
         settings.turn_servers,
         settings.media_addresses,
+        settings.proxies,
     )  # said now, not by a web process that is started again and again
     return settings
 

@@ -56,6 +56,7 @@ from recording.poster import make_poster
 from recording.trail import Trail
 from rooms import access
 from rooms import routes as rooms_routes
+from rooms.addresses import Addresses
 from rooms.attendance import Attendance
 from rooms.desks import ROOMS, open_rooms
 from rooms.door import RoomDoor
@@ -135,7 +136,8 @@ def _assemble(
     trail = Trail(clock)
     identity = Identity(_derived(settings, "identity"), secure_cookie=settings.base_url.startswith("https:"))
     own_site = OwnSite.at(settings.public_url)
-    sio = socket_server(own_site=own_site.owns_socket, client_manager=_manager(settings))
+    addresses = Addresses(settings.connections_per_address, settings.proxies)
+    sio = socket_server(own_site=own_site.owns_socket, client_manager=_manager(settings), addresses=addresses)
     attendance = Attendance()
     fanout = Fanout(sio, db, trail, clock, attendance)
     reactions = Reactions(fanout)

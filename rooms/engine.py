@@ -23,7 +23,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
 
@@ -263,6 +263,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
         self.under_way: set[asyncio.Task[None]] = set()  # closings
         self.traffic = Traffic()
+        self.admit: Callable[[web.Request], None] = lambda _request: None
 
     def ending(self, closing: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """A client's closing as a task of its own, kept until it is through."""
@@ -284,10 +285,13 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]
                 await asyncio.wait_for(over.wait(), min(_BEAT_S, self.ping_interval / 2))
 
     async def handle_request(self, request: web.Request) -> web.StreamResponse:
+        """Raises Refused for a connection that `admit` refuses."""
         if "j" in request.query:  # JSONP, for browsers of long ago
             return web.Response(status=400)
         if request.query.get("transport") not in _TRANSPORTS:  # the library would guess
             return web.Response(status=400)
+        if "sid" not in request.query:
+            self.admit(request)
         try:
             answer: web.StreamResponse = await super().handle_request(request)
         except (SecondSocketError, EngineIOError, ConnectionError) as error:

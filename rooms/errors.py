@@ -91,6 +91,11 @@ NOT_RECORDED = Problem(
     "What you sent could not be put on the record in time.", "您发送的内容未能及时记录。",
     "Send it again; what you typed is kept.", "请重新发送，您输入的内容已保留。", "retry",
 )  # fmt: skip
+TOO_MANY_CONNECTIONS = Problem(
+    "too_many_connections", 429,
+    "Your network has {max} connections to us already.", "您所在的网络已有 {max} 个连接。",
+    "Close pages you don't need, or try again in {wait_s} s.", "请关闭不需要的页面，或 {wait_s} 秒后重试。", "retry",
+)  # fmt: skip
 TOO_MANY_JOINED = Problem(
     "too_many_joined", 409,
     "One connection can be in {max} sessions at most.", "同一连接最多可进入 {max} 个场次。",
@@ -113,5 +118,6 @@ PROBLEMS = (
     STARTS_IN_PAST,
     TOO_MANY_HERE,
     NOT_RECORDED,
+    TOO_MANY_CONNECTIONS,
     TOO_MANY_JOINED,
 )

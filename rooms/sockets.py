@@ -22,6 +22,7 @@ import socketio
 import structlog
 from aiohttp import web
 
+from rooms.addresses import Addresses
 from rooms.binary import Incoming, messages
 from rooms.crowd import Crowd
 from rooms.dispatch import Namespace
@@ -133,8 +134,10 @@ class RedisManager(socketio.AsyncRedisManager, Manager):  # type: ignore[misc]
 
 
 class _Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio ships without type hints
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, addresses: Addresses, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._addresses = addresses
+        self.eio.admit = addresses.admit
         self._answering: set[asyncio.Task[None]] = set()
         self._incoming = Incoming(self._never_finished)
         self._nowhere: dict[str, asyncio.TimerHandle] = {}  # clients in no namespace, until they are cut off
@@ -154,6 +157,7 @@ class _Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio sh
     async def _handle_eio_connect(self, eio_sid: str, environ: Mapping[str, Any]) -> Any:
         answer = await super()._handle_eio_connect(eio_sid, environ)
         self._is_nowhere(eio_sid)
+        self._addresses.enter(eio_sid, environ["aiohttp.request"])
         return answer
 
     def _is_nowhere(self, eio_sid: str) -> None:
@@ -225,6 +229,7 @@ class _Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio sh
     async def _handle_eio_disconnect(self, eio_sid: str, reason: str) -> None:
         """Every namespace hears of it, whatever goes wrong in another."""
         self._incoming.forget(eio_sid)
+        self._addresses.leave(eio_sid)
         for namespace in list(self.manager.get_namespaces()):
             try:
                 await self._handle_disconnect(eio_sid, namespace, reason)
@@ -285,11 +290,14 @@ OwnSite = Callable[[str | None, Mapping[str, Any]], bool]
 
 
 def socket_server(
-    *, own_site: OwnSite | None = None, client_manager: socketio.AsyncManager | None = None
+    *,
+    own_site: OwnSite | None = None,
+    client_manager: socketio.AsyncManager | None = None,
+    addresses: Addresses | None = None,
 ) -> socketio.AsyncServer:
     """A Socket.IO server with our bounds: 64 KiB a message. Attach it to an aiohttp application.
 
-    Without `own_site` a browser's page has to come from the host it connects to.
+    Without `own_site` a browser's page has to come from the host it connects to; without `addresses` none of them has bounds.
     """
     return _Server(
         async_mode="aiohttp",
@@ -301,4 +309,5 @@ def socket_server(
         ping_interval=15,
         ping_timeout=10,
         engineio_logger=_silent,
+        addresses=Addresses() if addresses is None else addresses,
     )

@@ -25,11 +25,19 @@ def test_environment_wins_over_the_file_and_the_file_over_defaults(tmp_path: Pat
         ({"TELLERCAST_HTTP_PORT": "eighty"}, "http_port"),
         ({"TELLERCAST_DEMO": "perhaps"}, "demo"),
         ({"TELLERCAST_CONFIG": "/nowhere.toml"}, "/nowhere.toml"),
+        ({"TELLERCAST_TRUSTED_PROXIES": "10.0.0.7, proxy.example"}, "TRUSTED_PROXIES.*proxy.example"),
+        ({"TELLERCAST_TRUSTED_PROXIES": "10.0.0.7/8"}, "TRUSTED_PROXIES"),
     ],
 )
 def test_a_wrong_setting_is_named(environ: dict[str, str], named: str) -> None:
     with pytest.raises(SettingsError, match=named):
         load(environ)
+
+
+def test_the_proxies_in_front_are_read() -> None:
+    settings = load({"TELLERCAST_TRUSTED_PROXIES": "10.0.0.7, 2001:db8::/32"})
+    assert [str(one) for one in settings.proxies] == ["10.0.0.7/32", "2001:db8::/32"]
+    assert load({}).proxies == ()
 
 
 def test_an_archive_that_this_version_cannot_write_to_is_refused() -> None:

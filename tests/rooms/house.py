@@ -29,6 +29,7 @@ from recording import sessions
 from recording.tables import streams
 from recording.trail import Entry, Trail
 from rooms import routes
+from rooms.addresses import Addresses
 from rooms.attendance import Attendance
 from rooms.desks import ROOMS, Rooms, open_rooms
 from rooms.fanout import Fanout
@@ -133,12 +134,13 @@ class House:
         self.rooms: Rooms
         self.fanout: Fanout
         self.compliance: Compliance | None = None  # what of it a test needs, set before the house is opened
+        self.addresses: Addresses | None = None  # the same
         self._loops: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
         async with self.db.write() as tx:
             await commerce_demo.seed(tx, self.clock)
-        sio, attendance = socket_server(), Attendance()
+        sio, attendance = socket_server(addresses=self.addresses), Attendance()
         self.sio = sio
         self.fanout = fanout = Fanout(sio, self.db, self.trail, self.clock, attendance, round_s=0.02)
         self.sale = SaleMonitor(self.db, self.trail, self.clock, fanout.sale_changed)
