@@ -36,6 +36,7 @@ SETTLE_S = 5.0
 # Who has connected and is in no namespace so long is one of nobody's clients; Node's server has the same bound.
 NAMESPACE_WITHIN_S = 45.0
 _HALF_A_CHARACTER = re.compile("[\ud800-\udfff]")
+_MENDED_MAX = 16 * 1024
 _WITH_ATTACHMENTS = (socketio.packet.BINARY_EVENT, socketio.packet.BINARY_ACK)
 # It writes a stack trace for every packet of a type there is not. What we need to know is logged here.
 _silent = logging.getLogger("rooms.engineio")
@@ -54,6 +55,8 @@ class _Json:
         try:
             return msgspec.json.decode(text)
         except msgspec.DecodeError:  # for half a character, which JavaScript's strings can hold, among other things
+            if len(text) > _MENDED_MAX:  # it takes ten times as long
+                raise
             whole = _HALF_A_CHARACTER.sub("\ufffd", json.dumps(json.loads(text), ensure_ascii=False))
             return msgspec.json.decode(whole)
 

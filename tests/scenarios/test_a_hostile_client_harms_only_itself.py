@@ -13,11 +13,12 @@ from urllib.parse import urlsplit
 import aiohttp
 import pytest
 
-from tests.scenarios.town import Phone, Town, until
+from tests.scenarios.town import Phone, Refusal, Town, until
 
 # More than a client could have unread by mistake; the test ends when the server has had enough, long before.
 MOST_EVENTS = 200_000
 SOCKET_PATH = "/socket.io/?EIO=4&transport=websocket"
+STORMS = 5
 NONSENSE = (
     *("", "9", "4", "6", "5", "2probe", "\x00\x01", "4" * 1000),
     *("42", "42/room", "42/room,", "42/room,1", '42/room,1["join"', '42/room,1["join",{"session":7}]'),
@@ -47,9 +48,19 @@ class Honest:
         number = next(self._numbers)
         for who, phone in self._phones.items():
             words = f"{who} says {number}"
-            await phone.call("comment", {"session": self._town.session, "text": words})
+            await until(lambda phone=phone, words=words: self._says(phone, words), f"{words!r} is said", 20)
             for other in self._phones.values():
                 await until(lambda phone=other, words=words: _heard(phone, words), f"{words!r} is heard", 20)
+
+    async def _says(self, phone: Phone, words: str) -> bool:
+        """Whether it was taken; who has just spoken is told to wait."""
+        try:
+            await phone.call("comment", {"session": self._town.session, "text": words})
+        except Refusal as refusal:
+            if refusal.code != "comment_too_fast":
+                raise
+            return False
+        return True
 
 
 @pytest.mark.timeout(180)
@@ -58,7 +69,7 @@ async def test_the_others_keep_their_comments(town: Town) -> None:
     names = await town.crowd(2)
     honest = Honest(town, {name: await town.phone(name) for name in names})
     await honest.talk()
-    for deed in (_never_reads, _talks_nonsense, _sends_too_much):
+    for deed in (_never_reads, _talks_nonsense, _sends_too_much, _storms, _announces_attachments):
         await deed(town)
         await honest.talk()
     assert "Traceback" not in town.server.log
@@ -115,6 +126,66 @@ async def _sends_too_much(town: Town) -> None:
                 assert answer.status in (400, 413), answer.status
         except aiohttp.ClientError:
             continue  # cut off in the middle of it
+
+
+async def _storms(town: Town) -> None:
+    """Into rooms and out of them, into namespaces there are and are not, as fast as it can, on several connections."""
+    hello = f'40/room,{{"token":"{town.tokens["customer-c1"]}"}}'
+    rooms = [town.session, *(f"ses_{number}" for number in range(20))]
+    said = [f'42/room,{number}["join",{{"session":"{room}","after":0}}]' for number, room in enumerate(rooms)]
+    said += [
+        f'42/room,{number}["{event}",{{"session":"{town.session}"}}]' for number in range(40) for event in ("join", "leave")
+    ]
+    said += [
+        packet for number in range(40) for packet in (f"40/nowhere-{number},", hello.replace("/room", "/desk"), "41/desk,")
+    ]
+    heard: list[str] = []
+    for _ in range(STORMS):
+        async with town.http.ws_connect(town.server.url + SOCKET_PATH) as ws:
+            try:
+                for words in (hello, *said):
+                    await ws.send_str(words)
+            except ConnectionError:
+                continue  # that was too much at once
+            heard += await _until_closed(ws)
+    assert any("too_many_requests" in one for one in heard)
+    assert any("Invalid namespace" in one for one in heard)
+
+
+async def _announces_attachments(town: Town) -> None:
+    """Those that never come, are too many, too large, or asked for a thousand times."""
+    hello = f'40/room,{{"token":"{town.tokens["customer-c1"]}"}}'
+    hole = '{"_placeholder":true,"num":0}'
+    large = b"x" * 60_000
+    for words, parts in (
+        (f'451-/room,1["leave",{hole}]', ()),
+        ('459999-/room,1["leave"]', (large,) * 3),
+        (f'454-/room,1["leave",{hole}]', (large,) * 4),
+        (f'451-/room,1["leave",[{",".join([hole] * 2_000)}]]', (large,)),
+    ):
+        async with town.http.ws_connect(town.server.url + SOCKET_PATH) as ws:
+            try:
+                await ws.send_str(hello)
+                await ws.send_str(words)
+                for part in parts:
+                    await ws.send_bytes(part)
+                await ws.send_str("nonsense")
+            except ConnectionError:
+                continue  # cut off in the middle of it
+            heard = await _until_closed(ws)
+            assert not any(len(one) > 2_000 for one in heard), "what it sends does not come back to it"
+
+
+async def _until_closed(ws: aiohttp.ClientWebSocketResponse) -> list[str]:
+    """What it is told until it is cut off, or has nothing more to hear."""
+    heard: list[str] = []
+    await ws.send_str('42/room,99999["leave",{"session":"any"}]')
+    async with asyncio.timeout(30):
+        while (message := await ws.receive()).type is aiohttp.WSMsgType.TEXT and not str(message.data).startswith(
+            "43/room,99999["
+        ):
+            heard.append(message.data)
+    return heard
 
 
 @asynccontextmanager
