@@ -46,11 +46,6 @@ UPGRADE = (
 pytestmark = pytest.mark.timeout(60 + CASES)
 
 
-@pytest.fixture(params=["sqlite"])
-def database_url(tmp_path: Any) -> str:
-    return f"sqlite+aiosqlite:///{tmp_path / 'tellercast.db'}"
-
-
 def examples(share: float) -> Any:
     """Together about `share` of all cases."""
     return settings(
@@ -108,7 +103,9 @@ async def watched_tasks() -> AsyncIterator[None]:
 def kept(house: House) -> int:
     """What the tables of sockets hold, of whatever kind."""
     room: Any = house.rooms.namespaces[0]
-    return len(house.sio._incoming) + len(house.sio._nowhere) + len(room._hosting) + len(house.rooms.comments._rooms)
+    manager, sio = house.sio.manager, house.sio
+    tables = (sio._incoming, sio._nowhere, sio._addresses, manager.callbacks, manager._crowds, manager._rooms_of)
+    return sum(map(len, tables)) + len(room._hosting) + len(house.rooms.comments._rooms)
 
 
 class Line:
