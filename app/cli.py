@@ -25,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = _parser().parse_args(argv)
     try:
-        settings = load(None, **({"demo": True} if getattr(arguments, "demo", False) else {}))
+        settings = load(None, **_given(arguments))
         configure_logging(as_json=settings.log_json)
         command: Command = arguments.command
         return command(arguments, settings)
@@ -37,6 +37,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return CANNOT_START
     except KeyboardInterrupt:
         return 130
+
+
+def _given(arguments: argparse.Namespace) -> dict[str, object]:
+    """The settings that have an option of their own."""
+    given: dict[str, object] = {"demo": True} if getattr(arguments, "demo", False) else {}
+    if getattr(arguments, "webs", None) is not None:
+        given["webs"] = arguments.webs
+    return given
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -52,14 +60,17 @@ def _parser() -> argparse.ArgumentParser:
         sub.set_defaults(command=command)
         return sub
 
-    serve = add("serve", _serve, "Start one web process and the media processes, and keep them running")
+    serve = add("serve", _serve, "Start the web and the media processes, and keep them running")
     serve.add_argument("--demo", action="store_true", help="seed shows, products and people; anybody may sign in as any")
+    serve.add_argument("--webs", type=int, metavar="N", help="web processes that share the port (TELLERCAST_WEBS); see README")
     for name, command, help_ in (
         ("web", _web, "Start one web process: pages, API, Socket.IO, database"),
         ("media", _media, "Start one media process: WebRTC, forwarding, recording"),
     ):
         alone = add(name, command, help_)
         alone.add_argument("--with-parent", action="store_true", help="end when standard input ends")
+        if name == "web":
+            alone.add_argument("--listening", type=int, metavar="FILE", help="number of the listening socket handed down")
     alone.add_argument(
         "--edge",
         type=int,
@@ -112,7 +123,7 @@ def _web(arguments: argparse.Namespace, settings: Settings) -> int:
     from app.process import run
     from app.web import run_web
 
-    return run(lambda stopping: run_web(settings, stopping), with_parent=arguments.with_parent)
+    return run(lambda stopping: run_web(settings, stopping, arguments.listening), with_parent=arguments.with_parent)
 
 
 def _media(arguments: argparse.Namespace, settings: Settings) -> int:

@@ -22,6 +22,8 @@ log = structlog.get_logger()
 
 # EX_CONFIG of sysexits(3): starting again would end the same way, so the supervisor does not.
 CANNOT_START = 78
+# Connections that wait to be taken: everybody who comes back at once.
+BACKLOG = 1024
 # Objects; a collection of so many takes about a millisecond.
 _YOUNG = 20_000
 

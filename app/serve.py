@@ -1,4 +1,9 @@
-"""`tellercast serve`: one web process and the media processes, watched over; whichever dies is started again."""
+"""`tellercast serve`: the web processes and the media processes, watched over; whichever dies is started again.
+
+Several web processes take connections off one listening socket, which is made here and handed down: that works the same on
+Linux and macOS, and a connection that was waiting when one of them died is taken by another. (With SO_REUSEPORT each has a line
+of its own, which is lost with it, and macOS does not spread connections over them.)
+"""
 
 from __future__ import annotations
 
@@ -13,7 +18,7 @@ from dataclasses import dataclass
 import aiohttp
 import structlog
 
-from app.process import CANNOT_START, CannotStart, only_one, taking
+from app.process import BACKLOG, CANNOT_START, CannotStart, only_one, taking
 from app.settings import Settings
 
 log = structlog.get_logger()
@@ -32,6 +37,7 @@ class Child:
     name: str
     command: tuple[str, ...]
     environ: dict[str, str]
+    files: tuple[int, ...] = ()  # handed down, under the same numbers
     process: asyncio.subprocess.Process | None = None
     deaths: int = 0
     cannot_start: bool = False
@@ -40,7 +46,7 @@ class Child:
         # Its standard input is a pipe that we hold: when we vanish it reads the end and stops (`--with-parent`).
         # A session of its own keeps the terminal's Ctrl-C from reaching it before us.
         self.process = await asyncio.create_subprocess_exec(
-            *self.command, stdin=asyncio.subprocess.PIPE, env=self.environ, start_new_session=True
+            *self.command, stdin=asyncio.subprocess.PIPE, env=self.environ, start_new_session=True, pass_fds=self.files
         )
         return self.process
 
@@ -59,15 +65,15 @@ class Child:
 
 
 async def serve(settings: Settings) -> int:
-    """Runs until SIGINT or SIGTERM; answers the exit code: 1 when the web process never became ready, 78 when it can't."""
+    """Runs until SIGINT or SIGTERM; answers the exit code: 1 when no web process ever became ready, 78 when none can."""
     try:
         _held = only_one(settings.data_dir / "serve.lock")
-        _free_port(settings)
+        shared = _port(settings)
     except CannotStart as error:
         print(f"tellercast: {error}", file=sys.stderr)
         return CANNOT_START
-    media, web = _children(settings)
-    children = [*media, web]
+    media, webs = _children(settings, shared)
+    children = [*media, *webs]
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -82,30 +88,43 @@ async def serve(settings: Settings) -> int:
     stopping.set()
     announced.cancel()
     await asyncio.gather(*(child.stop() for child in media))  # web still hears the last fragments
-    await web.stop()
+    await asyncio.gather(*(web.stop() for web in webs))
     await asyncio.gather(*watchers)
+    if shared is not None:
+        shared.close()
     return 0 if ready and not any(child.cannot_start for child in children) else 1
 
 
-def _children(settings: Settings) -> tuple[list[Child], Child]:
-    """The media processes, the home first, and web."""
-    environ = {**os.environ, "TELLERCAST_DEMO": "1" if settings.demo else "0"}
+def _children(settings: Settings, shared: socket.socket | None) -> tuple[list[Child], list[Child]]:
+    """The media processes, the home first, and the web processes."""
+    environ = {**os.environ, "TELLERCAST_DEMO": "1" if settings.demo else "0", "TELLERCAST_WEBS": str(settings.webs)}
     base = (sys.executable, "-m", "app.cli")
-    home, web = (Child(name, (*base, name, "--with-parent"), environ) for name in ("media", "web"))
+    home = Child("media", (*base, "media", "--with-parent"), environ)
     edges = (
         Child(f"media {number}", (*base, "media", "--edge", str(number), "--with-parent"), environ)
         for number in range(1, settings.media_processes)
     )
-    return [home, *edges], web
+    web = (*base, "web", "--with-parent")
+    if shared is None:
+        return [home, *edges], [Child("web", web, environ)]
+    listening = (*web, "--listening", str(shared.fileno()))
+    names = (f"web {number}" for number in range(1, settings.webs + 1))
+    return [home, *edges], [Child(name, listening, environ, (shared.fileno(),)) for name in names]
 
 
-def _free_port(settings: Settings) -> None:
-    """Asks before anything is started: otherwise whoever has the port would answer that "we" are ready."""
-    with (
-        taking(f"port {settings.http_port}", "TELLERCAST_HTTP_PORT"),
-        socket.create_server((settings.http_host, settings.http_port), reuse_port=False),
-    ):
-        return
+def _port(settings: Settings) -> socket.socket | None:
+    """The socket that several web processes share; one makes its own.
+
+    Also then the port is asked for before anything is started: otherwise whoever has it would answer that "we" are ready.
+    """
+    host, port = settings.http_host, settings.http_port
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with taking(f"port {port}", "TELLERCAST_HTTP_PORT"):
+        listening = socket.create_server((host, port), family=family, backlog=BACKLOG, reuse_port=False)
+    if settings.several_webs > 1:
+        return listening
+    listening.close()
+    return None
 
 
 async def _watch(child: Child, stopping: asyncio.Event) -> None:
@@ -140,7 +159,7 @@ async def _live(child: Child, stopping: asyncio.Event) -> int:
 
 
 async def _announce(settings: Settings, stopping: asyncio.Event) -> bool:
-    """Waits until the web process is ready, then says how to get in."""
+    """Waits until a web process is ready, then says how to get in."""
     host = "127.0.0.1" if settings.http_host in {"0.0.0.0", ""} else settings.http_host  # noqa: S104 - compared, not bound
     address = f"http://{host}:{settings.http_port}/readyz"
     deadline = time.monotonic() + _READY_WITHIN_S

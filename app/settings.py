@@ -24,6 +24,7 @@ _HIGHEST_PORT = 65_535
 _SHORTEST_TURN_SECRET = 32
 _TURN_LIFETIME_S = (300, 604_800)
 _MOST_MEDIA_PROCESSES = 64
+_MOST_WEBS = 64
 _ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "[::]": "[::1]"}  # noqa: S104 - compared, not bound
 
 
@@ -46,6 +47,7 @@ class Settings:
     migration_database_url: str = _setting(
         "", "The same PostgreSQL database as its tables' owner, for `tellercast migrate` alone; see README", secret=True
     )
+    webs: int = _setting(1, "Web processes that share the port; more than one need redis_url, and WebSocket alone is offered")
     redis_url: str = _setting("", "Joins several web processes; none is needed for one", secret=True)
     archive_url: str = _setting("", "file:/path of the recordings; default: archive/ in the data directory")
     archive_free_floor_mb: int = _setting(64, "MB that must stay free where recordings go; below it the sale closes")
@@ -99,6 +101,15 @@ class Settings:
         if scheme != "file" or not path:
             raise SettingsError(f"{PREFIX}ARCHIVE_URL is {self.archive_url!r}: this version archives to file:/path")
         return Path(path.removeprefix("//")).resolve()
+
+    @property
+    def several_webs(self) -> int:
+        """How many web processes share the port. Raises SettingsError for what can't be."""
+        if not 1 <= self.webs <= _MOST_WEBS:
+            raise SettingsError(f"{PREFIX}WEBS is {self.webs}; from 1 to {_MOST_WEBS} is wanted")
+        if self.webs > 1 and not self.redis_url:
+            raise SettingsError(f"{PREFIX}WEBS is {self.webs}: {PREFIX}REDIS_URL must name the Redis that joins them")
+        return self.webs
 
     @property
     def stun_urls(self) -> tuple[str, ...]:
@@ -225,6 +236,7 @@ def load(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings
         settings.turn_servers,
         settings.media_addresses,
         settings.proxies,
+        settings.several_webs,
     )  # said now, not by a web process that is started again and again
     return settings
 

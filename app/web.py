@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+import socket
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ from app.migrate import check
 from app.origin import OWN_SITE, OwnSite
 from app.permissions import may_emit
 from app.problems import PROBLEMS
-from app.process import Works, attend, collect_rarely, taking
+from app.process import BACKLOG, Works, attend, collect_rarely, taking
 from app.reactions import Reactions
 from app.review import copies_folder, open_review
 from app.routing import add_routes
@@ -92,8 +93,8 @@ def all_routes(*, demo: bool) -> list[Route]:
     ]
 
 
-async def run_web(settings: Settings, stopping: asyncio.Event) -> int:
-    """Serves until `stopping`; answers the exit code."""
+async def run_web(settings: Settings, stopping: asyncio.Event, listening: int | None = None) -> int:
+    """Serves until `stopping`, on a socket that was handed down if there is one; answers the exit code."""
     await asyncio.to_thread(issuer_from, settings)
     await check(settings)
     async with open_web(settings) as built:
@@ -101,12 +102,18 @@ async def run_web(settings: Settings, stopping: asyncio.Event) -> int:
         await runner.setup()
         try:
             with taking(f"port {settings.http_port}", "TELLERCAST_HTTP_PORT"):
-                await web.TCPSite(runner, settings.http_host, settings.http_port, backlog=1024).start()
+                await _site(runner, settings, listening).start()
             collect_rarely()
             log.info("web process ready", url=settings.base_url)
             return await attend(stopping, built.works)
         finally:
             await runner.cleanup()
+
+
+def _site(runner: web.AppRunner, settings: Settings, listening: int | None) -> web.BaseSite:
+    if listening is None:
+        return web.TCPSite(runner, settings.http_host, settings.http_port, backlog=BACKLOG)
+    return web.SockSite(runner, socket.socket(fileno=listening), backlog=BACKLOG)
 
 
 @asynccontextmanager
@@ -137,7 +144,8 @@ def _assemble(
     identity = Identity(_derived(settings, "identity"), secure_cookie=settings.base_url.startswith("https:"))
     own_site = OwnSite.at(settings.public_url)
     addresses = Addresses(settings.connections_per_address, settings.proxies)
-    sio = socket_server(own_site=own_site.owns_socket, client_manager=_manager(settings), addresses=addresses)
+    manager, polling = _manager(settings), settings.webs == 1
+    sio = socket_server(own_site=own_site.owns_socket, client_manager=manager, addresses=addresses, polling=polling)
     attendance = Attendance()
     fanout = Fanout(sio, db, trail, clock, attendance)
     reactions = Reactions(fanout)

@@ -297,10 +297,12 @@ def socket_server(
     own_site: OwnSite | None = None,
     client_manager: socketio.AsyncManager | None = None,
     addresses: Addresses | None = None,
+    polling: bool = True,
 ) -> socketio.AsyncServer:
     """A Socket.IO server with our bounds: 64 KiB a message. Attach it to an aiohttp application.
 
     Without `own_site` a browser's page has to come from the host it connects to; without `addresses` none of them has bounds.
+    `polling` only where each of a client's requests reaches this process: its connection is known to no other.
     """
     return _Server(
         async_mode="aiohttp",
@@ -311,6 +313,7 @@ def socket_server(
         cors_allowed_origins=own_site,
         ping_interval=15,
         ping_timeout=10,
+        transports=None if polling else ["websocket"],
         engineio_logger=_silent,
         addresses=Addresses() if addresses is None else addresses,
     )
