@@ -14,7 +14,6 @@ from importlib.metadata import version
 from typing import Any
 
 import msgspec
-import socketio
 import structlog
 from aiohttp import web
 from prometheus_client import REGISTRY
@@ -62,7 +61,9 @@ from rooms.attendance import Attendance
 from rooms.desks import ROOMS, open_rooms
 from rooms.door import RoomDoor
 from rooms.fanout import Fanout
-from rooms.sockets import RedisManager, socket_server
+from rooms.line import Line
+from rooms.relay import Relay
+from rooms.sockets import SharedManager, socket_server
 from stream import whip
 from stream.client import MEDIA_CLIENT, MediaClient
 from stream.ice_servers import IceServer, TurnServers
@@ -144,10 +145,13 @@ def _assemble(
     identity = Identity(_derived(settings, "identity"), secure_cookie=settings.base_url.startswith("https:"))
     own_site = OwnSite.at(settings.public_url)
     addresses = Addresses(settings.connections_per_address, settings.proxies)
-    manager, polling = _manager(settings), settings.webs == 1
-    sio = socket_server(own_site=own_site.owns_socket, client_manager=manager, addresses=addresses, polling=polling)
-    attendance = Attendance()
-    fanout = Fanout(sio, db, trail, clock, attendance)
+    line = Line(settings.redis_url, clock) if settings.redis_url else None
+    relay = Relay(line) if line is not None else None
+    manager = SharedManager(line) if line is not None else None
+    own, polling = own_site.owns_socket, settings.webs == 1
+    sio = socket_server(own_site=own, client_manager=manager, addresses=addresses, polling=polling)
+    attendance = Attendance(clock, relay)
+    fanout = Fanout(sio, db, trail, clock, attendance, relay=relay)
     reactions = Reactions(fanout)
     reactions.sale = sale = SaleMonitor(db, trail, clock, reactions.sale_changed)
     out = outgoing.assemble(
@@ -160,6 +164,7 @@ def _assemble(
         sio, fanout, db=db, trail=trail, clock=clock, attendance=attendance, media=media, sale=sale, orders=orders,
         identify=identity.from_socket, may=may_emit, secret=_derived(settings, "author-tags"),
         abandoned_after_s=settings.abandoned_after_s,
+        joined=(line, relay) if line is not None and relay is not None else None,
     )  # fmt: skip
     review = open_review(settings, db, trail, clock)
     closer = Closer(
@@ -203,7 +208,7 @@ def _assemble(
 
     application.on_shutdown.extend((close_desk, hang_up))
     add_routes(application, all_routes(demo=settings.demo))
-    _add_operations(application, settings, db, intake)
+    _add_operations(application, settings, db, intake, line)
     pages.add_pages(application, PROBLEMS)
     works: dict[str, Callable[[], Coroutine[Any, Any, object]]] = {
         "rooms": rooms.run,
@@ -217,6 +222,8 @@ def _assemble(
         "evidence": review.evidence.run,
     }
     works |= out.works()
+    if line is not None:
+        works["line"] = line.run
     return Web(application, works, fanout)
 
 
@@ -232,7 +239,7 @@ def _whip_settings(settings: Settings, clock: Clock) -> whip.WhipSettings:
     return whip.WhipSettings(_derived(settings, "whip"), tuple(IceServer(url) for url in settings.stun_urls), turn)
 
 
-def _add_operations(application: web.Application, settings: Settings, db: Database, intake: Intake) -> None:
+def _add_operations(application: web.Application, settings: Settings, db: Database, intake: Intake, line: Line | None) -> None:
     """Health, readiness, metrics, and the document of all routes."""
     described = msgspec.json.encode(openapi.document(all_routes(demo=settings.demo), version("tellercast")))
 
@@ -241,7 +248,10 @@ def _add_operations(application: web.Application, settings: Settings, db: Databa
 
     async def readyz(_request: web.Request) -> web.Response:
         parts = {"database": await _answers(db), "media": intake.connected}
-        return web.json_response({"ready": all(parts.values()), **parts}, status=200 if all(parts.values()) else 503)
+        ready = all(parts.values())
+        # Without Redis a process serves its own viewers: to be taken out for that would end it for them too.
+        joined = {"redis": "joined" if line.up else "away"} if line is not None else {}
+        return web.json_response({"ready": ready, **parts, **joined}, status=200 if ready else 503)
 
     async def metrics(request: web.Request) -> web.Response:
         return metrics_response(request, REGISTRY, settings.metrics_token)
@@ -263,13 +273,6 @@ async def _answers(db: Database) -> bool:
         log.exception("the database does not answer")
         return False
     return True
-
-
-def _manager(settings: Settings) -> socketio.AsyncManager | None:
-    if not settings.redis_url:
-        return None
-    # redis-py's own socket_timeout would end the listener after each quiet spell.
-    return RedisManager(settings.redis_url, redis_options={"socket_timeout": None})
 
 
 def _derived(settings: Settings, purpose: str) -> bytes:

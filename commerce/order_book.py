@@ -138,6 +138,20 @@ async def of_customers(tx: AsyncConnection, customer_ids: Collection[str], sessi
     return found
 
 
+async def changed_since(
+    tx: AsyncConnection, trail: Trail, customer_ids: Collection[str], since: datetime
+) -> list[OrderChanged]:
+    """These customers' orders that were placed or have moved on since then, as they stand now, the longest unchanged first.
+
+    Each with its session's last number: what is read here is how things are at that entry.
+    """
+    query = _WITH_PRODUCT.where(among(orders.c.customer_id, "customers"), orders.c.changed_at > since)
+    rows = await tx.execute(query.order_by(orders.c.changed_at, orders.c.id), {"customers": customer_ids})
+    found = [_record(row) for row in rows]
+    last = {session_id: await trail.last(tx, session_id) for session_id in {order.session_id for order in found}}
+    return [OrderChanged(order, last[order.session_id]) for order in found]
+
+
 async def move(
     tx: AsyncConnection, trail: Trail, clock: Clock, order_id: str, event: Event, *, actor: str, reason: str | None = None
 ) -> OrderChanged | None:

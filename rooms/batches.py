@@ -16,7 +16,7 @@ from rooms.sockets import Manager
 from rooms.wire import Comments
 
 ROOM: Final = "/room"
-_EVENT: Final = f'2{ROOM},["comments",'
+PREFIX: Final = f'2{ROOM},["comments",'
 _ENCODER: Final = msgspec.json.Encoder()
 
 
@@ -29,7 +29,7 @@ class Batches:
     @staticmethod
     def text(batch: Comments) -> str:
         """The Socket.IO packet (protocol 5): an event without an acknowledgement."""
-        return f"{_EVENT}{_ENCODER.encode(batch).decode()}]"
+        return f"{PREFIX}{_ENCODER.encode(batch).decode()}]"
 
     def send(self, room: str, text: str) -> int:
         """To everybody in the room who can take it; answers how many could not."""

@@ -20,9 +20,12 @@ from rooms.closing import Media, SaleChecks
 from rooms.comments import AuthorTags, CommentDesk
 from rooms.dispatch import Identify, May, Namespace
 from rooms.fanout import Fanout
+from rooms.line import Line
 from rooms.namespace import DeskNamespace, RoomNamespace
 from rooms.presence import Presence
 from rooms.proposals import ProposalDesk
+from rooms.rejoining import Rejoining
+from rooms.relay import Relay
 from rooms.shows import ShowDesk
 
 log = structlog.get_logger()
@@ -49,6 +52,7 @@ class Rooms:
     proposals: ProposalDesk
     abandoned: AbandonedSweep
     namespaces: tuple[Namespace, ...]
+    rejoining: Rejoining | None
 
     async def run(self) -> None:
         """Ticks of comments, presence, shelves; sweeps of the line, of what is abandoned or expired. Until cancelled."""
@@ -59,6 +63,9 @@ class Rooms:
             group.create_task(self._sweep())
             group.create_task(self._sweep_abandoned())
             group.create_task(self._mind_expired())
+            if self.rejoining is not None:
+                group.create_task(self.attendance.run())
+                group.create_task(self.rejoining.run())
 
     async def _sweep(self) -> None:
         while True:
@@ -104,14 +111,15 @@ def open_rooms(
     may: May,
     secret: bytes,
     abandoned_after_s: float = AFTER_S,
+    joined: tuple[Line, Relay] | None = None,
 ) -> Rooms:
     """Build the desks and register both namespaces with `sio`.
 
     `fanout` is made first, because the order desk and the sale monitor tell it of changes. `secret` makes author tags and must
-    be the same on every web process and after a restart.
+    be the same on every web process and after a restart. `joined` is what joins several web processes.
     """
     tags = AuthorTags(secret)
-    presence = Presence(db, fanout.presence)
+    presence = Presence(db, clock, fanout.presence, joined[1] if joined is not None else None)
     comments = CommentDesk(db, trail, clock, tags, fanout.comments)
     calls = CallDesk(db, trail, clock, media, sale, attendance, fanout)
     proposals = ProposalDesk(db, trail, clock, orders, fanout)
@@ -134,6 +142,23 @@ def open_rooms(
     )
     sio.register_namespace(room)
     sio.register_namespace(desk)
+    rejoining = None
+    if joined is not None:
+        people, watched = room.customers, room.watched
+        rejoining = Rejoining(*joined, fanout, db, trail, clock, people=people, watched=watched)
     return Rooms(
-        sio, db, trail, clock, attendance, fanout, presence, comments, shows, calls, proposals, abandoned, (room, desk)
+        sio,
+        db,
+        trail,
+        clock,
+        attendance,
+        fanout,
+        presence,
+        comments,
+        shows,
+        calls,
+        proposals,
+        abandoned,
+        (room, desk),
+        rejoining,
     )

@@ -7,7 +7,8 @@ the desks of advisers and supervisors by language.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from copy import copy
 from functools import partial
 from typing import Any, Final
 
@@ -33,6 +34,7 @@ from rooms.call_wire import CallEvent, ProposalEvent
 from rooms.comments import Shown
 from rooms.lifecycle import CallState
 from rooms.notices import NOTICES
+from rooms.relay import Batch, Relay
 from rooms.rounds import ROUND_S, Round, Sold
 from rooms.tables import call_sessions, calls
 
@@ -42,8 +44,6 @@ DESK = "/desk"
 LANGS: Final = ("en", "zh")
 # Feed records that change nothing anybody sees: a fragment comes every few seconds for every stream.
 _QUIET = frozenset({"fragment", "fragment_sealed", "gap", "finding"})
-# With several web processes an emit goes through Redis; orders are acknowledged after they were told and can't wait for it.
-EMIT_TIMEOUT_S = 2.0
 
 
 def session_room(session_id: str, lang: str | None = None) -> str:
@@ -79,36 +79,55 @@ class Fanout:
         clock: Clock,
         attendance: Attendance,
         *,
+        relay: Relay | None = None,
         round_s: float = ROUND_S,
     ) -> None:
         self._sio, self._db, self._trail, self._clock, self._attendance = sio, db, trail, clock, attendance
-        self._batches = Batches(sio)
-        self._alone = not isinstance(sio.manager, socketio.PubSubManager)
+        self._alone = relay is None  # else people may be connected to another web process
+        self._options: dict[str, bool] = {}  # of every emit
+        self._batches, self._relay = Batches(sio), relay
+        if relay is not None:
+            relay.on(Batch, lambda batch: self._write(batch.session, batch.text, batch.own))
         self._round_s = round_s
         self._boot: str | None = None
         self._lost: set[tuple[str, str]] = set()  # streams whose loss was told, of sessions under way
         self._stale = Round()
         self._places: dict[str, tuple[int | None, int | None]] = {}  # what those who wait were told last
 
+    def here(self) -> Fanout:
+        """The same for the clients of this web process alone: what they have missed the others' may have heard."""
+        if self._alone:
+            return self
+        here = copy(self)
+        here._alone, here._options = True, {"ignore_queue": True}
+        return here
+
     # --- sessions ----------------------------------------------------------------------------------------------------------
 
     async def comments(self, session_id: str, shown: Shown) -> None:
-        """A tick's comments: one batch to the room, and to their authors those that were left out of it."""
-        if shown.comments or shown.skipped:
-            await self._batch(session_room(session_id), wire.Comments(session_id, shown.comments, shown.skipped))
-        for person_id, own in shown.own.items():
-            for lang in LANGS:
-                await self._batch(person_room(person_id, lang), wire.Comments(session_id, own))
+        """A tick's comments: one batch to the room, and to their authors those that were left out of it.
 
-    async def _batch(self, room: str, batch: wire.Comments) -> None:
-        if self._alone:
-            self._batches.send(room, Batches.text(batch))
-        else:
-            await self._emit(ROOM, "comments", room, batch)
+        Written to those who are here; the other web processes get the same texts, and nobody waits for that.
+        """
+        text, own = "", []
+        if shown.comments or shown.skipped:
+            text = Batches.text(wire.Comments(session_id, shown.comments, shown.skipped))
+        for person_id, left_out in shown.own.items():
+            own.append((person_id, Batches.text(wire.Comments(session_id, left_out))))
+        self._write(session_id, text, own)
+        if self._relay is not None and (text or own):
+            self._relay.publish(session_id, text, own)
+
+    def _write(self, session_id: str, text: str, own: Sequence[tuple[str, str]]) -> None:
+        if text:
+            self._batches.send(session_room(session_id), text)
+        for person_id, left_out in own:
+            for lang in LANGS:
+                self._batches.send(person_room(person_id, lang), left_out)
 
     async def presence(self, session_id: str, viewers: int) -> None:
-        """The number of viewers."""
-        await self._emit(ROOM, "presence", session_room(session_id), wire.Presence(session_id, viewers))
+        """The number of viewers, to those here: each process counts all of them."""
+        await self.here()._emit(ROOM, "presence", session_room(session_id), wire.Presence(session_id, viewers))
 
     async def shelf(self, state: ShelfState) -> None:
         """The shelf, in each language."""
@@ -238,8 +257,12 @@ class Fanout:
 
     async def order_changed(self, changed: OrderChanged) -> None:
         """An order was placed or moved on: its customer sees it at once, host and room with the next round."""
-        order = changed.order
         self._stale.order(changed)
+        await self.order_to_customer(changed)
+
+    async def order_to_customer(self, changed: OrderChanged) -> None:
+        """An order as it is now, to its customer."""
+        order = changed.order
         await self._by_language(
             ROOM,
             "order",
@@ -303,18 +326,12 @@ class Fanout:
                 await self._emit(namespace, event, room(lang), payload(lang))
 
     def _nobody_there(self, namespace: str, room: str) -> bool:
-        """Known only where this is the one web process: with Redis they may be connected elsewhere."""
+        """Known only where this process alone matters: others may be connected elsewhere."""
         return self._alone and room not in self._sio.manager.rooms.get(namespace, ())
 
     async def _emit(self, namespace: str, event: str, room: str, payload: msgspec.Struct) -> None:
-        if self._alone:
-            await self._sio.emit(event, payload, room=room, namespace=namespace)  # written before it returns
-            return
-        try:
-            async with asyncio.timeout(EMIT_TIMEOUT_S):
-                await self._sio.emit(event, msgspec.to_builtins(payload), room=room, namespace=namespace)
-        except TimeoutError:
-            log.error("not emitted in time", namespace=namespace, socket_event=event)
+        """Written before it returns, to those who are here; the others' processes are told without waiting for Redis."""
+        await self._sio.emit(event, payload, room=room, namespace=namespace, **self._options)
 
 
 def _for_host(changed: OrderChanged, sold: Tally, name: str | None, lang: str) -> wire.HostOrder:

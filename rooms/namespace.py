@@ -66,6 +66,14 @@ class RoomNamespace(Namespace):
             "leave": Event(Leave, self._leave),
         }
 
+    def customers(self) -> set[str]:
+        """The ids of the customers who are connected to this process."""
+        return {socket.person.id for socket in self.sockets.values() if socket.person.role is Role.CUSTOMER}
+
+    def watched(self) -> set[str]:
+        """The sessions that somebody who is connected to this process is in."""
+        return {session_id for socket in self.sockets.values() for session_id in socket.sessions}
+
     async def entered(self, socket: Socket) -> None:
         await self.enter_room(socket.sid, person_room(socket.person.id, socket.lang))
 

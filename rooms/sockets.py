@@ -5,7 +5,7 @@ log with nothing else (invariant 10). Here it is disconnected, with one line. Pr
 `_handle_eio_connect`, `_handle_eio_message`, `_handle_eio_disconnect`, `_handle_connect`, `_handle_disconnect`,
 `_handle_event`, `_handle_ack`, `environ`, `_engineio_server_class`, `namespace_handlers`; a manager's `basic_enter_room`,
 `basic_leave_room`, `basic_disconnect`, `callbacks`, `pending_connect`, `pending_disconnect`, `sid_from_eio_sid`,
-`is_connected` and `rooms`.
+`is_connected` and `rooms`; `_publish` and `host_id` of `AsyncPubSubManager`.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import msgspec
 import socketio
 import structlog
 from aiohttp import web
+from socketio.async_pubsub_manager import AsyncPubSubManager
 
 from rooms.addresses import Addresses
 from rooms.binary import Incoming, messages
@@ -28,6 +29,7 @@ from rooms.crowd import Crowd
 from rooms.dispatch import Namespace
 from rooms.engine import Engine
 from rooms.frames import Message
+from rooms.line import Line
 
 log = structlog.get_logger()
 
@@ -38,6 +40,7 @@ NAMESPACE_WITHIN_S = 45.0
 _HALF_A_CHARACTER = re.compile("[\ud800-\udfff]")
 _MENDED_MAX = 16 * 1024
 _WITH_ATTACHMENTS = (socketio.packet.BINARY_EVENT, socketio.packet.BINARY_ACK)
+_CHANNEL = "tellercast:socketio"
 # It writes a stack trace for every packet of a type there is not. What we need to know is logged here.
 _silent = logging.getLogger("rooms.engineio")
 _silent.setLevel(logging.CRITICAL)
@@ -132,8 +135,41 @@ class Manager(socketio.AsyncManager):  # type: ignore[misc]  # python-socketio s
             out.put(message)
 
 
-class RedisManager(socketio.AsyncRedisManager, Manager):  # type: ignore[misc]
-    """The same for several web processes: what comes over Redis goes to this process's recipients in our way."""
+class SharedManager(AsyncPubSubManager, Manager):  # type: ignore[misc]
+    """The same for several web processes: ordinary events also go to the others, in the library's own words.
+
+    Its Redis manager waits for Redis with each emit, logs each that fails, and after an outage listens again after up to a
+    minute; here both directions are the line's, and what is emitted is written to those who are here before `emit` returns.
+    """
+
+    def __init__(self, line: Line) -> None:
+        super().__init__(channel=_CHANNEL, write_only=True)  # it starts no listener of its own
+        self._line = line
+        line.on(_CHANNEL, self.hear)
+
+    async def _publish(self, data: Mapping[str, Any]) -> None:
+        if data["method"] == "emit":  # nobody here enters rooms, or is disconnected, from another process
+            self._line.say(_CHANNEL, msgspec.json.encode(data))
+
+    async def hear(self, payload: bytes) -> None:
+        """What another process has emitted. Raises msgspec.DecodeError for what is none."""
+        said = _EMITTED.decode(payload)
+        if said.host_id != self.host_id:
+            data = said.data[0] if len(said.data) == 1 else said.data
+            await Manager.emit(self, said.event, data, said.namespace, said.room)
+
+
+class _Emitted(msgspec.Struct, frozen=True):
+    """An emit as the library publishes it; it names more that we don't use."""
+
+    host_id: str
+    event: str
+    data: list[Any]
+    namespace: str
+    room: str | None
+
+
+_EMITTED = msgspec.json.Decoder(_Emitted)
 
 
 class _Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio ships without type hints

@@ -19,6 +19,7 @@ shows = Table(
     Column("starts_at", Moment, nullable=False),
     Column("created_at", Moment, nullable=False),
     Column("viewers_peak", Integer, nullable=False, default=0),
+    Column("viewer_ms", BigInteger, nullable=False, default=0, server_default="0"),  # watched while it ran, by all together
     CheckConstraint("viewers_peak >= 0", name="viewers_peak"),
     Index("ix_shows_starts_at", "starts_at"),
 )

@@ -33,7 +33,9 @@ from rooms.addresses import Addresses
 from rooms.attendance import Attendance
 from rooms.desks import ROOMS, Rooms, open_rooms
 from rooms.fanout import Fanout
-from rooms.sockets import socket_server
+from rooms.line import Line
+from rooms.relay import Relay
+from rooms.sockets import SharedManager, socket_server
 from rooms.tables import calls
 
 SECRET = b"a secret of tests, long enough"
@@ -127,7 +129,8 @@ class Tab:
 class House:
     """The web side. Use it as a context manager."""
 
-    def __init__(self, db: Database, clock: ManualClock) -> None:
+    def __init__(self, db: Database, clock: ManualClock, redis_url: str = "") -> None:
+        self.line = Line(redis_url, clock) if redis_url else None
         self.db, self.clock, self.trail, self.media = db, clock, Trail(clock), PlayedMedia()
         self.identity = Identity(SECRET, secure_cookie=False)
         self.tabs: list[Tab] = []
@@ -140,9 +143,11 @@ class House:
     async def __aenter__(self) -> Self:
         async with self.db.write() as tx:
             await commerce_demo.seed(tx, self.clock)
-        sio, attendance = socket_server(addresses=self.addresses), Attendance()
-        self.sio = sio
-        self.fanout = fanout = Fanout(sio, self.db, self.trail, self.clock, attendance, round_s=0.02)
+        relay = self.relay = Relay(self.line) if self.line is not None else None
+        manager = SharedManager(self.line) if self.line is not None else None
+        sio = self.sio = socket_server(client_manager=manager, addresses=self.addresses)
+        attendance = Attendance(self.clock, relay)
+        self.fanout = fanout = Fanout(sio, self.db, self.trail, self.clock, attendance, relay=relay, round_s=0.02)
         self.sale = SaleMonitor(self.db, self.trail, self.clock, fanout.sale_changed)
         self.orders = OrderDesk(self.db, self.trail, self.clock, self.sale, on_change=fanout.order_changed)
         self.rooms = open_rooms(
@@ -158,6 +163,7 @@ class House:
             identify=self.identity.from_socket,
             may=may_emit,
             secret=SECRET,
+            joined=(self.line, relay) if self.line is not None and relay is not None else None,
         )
         app = web.Application(middlewares=[outermost])
         app[IDENTITY], app[ROOMS] = self.identity, self.rooms
@@ -171,6 +177,9 @@ class House:
         self.http = aiohttp.ClientSession()
         self._rounds = asyncio.create_task(fanout.run())
         self._loops = [asyncio.create_task(self.rooms.comments.run()), self._rounds]
+        if self.line is not None and self.rooms.rejoining is not None:
+            lasting = (self.line.run, self.rooms.presence.run, self.rooms.attendance.run, self.rooms.rejoining.run)
+            self._loops += [asyncio.create_task(work()) for work in lasting]
         return self
 
     async def __aexit__(self, *_: object) -> None:

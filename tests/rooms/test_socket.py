@@ -120,14 +120,3 @@ async def test_a_sign_in_that_expires_ends_its_connections(house: House, monkeyp
     async with asyncio.timeout(10):
         while tab.client.connected or other.client.connected:
             await asyncio.sleep(0)
-
-
-async def test_redis_that_hangs_holds_up_no_order(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def never(*_args: Any, **_kwargs: Any) -> None:
-        await asyncio.Event().wait()
-
-    monkeypatch.setattr(house.fanout, "_alone", False)  # as with Redis
-    monkeypatch.setattr("rooms.fanout.EMIT_TIMEOUT_S", 0.01)
-    monkeypatch.setattr(house.sio, "emit", never)
-    async with asyncio.timeout(10):
-        await house.fanout.presence("ses_x", 1)

@@ -1,0 +1,198 @@
+"""Two web sides over one database, joined by a real Redis: what happens in one is seen in the other, with Redis and without."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+from redis.asyncio import Redis
+from structlog.testing import capture_logs
+
+from core.clock import ManualClock
+from core.database import Database
+from rooms.line import DEAF_S, POISON, Line
+from rooms.presence import FRESH_S
+from rooms.relay import CHANNEL, Batch, Relay
+from tests.redis_server import RedisServer
+from tests.rooms.house import AMOUNT, BOND, House
+
+
+@pytest.fixture
+async def redis(tmp_path: Path) -> AsyncIterator[RedisServer]:
+    server = RedisServer(tmp_path)
+    await server.start()
+    yield server
+    await server.kill()
+
+
+@pytest.fixture
+async def houses(database: Database, clock: ManualClock, redis: RedisServer) -> AsyncIterator[tuple[House, House]]:
+    async with AsyncExitStack() as stack:
+        second = Database(database.url.render_as_string(hide_password=False))
+        stack.push_async_callback(second.close)
+        here = await stack.enter_async_context(House(database, clock, redis.url))
+        there = await stack.enter_async_context(House(second, clock, redis.url))
+        await until(lambda: up(here) and up(there))
+        yield here, there
+
+
+async def until(holds: Callable[[], object]) -> None:
+    async with asyncio.timeout(20):
+        while not holds():
+            await asyncio.sleep(0.01)
+
+
+def up(house: House) -> bool:
+    return house.line is not None and house.line.up
+
+
+def poison() -> float:
+    return float(POISON._value.get())
+
+
+async def test_what_happens_in_one_is_seen_in_the_other(houses: tuple[House, House]) -> None:
+    here, there = houses
+    session = (await here.show(BOND))["session"]
+    near, far = await here.tab("customer-c3"), await there.tab("customer-c5")
+    host = await there.tab("adviser-1")
+    for tab in (near, far, host):
+        assert (await tab.room("join", {"session": session}))["ok"]
+
+    said = await near.room("comment", {"session": session, "text": "大家好"})
+    batch = await far.hears("comments")
+    assert [one["id"] for one in batch["comments"]] == [said["id"]]
+    assert batch == await near.hears("comments")
+
+    await host.hears("presence", lambda told: told["viewers"] == 2)
+    await near.hears("presence", lambda told: told["viewers"] == 2)
+    assert (here.rooms.presence.viewers(session), there.rooms.presence.viewers(session)) == (2, 2)
+
+    phone = await there.tab("customer-c3")
+    await here.confirm_disclosure("customer-c3", session)
+    placed = await near.room("order", here.wish(session))
+    assert placed["ok"], placed
+    told = await phone.hears("order")  # by language, in a room of a person who is elsewhere too
+    assert told["order"]["id"] == placed["order"]["id"]
+    await far.hears("shelf")
+    await near.room("leave", {"session": session})
+    await host.hears("presence", lambda told: told["viewers"] == 1)
+
+
+async def test_an_adviser_who_takes_calls_is_seen_by_all(houses: tuple[House, House]) -> None:
+    here, there = houses
+    adviser = await there.tab("adviser-2")
+    await adviser.desk("available", {"on": True})
+    await until(lambda: here.rooms.attendance.available() == {"adviser-2"})
+    assert here.rooms.attendance.adviser_name("adviser-2") == "吴哲"
+    assert here.rooms.attendance.connected() == {"adviser-2"}
+    second = await here.tab("adviser-2")
+    assert "adviser_back" not in [event for _, event, _ in second.heard]
+    await adviser.close()
+    await until(lambda: here.rooms.attendance.available() == frozenset())
+    assert here.rooms.attendance.connected() == {"adviser-2"}
+
+
+async def test_counts_of_a_process_that_is_silent_expire(houses: tuple[House, House], clock: ManualClock) -> None:
+    here, there = houses
+    session = (await here.show())["session"]
+    far = await there.tab("customer-c5")
+    await far.room("join", {"session": session})
+    await until(lambda: here.rooms.presence.viewers(session) == 1)
+    for loop in there._loops:
+        loop.cancel()
+    await asyncio.gather(*there._loops, return_exceptions=True)
+    clock.advance(FRESH_S + 1)
+    assert here.rooms.presence.viewers(session) == 0
+    assert there.rooms.presence.viewers(session) == 1
+
+
+async def test_a_batch_and_its_own_parts_go_to_the_rooms_they_are_for(houses: tuple[House, House]) -> None:
+    here, there = houses
+    session = (await here.show())["session"]
+    far, other = await there.tab("customer-c3"), await there.tab("customer-c5")
+    for tab in (far, other):
+        await tab.room("join", {"session": session})
+    assert here.relay is not None
+    assert here.relay.publish(session, "", [("customer-c3", '2/room,["comments",{"own":1}]')])
+    assert here.relay.publish(session, '2/room,["comments",{"all":1}]')
+    await far.hears("comments", lambda told: "all" in told)
+    await other.hears("comments", lambda told: "all" in told)
+    assert [list(told) for told in far.all("comments")] == [["own"], ["all"]]
+    assert [list(told) for told in other.all("comments")] == [["all"]]
+
+
+async def test_what_is_not_understood_harms_nobody(houses: tuple[House, House], redis: RedisServer) -> None:
+    here, there = houses
+    session = (await here.show())["session"]
+    far, near = await there.tab("customer-c5"), await here.tab("customer-c3")
+    for tab in (far, near):
+        await tab.room("join", {"session": session})
+    before = poison()
+    bad = [b"", b"\xff\xfe", b"7", b'{"method":1}', b"[" * 100_000, b"\x94" * 50, b"x" * (2 << 20)]
+    stranger = Relay(Line(redis.url, here.clock))
+    bad.append(stranger._encoder.encode(Batch("another", session, '2/desk,["call",{}]', [])))
+    bad.append(stranger._encoder.encode(Batch("another", session, "", [("customer-c5", "2[]")])))
+    async with Redis(host="127.0.0.1", port=redis.port) as client:
+        for channel in (CHANNEL, "tellercast:socketio", "tellercast:pulse"):
+            for payload in bad:
+                await client.publish(channel, payload)
+    await until(lambda: poison() - before >= 2 * 2 * len(bad))  # at least those of two channels, in both
+    said = await near.room("comment", {"session": session, "text": "还在吗"})
+    await far.hears("comments", lambda told: [one["id"] for one in told["comments"]] == [said["id"]])
+    assert up(here)
+    assert up(there)
+    assert far.all("call", "/desk") == []
+
+
+async def test_a_redis_that_hangs_holds_up_nobody_and_no_order_is_missed(
+    houses: tuple[House, House], redis: RedisServer, clock: ManualClock
+) -> None:
+    here, there = houses
+    session = (await here.show(BOND))["session"]
+    near, far, phone = await here.tab("customer-c3"), await there.tab("customer-c5"), await there.tab("customer-c3")
+    for tab in (near, far):
+        await tab.room("join", {"session": session})
+    await here.confirm_disclosure("customer-c3", session)
+    assert redis.process is not None
+    with capture_logs() as logs:
+        redis.process.send_signal(signal.SIGSTOP)
+        try:
+            clock.advance(DEAF_S + 1)  # no pulse has come back
+            await until(lambda: not up(here) and not up(there))
+            await here.record(session, "host")
+            placed = await near.room("order", here.wish(session))
+            assert placed["ok"], placed
+            told = await phone.hears("order")  # read from the database
+            assert (told["order"]["id"], told["order"]["amount"]) == (placed["order"]["id"], AMOUNT)
+            assert (await near.room("comment", {"session": session, "text": "这边还好"}))["ok"]
+            await near.hears("comments")
+        finally:
+            redis.process.send_signal(signal.SIGCONT)
+        await until(lambda: up(here) and up(there))
+    assert [far.all("comments"), len(phone.all("order"))] == [[], 1]
+    assert sum(one["event"].startswith("redis is away") for one in logs) == 2
+    assert sum(one["event"] == "redis is back" for one in logs) == 2
+    said = await near.room("comment", {"session": session, "text": "又通了"})
+    await far.hears("comments", lambda told: [one["id"] for one in told["comments"]] == [said["id"]])
+
+
+async def test_after_an_outage_those_here_are_told_how_things_stand(houses: tuple[House, House], redis: RedisServer) -> None:
+    here, there = houses
+    show = await here.show(BOND)
+    session = show["session"]
+    far = await there.tab("customer-c5")
+    await far.room("join", {"session": session})
+    await redis.kill()
+    await until(lambda: not up(here) and not up(there))
+    status, _ = await here.api("adviser-1", "POST", f"/api/shows/{show['id']}/pin", {"product": BOND})
+    assert status == 200
+    status, _ = await here.api("adviser-1", "POST", f"/api/shows/{show['id']}/pause")
+    assert status == 200
+    assert far.all("pinned") == []
+    await redis.start()
+    await far.hears("state", lambda told: told["state"] == "paused")
+    await far.hears("pinned", lambda told: told["product"]["id"] == BOND)
