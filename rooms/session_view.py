@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from commerce import sale, shelf, tally
@@ -102,17 +102,20 @@ async def summary(tx: AsyncConnection, trail: Trail, clock: Clock, person: Perso
     session = place.session
     sold = await tally.of_session(tx, session_id)
     largest = max(sold, key=lambda one: one.amount, default=Tally(count=0, amount=0, currency="CNY"))
-    peak = (await tx.execute(select(func.max(shows.c.viewers_peak)).where(shows.c.session_id == session_id))).scalar_one()
+    watched = select(shows.c.viewers_peak, shows.c.viewer_ms).where(shows.c.session_id == session_id)
+    peak, viewer_ms = (await tx.execute(watched)).one()
     until = session.ended_at or clock.now()
+    duration_ms = media_ms(session.started_at, until) if session.started_at is not None else 0
     return ShowSummary(
         session=session_id,
-        viewers_peak=int(peak or 0),
+        viewers_peak=peak,
+        viewers_average=round(viewer_ms / duration_ms, 1) if duration_ms else 0.0,
         comments=await trail.count(tx, session_id, {kinds.COMMENT}),
         orders=sum(one.count for one in sold),
         amount=largest.amount,
         currency=largest.currency,
         amounts=sold,
-        duration_ms=media_ms(session.started_at, until) if session.started_at is not None else 0,
+        duration_ms=duration_ms,
     )
 
 

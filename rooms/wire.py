@@ -147,13 +147,14 @@ class SessionView(Struct, frozen=True):
 
 
 class ShowSummary(Struct, frozen=True):
-    """The numbers of a show, for its host; duration in ms.
+    """The numbers of a show, for its host; duration in ms, the average number of viewers over it to a tenth.
 
     `amount` and `currency` are those of the largest sum, `amounts` has one tally per currency.
     """
 
     session: str
     viewers_peak: int
+    viewers_average: float
     comments: int
     orders: int
     amount: int

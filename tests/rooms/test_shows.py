@@ -104,13 +104,17 @@ async def test_a_session_shows_itself_and_its_numbers_to_the_host(house: House) 
     assert (seen["me_role"], seen["state"], seen["recording"], seen["sale"]["open"]) == ("viewer", "live", True, True)
     assert seen["streams"] == [{"name": "host", "status": "publishing"}]
     assert [product["id"] for product in seen["shelf"]] == [BOND]
-    house.clock.advance(60)
+    house.clock.advance(30)
+    await house.rooms.presence.tick()
+    house.clock.advance(30)  # nobody has said yet that he still watches
     await house.api("adviser-1", "POST", f"/api/shows/{show['id']}/end")
+    await house.rooms.presence.tick()  # what is watched after the end is not counted
     status, summary = await house.api("adviser-1", "GET", f"/api/sessions/{session}/summary")
     assert status == 200
     assert summary | {"amounts": None} == {
         "session": session,
         "viewers_peak": 1,
+        "viewers_average": 0.5,
         "comments": 1,
         "orders": 1,
         "amount": AMOUNT,

@@ -37,6 +37,7 @@ export function openAfter(root, show, onBack) {
           figure("studio.sum_amount", money(sum.amount, sum.currency ?? "CNY"), "numbers-first"),
           figure("studio.sum_orders", number(sum.orders)),
           figure("studio.sum_viewers", number(sum.viewers_peak)),
+          figure("studio.sum_average", number(sum.viewers_average)),
           figure("studio.sum_comments", number(sum.comments)),
           figure("studio.sum_duration", duration(sum.duration_ms ?? 0)),
         ),
