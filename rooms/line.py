@@ -4,7 +4,7 @@ The life of the line:
 1. it is up once a word of our own has come back over Redis: then whatever others say comes too;
 2. each second a pulse goes out and has to come back; what others said before a pulse that came back has been heard;
 3. it is down with the first failure, or when no pulse has come back for `DEAF_S`; meanwhile what is said is dropped and
-   counted, and Redis is tried again, with a growing pause of up to a second;
+   counted, and Redis is tried again, with a growing pause of up to half a second;
 4. up again, it says since when something may have been missed (`on_back`): since the last pulse that came back.
 
 Nobody who says something waits for Redis. What can't go out in time is a failure like any other: the line is down then, and
@@ -45,7 +45,7 @@ DEAF_S: Final = 3.0
 PEER_FORGOTTEN_S: Final = 60.0
 _STEP_WITHIN_S: Final = 2.0
 _FIRST_PAUSE_S: Final = 0.1
-_LONGEST_PAUSE_S: Final = 1.0
+_LONGEST_PAUSE_S: Final = 0.5
 # What may wait to be said: about a second of a very large installation.
 _WAITING_MAX: Final = 8 * 1024 * 1024
 _AT_ONCE: Final = 200
