@@ -75,7 +75,7 @@ class Line:
         self._something = asyncio.Event()
         self._good_at = clock.now()  # when the last pulse went out that came back
         self._heard_at = 0.0  # monotonic seconds, when it came back
-        self._lost = False
+        self._lost = self._overrun = False
         self._sent_at: dict[str, datetime] = {}
         self._pulse = 0
         self._peers: dict[str, float] = {}  # monotonic seconds, when each was last heard of
@@ -86,7 +86,9 @@ class Line:
 
     def say(self, channel: str, payload: bytes) -> bool:
         """Tell the other processes; whether it is on its way. Returns at once."""
-        if not self.up or self._bytes > _WAITING_MAX:
+        if self.up and self._bytes > _WAITING_MAX:
+            self._overrun = True  # the next beat ends it: what is left out now has to be told afterwards
+        if not self.up or self._overrun:
             UNSAID.inc()
             return False
         self._put(channel, payload)
@@ -168,7 +170,7 @@ class Line:
         while True:
             if self._clock.monotonic() - self._heard_at > DEAF_S:
                 raise _Deaf("no pulse came back")
-            if self._bytes > _WAITING_MAX:
+            if self._overrun:
                 raise _Deaf("more is said than is taken")
             self._pulse += 1
             self._sent_at[str(self._pulse)] = self._clock.now()
@@ -201,7 +203,7 @@ class Line:
 
     def _down(self, error: BaseException) -> bool:
         """Notes the outage, once; whether the line was up before."""
-        was_up, self.up = self.up, False
+        was_up, self.up, self._overrun = self.up, False, False
         UNSAID.inc(len(self._waiting))
         self._waiting.clear()
         self._sent_at.clear()

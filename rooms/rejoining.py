@@ -26,6 +26,7 @@ from rooms.relay import Back, Relay
 log = structlog.get_logger()
 
 EVERY_S: Final = 1.0
+_TOGETHER_S: Final = 0.2
 # A change is stamped before it is committed, and the processes' clocks differ a little.
 _MARGIN: Final = timedelta(seconds=10)
 _PEOPLE_AT_ONCE: Final = 500
@@ -62,21 +63,21 @@ class Rejoining:
                     await self._wanted.wait()
             except TimeoutError:
                 continue
+            await asyncio.sleep(_TOGETHER_S)  # the other processes are back at about the same moment
 
     async def round(self) -> None:
         """Tell what was missed, if something was; while processes can't hear each other, the orders alone."""
         self._wanted.clear()
-        missed, apart = self._missed_since, self._line.apart
-        if apart:
-            self._apart_since = self._apart_since or self._line.good_at
-        if missed is not None:
-            if not apart:
-                await self._everything()
-            await self._orders(min(missed, self._apart_since or missed))
-            if self._missed_since == missed and not apart:
-                self._missed_since = None
-        elif self._apart_since is not None:
-            await self._orders(self._apart_since)
+        missed, up, apart = self._missed_since, self._line.up, self._line.apart
+        if apart and self._apart_since is None:
+            self._apart_since = self._line.good_at
+        if missed is not None and up:
+            await self._everything()
+        since = [moment for moment in (missed, self._apart_since) if moment is not None]
+        if since:
+            await self._orders(min(since))
+        if up and self._missed_since == missed:
+            self._missed_since = None
         if not apart:
             self._apart_since = None
             self._told.clear()

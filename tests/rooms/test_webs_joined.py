@@ -71,7 +71,7 @@ async def test_what_happens_in_one_is_seen_in_the_other(houses: tuple[House, Hou
     await near.hears("presence", lambda told: told["viewers"] == 2)
     assert (here.rooms.presence.viewers(session), there.rooms.presence.viewers(session)) == (2, 2)
 
-    phone = await there.tab("customer-c3")
+    phone = await there.tab("customer-c3", "zh")
     await here.confirm_disclosure("customer-c3", session)
     placed = await near.room("order", here.wish(session))
     assert placed["ok"], placed
@@ -178,6 +178,40 @@ async def test_a_redis_that_hangs_holds_up_nobody_and_no_order_is_missed(
     assert sum(one["event"] == "redis is back" for one in logs) == 2
     said = await near.room("comment", {"session": session, "text": "又通了"})
     await far.hears("comments", lambda told: [one["id"] for one in told["comments"]] == [said["id"]])
+
+
+async def test_a_line_that_takes_everything_and_brings_nothing_back_is_down(
+    houses: tuple[House, House], clock: ManualClock
+) -> None:
+    line = houses[0].line
+    assert line is not None
+    pulse, hear = "tellercast:pulse", line._hearers["tellercast:pulse"]
+    line._hearers[pulse] = swallowed
+    clock.advance(DEAF_S + 1)
+    await until(lambda: not line.up)
+    line._hearers[pulse] = hear
+    await until(lambda: line.up)
+
+
+async def test_more_than_redis_takes_is_an_outage_and_told_afterwards(
+    houses: tuple[House, House], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, there = houses
+    show = await here.show(BOND)
+    far = await there.tab("customer-c5")
+    await far.room("join", {"session": show["session"]})
+    assert here.line is not None
+    with monkeypatch.context() as patch, capture_logs() as logs:
+        patch.setattr("rooms.line._WAITING_MAX", -1)
+        status, _ = await here.api("adviser-1", "POST", f"/api/shows/{show['id']}/pause")
+        assert status == 200
+        await until(lambda: any(one["event"].startswith("redis is away") for one in logs))
+    await far.hears("state", lambda told: told["state"] == "paused")
+    await until(lambda: up(here))
+
+
+async def swallowed(_payload: bytes) -> None:
+    """On its way it was lost."""
 
 
 async def test_after_an_outage_those_here_are_told_how_things_stand(houses: tuple[House, House], redis: RedisServer) -> None:
