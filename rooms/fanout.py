@@ -23,7 +23,7 @@ from commerce.order_book import OrderChanged
 from commerce.sale import SaleChanged
 from commerce.shelf import ShelfState
 from commerce.wire import Tally
-from core.clock import Clock
+from core.clock import Clock, to_text
 from core.database import Database
 from recording import sessions
 from recording.trail import Trail
@@ -34,7 +34,7 @@ from rooms.call_wire import CallEvent, ProposalEvent
 from rooms.comments import Shown
 from rooms.lifecycle import CallState
 from rooms.notices import NOTICES
-from rooms.relay import Batch, Relay
+from rooms.relay import Batch, MediaRun, Relay
 from rooms.rounds import ROUND_S, Round, Sold
 from rooms.tables import call_sessions, calls
 
@@ -88,8 +88,10 @@ class Fanout:
         self._batches, self._relay = Batches(sio), relay
         if relay is not None:
             relay.on(Batch, lambda batch: self._write(batch.session, batch.text, batch.own))
+            relay.on(MediaRun, self._media_run)
         self._round_s = round_s
         self._boot: str | None = None
+        self._booted_at = ""
         self._lost: set[tuple[str, str]] = set()  # streams whose loss was told, of sessions under way
         self._stale = Round()
         self._places: dict[str, tuple[int | None, int | None]] = {}  # what those who wait were told last
@@ -173,11 +175,16 @@ class Fanout:
 
     async def media_started(self, boot: str) -> None:
         """The media process (re)started: publishers and subscribers of running sessions have to connect again."""
-        self._boot = boot
+        self._boot, self._booted_at = boot, to_text(self._clock.now())
         async with self._db.read() as tx:
             running = [session.id for session in await sessions.by_state(tx, "live", "paused")]
         for session_id in running:
             await self.session_changed(session_id, "media_restarted")
+
+    def _media_run(self, said: MediaRun) -> None:
+        """One process alone takes the feed's record of a start; an older run told by another would look like one more start."""
+        if said.at > self._booted_at:
+            self._boot, self._booted_at = said.boot, said.at
 
     async def sale_changed(self, change: SaleChanged) -> None:
         """A session's sale opened or closed."""
@@ -192,6 +199,8 @@ class Fanout:
     async def flush(self) -> None:
         """Tell what has changed since the last round. What can't be told now is told with the next one."""
         stale, self._stale = self._stale, Round()
+        if self._relay is not None and self._boot is not None:
+            self._relay.say(MediaRun(self._relay.me, self._boot, self._booted_at))
         for session_id, sold in stale.sold.items():
             try:
                 await self._sold(session_id, sold)

@@ -55,7 +55,15 @@ class Back(Struct, tag="back", array_like=True, frozen=True):
     since: str
 
 
-Said = Batch | Viewers | AtDesk | Back
+class MediaRun(Struct, tag="media", array_like=True, frozen=True):
+    """The latest run of the media process that one process knows of, and when it heard of its start."""
+
+    host: str
+    boot: str
+    at: str
+
+
+Said = Batch | Viewers | AtDesk | Back | MediaRun
 Heard = Callable[[Any], None]
 
 
@@ -122,3 +130,5 @@ def _check(said: Said) -> None:
             raise ValueError("less than nobody")
     elif isinstance(said, Back):
         from_text(said.since)
+    elif isinstance(said, MediaRun):
+        from_text(said.at)

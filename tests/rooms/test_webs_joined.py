@@ -96,6 +96,14 @@ async def test_an_adviser_who_takes_calls_is_seen_by_all(houses: tuple[House, Ho
     assert here.rooms.attendance.connected() == {"adviser-2"}
 
 
+async def test_all_know_which_run_of_the_media_process_it_is(houses: tuple[House, House], clock: ManualClock) -> None:
+    here, there = houses
+    for number, takes in enumerate((here, there, here)):  # whichever takes the record of its start
+        await takes.fanout.media_started(f"run-{number}")
+        await until(lambda: {here.fanout.media_boot, there.fanout.media_boot} == {f"run-{number}"})  # noqa: B023 - at once
+        clock.advance(1)
+
+
 async def test_counts_of_a_process_that_is_silent_expire(houses: tuple[House, House], clock: ManualClock) -> None:
     here, there = houses
     session = (await here.show())["session"]
