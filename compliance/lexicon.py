@@ -21,11 +21,13 @@ from typing import Final
 
 
 class Action(IntEnum):
-    """What to do about a hit, from mild to strict: tell the reviewers, hide the words as well, or refuse the text."""
+    """What to do about a hit, from mild to strict: tell the reviewers, hide the words as well, let a moderator see the text
+    first, or refuse it."""
 
     FLAG = 1
     MASK = 2
-    BLOCK = 3
+    HOLD = 3
+    BLOCK = 4
 
 
 @dataclass(frozen=True, slots=True)

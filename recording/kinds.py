@@ -19,6 +19,17 @@ SALE_OPENED = "sale_opened"
 SALE_CLOSED = "sale_closed"
 COMMENT = "comment"
 COMMENT_REMOVED = "comment_removed"
+COMMENT_RESTORED = "comment_restored"
+COMMENT_HELD = "comment_held"
+COMMENT_RELEASED = "comment_released"
+COMMENT_REJECTED = "comment_rejected"
+COMMENT_PINNED = "comment_pinned"
+COMMENT_UNPINNED = "comment_unpinned"
+PERSON_MUTED = "person_muted"
+PERSON_BANNED = "person_banned"
+PERSON_SHADOWED = "person_shadowed"
+PERSON_FORGIVEN = "person_forgiven"
+ROOM_RULES_CHANGED = "room_rules_changed"
 SHELF_CHANGED = "shelf_changed"
 PRODUCT_PINNED = "product_pinned"
 PRODUCT_UNPINNED = "product_unpinned"
@@ -80,8 +91,19 @@ KINDS: dict[str, Kind] = {
         Kind(PUBLISHER_LOST, "picture", "the sender vanished without saying goodbye"),
         Kind(PUBLISHER_LEFT, "picture", "the sender stopped on purpose"),
         Kind(FRAGMENT, "picture", "a piece of the recording is safely on disk, with its SHA-256"),
-        Kind(COMMENT, "comments", "a comment was shown; its text is a salted commitment"),
+        Kind(COMMENT, "comments", "a comment was shown (`shadow`: to its author alone); its text is a salted commitment"),
+        Kind(COMMENT_HELD, "comments", "a comment waits for a moderator, and why; nobody was shown it"),
+        Kind(COMMENT_RELEASED, "comments", "a moderator let a held comment be shown"),
+        Kind(COMMENT_REJECTED, "comments", "a moderator kept a held comment from being shown"),
         Kind(COMMENT_REMOVED, "comments", "a comment was taken down"),
+        Kind(COMMENT_RESTORED, "comments", "what was taken down is shown again, what was rejected waits again"),
+        Kind(COMMENT_PINNED, "comments", "a comment stands above the others now"),
+        Kind(COMMENT_UNPINNED, "comments", "no comment stands above the others any more"),
+        Kind(PERSON_MUTED, "comments", "somebody may not comment, for a time or to the end"),
+        Kind(PERSON_BANNED, "comments", "somebody may not be in this session any more"),
+        Kind(PERSON_SHADOWED, "comments", "what somebody says is shown to him alone"),
+        Kind(PERSON_FORGIVEN, "comments", "a mute, a ban or a shadow was lifted"),
+        Kind(ROOM_RULES_CHANGED, "comments", "how often one may comment, and whether a moderator sees it first"),
         Kind(SHELF_CHANGED, "pins", "the products on offer changed"),
         Kind(PRODUCT_PINNED, "pins", "a product is being explained now"),
         Kind(PRODUCT_UNPINNED, "pins", "the explanation is over"),
