@@ -29,9 +29,11 @@ class OrderAnswer(msgspec.Struct):
 
 
 class CommentAnswer(msgspec.Struct):
-    """The answer to a comment: it is on the record."""
+    """The answer to a comment: it is on the record, as shown; `held` while a moderator has to see it first."""
 
     id: str
+    comment: wire.Comment
+    held: bool = False
 
 
 class CallAnswer(msgspec.Struct):
@@ -77,6 +79,12 @@ OUTGOING: dict[tuple[str, str], tuple[Any, str]] = {
     ("/room", "order"): (wire.OrderChanged, "To a customer: an own order changed"),
     ("/room", "order (host)"): (wire.HostOrder, "To the host: the sums changed"),
     ("/room", "state"): (wire.State, "State, sale, streams or recording changed"),
+    ("/room", "moderated"): (
+        wire.Moderated,
+        "Moderators took comments down or put them back, pinned one, or changed the rules",
+    ),
+    ("/room", "moderation"): (wire.QueueChanged, "To the host and supervisors: something new for moderators"),
+    ("/room", "banned"): (wire.Banned, "To one who may not be in the session any more, and is out of it"),
     ("/room", "notice"): (wire.Notice, "Something everybody in the session should know"),
     ("/desk", "queue"): (call_wire.Queue, "To advisers and supervisors: the waiting line"),
     ("/desk", "call"): (call_wire.CallEvent, "To both parties: the call changed"),

@@ -54,7 +54,7 @@ from recording.intake import Intake
 from recording.playable import make_playable
 from recording.poster import make_poster
 from recording.trail import Trail
-from rooms import access
+from rooms import access, moderation_routes
 from rooms import routes as rooms_routes
 from rooms.addresses import Addresses
 from rooms.attendance import Attendance
@@ -86,6 +86,7 @@ def all_routes(*, demo: bool) -> list[Route]:
     return [
         *accounts.routes(demo=demo),
         *rooms_routes.routes(),
+        *moderation_routes.routes(),
         *whip.routes(),
         *commerce_routes.routes(),
         *catalogue_routes.routes(),

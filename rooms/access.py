@@ -14,7 +14,8 @@ from core.identity import Person, Role
 from recording import kinds, sessions
 from recording.sessions import Session
 from recording.trail import Draft, Trail
-from rooms.errors import CALL_NOT_YOURS
+from rooms.errors import BANNED, CALL_NOT_YOURS
+from rooms.moderation_judging import banned
 from rooms.tables import call_sessions, calls, shows
 
 MeRole = Literal["host", "viewer", "adviser", "customer", "supervisor"]
@@ -39,6 +40,11 @@ class Access:
         """Whether comments of this person are the host's own."""
         return self.me_role in ("host", "adviser")
 
+    @property
+    def moderates(self) -> bool:
+        """Whether this person may moderate what is said here: of shows alone, in a call two people talk."""
+        return self.show is not None and self.me_role in ("host", "supervisor")
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -47,11 +53,15 @@ class Place:
     session: Session
     show: Row[Any] | None = None
     call: Row[Any] | None = None
+    banned: frozenset[str] = frozenset()  # people
 
     def admit(self, person: Person) -> Access:
-        """What `person` is in it. Raises Refused(CALL_NOT_YOURS) for others' calls, Refused(NOT_FOUND) where it is neither."""
+        """What `person` is in it. Raises Refused: CALL_NOT_YOURS for others' calls, BANNED, NOT_FOUND where it is neither."""
         if self.show is not None:
-            return Access(self.session, _in_show(person, self.show.host_id), show=self.show)
+            me_role = _in_show(person, self.show.host_id)
+            if me_role == "viewer" and person.id in self.banned:
+                raise Refused(BANNED)
+            return Access(self.session, me_role, show=self.show)
         if self.call is None:
             raise Refused(NOT_FOUND)
         me_role = _in_call(person, self.call.customer_id, self.call.with_adviser)
@@ -64,7 +74,9 @@ async def find(tx: AsyncConnection, session_id: str) -> Place:
     """Raises Refused(NOT_FOUND)."""
     session = await sessions.get(tx, session_id)
     if session.kind == "show":
-        return Place(session, show=(await tx.execute(select(shows).where(shows.c.session_id == session_id))).one_or_none())
+        show = (await tx.execute(select(shows).where(shows.c.session_id == session_id))).one_or_none()
+        out = await banned(tx, [session_id])
+        return Place(session, show=show, banned=frozenset(person_id for _session, person_id in out))
     query = (
         select(calls, call_sessions.c.adviser_id.label("with_adviser"))
         .join(call_sessions, call_sessions.c.call_id == calls.c.id)
@@ -74,7 +86,7 @@ async def find(tx: AsyncConnection, session_id: str) -> Place:
 
 
 async def enter(tx: AsyncConnection, person: Person, session_id: str) -> Access:
-    """What `person` is in the session. Raises Refused(NOT_FOUND), and Refused(CALL_NOT_YOURS) for others' calls."""
+    """What `person` is in the session. Raises Refused: NOT_FOUND, CALL_NOT_YOURS for others' calls, BANNED."""
     return (await find(tx, session_id)).admit(person)
 
 

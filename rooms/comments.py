@@ -15,14 +15,13 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 import structlog
-from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -30,19 +29,20 @@ from compliance import lexicon
 from compliance.lexicon import Action
 from core.clock import Clock, to_text
 from core.database import Database
-from core.errors import BAD_REQUEST, NOT_FOUND, Refused, Unavailable
+from core.errors import BAD_REQUEST, FORBIDDEN, NOT_FOUND, Refused, Unavailable
 from core.identity import Person
 from core.ids import new_id
 from recording import kinds, sessions
-from recording.chain import read_entry
 from recording.errors import TrailSealed
-from recording.tables import trail_entries
 from recording.trail import Draft, Entry, Trail, lock_heads
+from rooms import spoken
 from rooms.closing import announce
 from rooms.errors import COMMENT_BLOCKED, COMMENT_TOO_FAST, COMMENT_TOO_LONG, NOT_LIVE, NOT_RECORDED, TOO_MANY_HERE
+from rooms.moderation_judging import SHOWN, Judge, Verdict, hold
 from rooms.rate import Buckets
 from rooms.shaping import Shapings
-from rooms.wire import COMMENT_MAX, Comment, CommentKind
+from rooms.spoken import Spoken
+from rooms.wire import COMMENT_MAX, Comment
 
 log = structlog.get_logger()
 
@@ -66,11 +66,20 @@ class Shown:
 
     comments: list[Comment]
     own: dict[str, list[Comment]]
+    skipped: int = 0  # how many of the own ones are there because there were too many
+    held: int = 0  # how many wait for a moderator
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A comment that is on the record; `held` while a moderator has to see it first."""
+
+    comment: Comment
+    held: bool
 
     @property
-    def skipped(self) -> int:
-        """How many are not for everybody."""
-        return sum(map(len, self.own.values()))
+    def id(self) -> str:
+        return self.comment.id
 
 
 Show = Callable[[str, Shown], Awaitable[None]]
@@ -99,10 +108,19 @@ class _Pending:
     typed: str
     flags: list[str]
     question: bool
-    done: asyncio.Future[Comment]
+    suspect: bool  # the lexicon wants a moderator to see it first
+    answers: Spoken | None
+    done: asyncio.Future[Taken]
+    verdict: Verdict = SHOWN  # the transaction's that puts it on the record
 
     def draft(self) -> Draft:
         data: dict[str, Any] = {"id": self.id, "author_tag": self.tag, "host": self.host}
+        if self.verdict.held:
+            data["held"] = self.verdict.held
+        if self.verdict.shadow:
+            data["shadow"] = True
+        if self.answers is not None:
+            data |= {"answers": self.answers.id, "answers_seq": self.answers.entry.seq}
         private = {"text": self.shown, "author": self.author.masked, "person": self.author.id}
         if self.question:
             data["question"] = True
@@ -110,7 +128,8 @@ class _Pending:
             data["flags"] = self.flags
         if self.typed != self.shown:
             private["typed"] = self.typed
-        return Draft(kinds.COMMENT, self.author.role.value, data, private)
+        kind = kinds.COMMENT_HELD if self.verdict.held else kinds.COMMENT
+        return Draft(kind, self.author.role.value, data, private)
 
 
 @dataclass(slots=True)
@@ -133,15 +152,20 @@ class CommentDesk:
         self._rate = Buckets(BURST, PER_SECOND, RATED_PEOPLE_MAX)
         self._rooms: dict[str, _Room] = {}
         self._shaping = Shapings()
+        self._judge = Judge(clock)
         self._wanted = asyncio.Event()
 
-    async def say(self, person: Person, session_id: str, text: str, *, host: bool, question: bool = False) -> Comment:
+    async def say(
+        self, person: Person, session_id: str, text: str, *, host: bool, question: bool = False, answers: str | None = None
+    ) -> Taken:
         """Put a comment on the record and show it; answers it as it is shown, after the commit.
 
-        Raises Refused (COMMENT_TOO_LONG, COMMENT_TOO_FAST, COMMENT_BLOCKED, session_not_live) or Unavailable (TOO_MANY_HERE,
-        NOT_RECORDED); a refused one is neither kept nor shown. After NOT_RECORDED it may yet be shown.
+        Raises Refused (COMMENT_TOO_LONG, COMMENT_TOO_FAST, COMMENT_BLOCKED, COMMENT_SLOW, COMMENT_MUTED, BANNED,
+        session_not_live; FORBIDDEN and NOT_FOUND for an answer) or Unavailable (TOO_MANY_HERE, NOT_RECORDED); a refused one is
+        neither kept nor shown. After NOT_RECORDED it may yet be shown.
         """
-        pending = self._checked(person, session_id, text.strip(), host, question)
+        asked = None if answers is None else await self._asked(session_id, answers, host)
+        pending = self._checked(person, session_id, text.strip(), host, question, asked)
         room = self._rooms.setdefault(session_id, _Room())
         if len(room.waiting) >= QUEUE_MAX or len(self._rooms) > ROOMS_MAX:
             raise Unavailable(TOO_MANY_HERE)
@@ -188,7 +212,19 @@ class CommentDesk:
                 taken[session_id] = left
         return taken
 
-    def _checked(self, person: Person, session_id: str, text: str, host: bool, question: bool) -> _Pending:
+    async def _asked(self, session_id: str, comment_id: str, host: bool) -> Spoken:
+        """What the host answers: a comment that the others see too."""
+        if not host:
+            raise Refused(FORBIDDEN)
+        async with self._db.read() as tx:
+            found = await spoken.find(tx, self._trail, session_id, comment_id)
+            if found is None or found.is_hidden or await spoken.is_removed(tx, session_id, comment_id):
+                raise Refused(NOT_FOUND)
+        return found
+
+    def _checked(
+        self, person: Person, session_id: str, text: str, host: bool, question: bool, answers: Spoken | None
+    ) -> _Pending:
         if any(ord(letter) < ord(" ") for letter in text):
             raise Refused(BAD_REQUEST, detail="control characters")
         if any("\ud800" <= letter <= "\udfff" for letter in text):  # JSON's escapes can say so; no text on the record can
@@ -207,10 +243,12 @@ class CommentDesk:
             author=person,
             tag=self._tags.tag(session_id, person.id),
             host=host,
-            shown=lexicon.masked(text, found),
+            shown=lexicon.masked(text, [hit for hit in found if hit.action is not Action.HOLD]),
             typed=text,
             flags=sorted({hit.term for hit in found}),
             question=question and not host,
+            suspect=any(hit.action is Action.HOLD for hit in found),
+            answers=answers,
             done=asyncio.get_running_loop().create_future(),
         )
 
@@ -218,7 +256,7 @@ class CommentDesk:
         """One commit for all batches, then the acknowledgements, then one emit for each session."""
         try:
             async with self._db.write() as tx:
-                outcomes = await self._append(tx, batches)
+                outcomes, unheard = await self._append(tx, batches)
         except Exception as error:
             if len(batches) > 1 and _is_undone(error):
                 log.warning("comments are recorded session by session", sessions=len(batches), error=repr(error))
@@ -229,31 +267,43 @@ class CommentDesk:
             for batch in batches.values():
                 _refuse(batch, lambda: Unavailable(NOT_RECORDED))
             return
+        for one, refusal in unheard:
+            _refuse([one], partial(_again, refusal))
         shows = []
-        for session_id, batch in batches.items():
-            outcome = outcomes[session_id]
+        for session_id, outcome in outcomes.items():
             if isinstance(outcome, Refused):
-                _refuse(batch, partial(_again, outcome))
+                _refuse(batches[session_id], partial(_again, outcome))
                 continue
-            comments = [_shown(one, entry) for one, entry in zip(batch, outcome, strict=True)]
-            for one, comment in zip(batch, comments, strict=True):
+            self._judge.spoke(session_id, (one.author.id for one, _entry in outcome if not one.host))
+            comments = [(one, _shown(one, entry)) for one, entry in outcome]
+            for one, comment in comments:
                 if not one.done.done():
-                    one.done.set_result(comment)
-            shows.append(self._show(session_id, self._shaped(session_id, batch, comments)))
+                    one.done.set_result(Taken(comment, one.verdict.held is not None))
+            if comments:
+                shows.append(self._show(session_id, self._shaped(session_id, comments)))
         await announce(*shows)
 
-    def _shaped(self, session_id: str, batch: Sequence[_Pending], comments: Sequence[Comment]) -> Shown:
+    def _shaped(self, session_id: str, said: Sequence[tuple[_Pending, Comment]]) -> Shown:
         now = self._clock.monotonic()
-        always = [one.host or one.question for one in batch]
-        chosen = self._shaping.of(session_id, now).choose([one.author.id for one in batch], always, now)
-        shown = Shown([], {})
-        for one, comment, is_chosen in zip(batch, comments, chosen, strict=True):
-            (shown.comments if is_chosen else shown.own.setdefault(one.author.id, [])).append(comment)
-        return shown
+        heard = [(one, comment) for one, comment in said if one.verdict == SHOWN]
+        always = [one.host or one.question for one, _comment in heard]
+        chosen = self._shaping.of(session_id, now).choose([one.author.id for one, _comment in heard], always, now)
+        public: list[Comment] = []
+        own: dict[str, list[Comment]] = defaultdict(list)
+        for (one, comment), is_chosen in zip(heard, chosen, strict=True):
+            (public if is_chosen else own[one.author.id]).append(comment)
+        skipped = len(heard) - len(public)
+        for one, comment in said:
+            if one.verdict.shadow and not one.verdict.held:
+                own[one.author.id].append(comment)
+        held = sum(one.verdict.held is not None and not one.verdict.shadow for one, _comment in said)
+        return Shown(public, dict(own), skipped, held)
 
-    async def _append(self, tx: AsyncConnection, batches: _Batches) -> dict[str, list[Entry] | Refused]:
-        """The entries of each session's batch, or why it takes none."""
-        outcomes: dict[str, list[Entry] | Refused] = {}
+    async def _append(
+        self, tx: AsyncConnection, batches: _Batches
+    ) -> tuple[dict[str, list[tuple[_Pending, Entry]] | Refused], list[tuple[_Pending, Refused]]]:
+        """The entries of each session's batch, or why it takes none; and who was not heard, and why."""
+        outcomes: dict[str, list[tuple[_Pending, Entry]] | Refused] = {}
         found = await sessions.several(tx, batches)
         for session_id in batches:
             if session_id not in found:
@@ -263,9 +313,22 @@ class CommentDesk:
         heads = await lock_heads(tx, batches.keys() - outcomes.keys())
         outcomes |= {session_id: TrailSealed(session_id) for session_id, head in heads.items() if head.sealed}
         open_yet = [session_id for session_id in batches if session_id not in outcomes]
-        work = [(heads[session_id], [one.draft() for one in batches[session_id]]) for session_id in open_yet]
+        kept: _Batches = {session_id: [] for session_id in open_yet}
+        unheard: list[tuple[_Pending, Refused]] = []
+        judged = await self._judge.judge(tx, {session_id: batches[session_id] for session_id in open_yet})
+        for session_id, verdicts in judged.items():
+            for one, verdict in verdicts:
+                if isinstance(verdict, Refused):
+                    unheard.append((one, verdict))
+                else:
+                    one.verdict = verdict
+                    kept[session_id].append(one)
+        work = [(heads[session_id], [one.draft() for one in batch]) for session_id, batch in kept.items()]
         made = await self._trail.append_all(tx, work)
-        return outcomes | dict(zip(open_yet, made, strict=True))
+        for (session_id, batch), entries in zip(kept.items(), made, strict=True):
+            outcomes[session_id] = list(zip(batch, entries, strict=True))
+            await hold(tx, session_id, [(one.id, entry.seq, one.verdict) for one, entry in zip(batch, entries, strict=True)])
+        return outcomes, unheard
 
 
 def _commits(taken: _Batches) -> Iterator[_Batches]:
@@ -309,38 +372,11 @@ def _shown(one: _Pending, entry: Entry) -> Comment:
         author_tag=one.tag,
         text=one.shown,
         host=one.host,
-        kind=_kind(host=one.host, question=one.question),
+        kind=spoken.kind_of(host=one.host, question=one.question, answers=one.answers is not None),
+        answers=None if one.answers is None else one.answers.quoted(),
     )
 
 
-def _kind(*, host: bool, question: bool) -> CommentKind:
-    return "question" if question and not host else "comment"
-
-
 async def latest(tx: AsyncConnection, trail: Trail, session_id: str, limit: int = HISTORY) -> list[Comment]:
-    """The session's last comments, oldest first, from the trail; those that were taken down or erased are left out.
-
-    However many there were before, as many rows are read as are asked for, by the index.
-    """
-    of_kind = select(trail_entries.c.body, trail_entries.c.hash).where(trail_entries.c.session_id == session_id)
-    said = of_kind.where(trail_entries.c.kind == kinds.COMMENT).order_by(trail_entries.c.seq.desc()).limit(limit)
-    entries = [read_entry(row.body, row.hash) for row in await tx.execute(said)]
-    if not entries:
-        return []
-    since = of_kind.where(trail_entries.c.kind == kinds.COMMENT_REMOVED, trail_entries.c.seq > entries[-1].seq)
-    removed = {read_entry(row.body, row.hash).data.get("id") for row in await tx.execute(since)}
-    texts = await trail.texts(tx, session_id, entries[-1].seq, entries[0].seq)
-    return [
-        Comment(
-            id=str(entry.data["id"]),
-            at=to_text(entry.at),
-            media_ms=entry.media_ms,
-            author=texts.get((entry.seq, "author"), "**"),
-            author_tag=str(entry.data["author_tag"]),
-            text=texts[entry.seq, "text"],
-            host=bool(entry.data["host"]),
-            kind=_kind(host=bool(entry.data["host"]), question=bool(entry.data.get("question"))),
-        )
-        for entry in reversed(entries)
-        if entry.data["id"] not in removed and (entry.seq, "text") in texts
-    ]
+    """The session's last comments as everybody is shown them, oldest first, from the trail."""
+    return (await spoken.latest(tx, trail, session_id, limit)).seen_by()

@@ -21,6 +21,7 @@ from rooms.comments import AuthorTags, CommentDesk
 from rooms.dispatch import Identify, May, Namespace
 from rooms.fanout import Fanout
 from rooms.line import Line
+from rooms.moderation import ModerationDesk
 from rooms.namespace import DeskNamespace, RoomNamespace
 from rooms.presence import Presence
 from rooms.proposals import ProposalDesk
@@ -32,6 +33,7 @@ log = structlog.get_logger()
 
 SWEEP_EVERY_S = 5.0
 EXPIRED_EVERY_S = 60.0
+BANNED_EVERY_S = 1.0
 ABANDONED_EVERY_S = 30.0
 
 
@@ -47,10 +49,12 @@ class Rooms:
     fanout: Fanout
     presence: Presence
     comments: CommentDesk
+    moderation: ModerationDesk
     shows: ShowDesk
     calls: CallDesk
     proposals: ProposalDesk
     abandoned: AbandonedSweep
+    room: RoomNamespace
     namespaces: tuple[Namespace, ...]
     rejoining: Rejoining | None
 
@@ -63,6 +67,7 @@ class Rooms:
             group.create_task(self._sweep())
             group.create_task(self._sweep_abandoned())
             group.create_task(self._mind_expired())
+            group.create_task(self._mind_banned())
             if self.rejoining is not None:
                 group.create_task(self.attendance.run())
                 group.create_task(self.rejoining.run())
@@ -82,6 +87,14 @@ class Rooms:
                 await self.abandoned.sweep()
             except Exception:  # what is abandoned stays so; the next sweep is another chance
                 log.exception("abandoned sessions could not be looked for")
+
+    async def _mind_banned(self) -> None:
+        while True:
+            await asyncio.sleep(BANNED_EVERY_S)
+            try:
+                await self.room.expel_banned()
+            except Exception:  # who is banned can neither comment nor come back; the next look is another chance
+                log.exception("banned people could not be put out")
 
     async def _mind_expired(self) -> None:
         while True:
@@ -146,19 +159,8 @@ def open_rooms(
     if joined is not None:
         people, watched = room.customers, room.watched
         rejoining = Rejoining(*joined, fanout, db, trail, clock, people=people, watched=watched)
+    moderation = ModerationDesk(db, trail, clock, fanout, room.expel)
     return Rooms(
-        sio,
-        db,
-        trail,
-        clock,
-        attendance,
-        fanout,
-        presence,
-        comments,
-        shows,
-        calls,
-        proposals,
-        abandoned,
-        (room, desk),
-        rejoining,
-    )
+        sio, db, trail, clock, attendance, fanout, presence, comments, moderation, shows, calls, proposals, abandoned, room,
+        (room, desk), rejoining,
+    )  # fmt: skip

@@ -20,6 +20,32 @@ COMMENT_TOO_FAST = Problem(
     "You are sending comments faster than others can read them; wait {wait_s} s.", "您发送评论过快，请等待 {wait_s} 秒。",
     "Send it again in a moment; what you typed is kept.", "请稍后再发送，您输入的内容已保留。", "retry",
 )  # fmt: skip
+COMMENT_SLOW = Problem(
+    "comment_slow", 429,
+    "This show takes one comment every {slow_s} s from each of us; wait {wait_s} s.",
+    "本场直播每人每 {slow_s} 秒可发一条评论，请等待 {wait_s} 秒。",
+    "Send it again in a moment; what you typed is kept.", "请稍后再发送，您输入的内容已保留。", "retry",
+)  # fmt: skip
+COMMENT_MUTED = Problem(
+    "comment_muted", 403,
+    "A moderator has muted you in this show.", "管理员已对您禁言。",
+    "You can go on watching and buying; to be heard, talk to an adviser.", "您仍可观看和购买；如需沟通，请联系顾问。", "call",
+)  # fmt: skip
+BANNED = Problem(
+    "banned", 403,
+    "A moderator has asked you to leave this show.", "管理员已将您移出本场直播。",
+    "See the lobby for other shows, or talk to an adviser.", "请到首页查看其他直播，或联系顾问。", "lobby",
+)  # fmt: skip
+ACT_OVERTAKEN = Problem(
+    "act_overtaken", 409,
+    "Somebody has decided this already.", "该操作已被处理。",
+    "Look at how it stands now.", "请查看当前状态。", "retry",
+)  # fmt: skip
+HOST_STAYS = Problem(
+    "host_stays", 409,
+    "The host can't be muted, banned or hidden in the own show.", "不能对主播本人禁言、移出或隐藏。",
+    "Take the comment down instead.", "可以撤下这条评论。",
+)  # fmt: skip
 # The same code as commerce's, for those who only watch or talk.
 NOT_LIVE = Problem(
     "session_not_live", 409,
@@ -106,6 +132,11 @@ PROBLEMS = (
     COMMENT_TOO_LONG,
     COMMENT_BLOCKED,
     COMMENT_TOO_FAST,
+    COMMENT_SLOW,
+    COMMENT_MUTED,
+    BANNED,
+    ACT_OVERTAKEN,
+    HOST_STAYS,
     CALL_NOT_YOURS,
     CALL_GONE,
     CALL_OPEN,

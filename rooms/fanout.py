@@ -27,7 +27,7 @@ from core.clock import Clock, to_text
 from core.database import Database
 from recording import sessions
 from recording.trail import Trail
-from rooms import call_view, session_view, wire
+from rooms import call_view, moderation_view, session_view, wire
 from rooms.attendance import Attendance
 from rooms.batches import ROOM, Batches
 from rooms.call_wire import CallEvent, ProposalEvent
@@ -54,6 +54,11 @@ def session_room(session_id: str, lang: str | None = None) -> str:
 def person_room(person_id: str, lang: str) -> str:
     """All sockets of one person that read that language."""
     return f"person:{person_id}:{lang}"
+
+
+def moderators_room(session_id: str) -> str:
+    """Who moderates a show: its host, and the supervisors who are in it."""
+    return f"moderators:{session_id}"
 
 
 def desks_room(lang: str) -> str:
@@ -119,6 +124,23 @@ class Fanout:
         self._write(session_id, text, own)
         if self._relay is not None and (text or own):
             self._relay.publish(session_id, text, own)
+        if shown.held:
+            await self.queue_changed(session_id)
+
+    async def moderated(self, session_id: str, removed: list[str], restored: list[wire.Comment]) -> None:
+        """What moderators have changed: comments, the pinned one, the rules."""
+        async with self._db.read() as tx:
+            rules = await moderation_view.rules(tx, session_id)
+            pinned = await moderation_view.pinned(tx, session_id, rules)
+            seq = await self._trail.last(tx, session_id)
+        told = wire.Moderated(session_id, seq, removed, restored, pinned, rules.shown)
+        await self._emit(ROOM, "moderated", session_room(session_id), told)
+
+    async def queue_changed(self, session_id: str) -> None:
+        """There is something new for those who moderate."""
+        async with self._db.read() as tx:
+            seq = await self._trail.last(tx, session_id)
+        await self._emit(ROOM, "moderation", moderators_room(session_id), wire.QueueChanged(session_id, seq))
 
     def _write(self, session_id: str, text: str, own: Sequence[tuple[str, str]]) -> None:
         if text:

@@ -23,13 +23,14 @@ from core.errors import Refused, Unavailable
 from core.grouping import Grouping
 from core.identity import Person
 from recording.trail import Trail
-from rooms import access, comments, session_view
+from rooms import access, session_view, spoken
 from rooms.access import Access, Place
-from rooms.comments import AuthorTags
+from rooms.comments import HISTORY, AuthorTags
 from rooms.errors import TOO_MANY_HERE
 from rooms.fanout import Fanout
 from rooms.presence import Presence
 from rooms.session_view import Facts
+from rooms.spoken import Latest
 
 _AT_ONCE: Final = 100
 _WAITING_MAX: Final = 5_000
@@ -52,6 +53,7 @@ class _Picture:
 
     seq: int
     facts: Facts
+    latest: Latest
     comments: msgspec.Raw
     orders: dict[str, list[OrderRecord]]
     sums: list[Tally] | None
@@ -103,10 +105,12 @@ class Joining:
             return [await self._answer(tx, pictures[one.place.session.id], one) for one in group]
 
     async def _read(self, tx: AsyncConnection, session_id: str, some: Sequence[Coming]) -> _Picture:
+        talk = await spoken.latest(tx, self._trail, session_id, HISTORY)
         return _Picture(
             seq=await self._trail.last(tx, session_id),
             facts=await session_view.facts(tx, self._trail, session_id),
-            comments=msgspec.Raw(_ENCODER.encode(await comments.latest(tx, self._trail, session_id))),
+            latest=talk,
+            comments=msgspec.Raw(_ENCODER.encode(talk.seen_by())),
             orders=await order_book.of_customers(tx, {one.person.id for one in some}, session_id),
             sums=await tally.of_session(tx, session_id) if any(one.place.is_host for one in some) else None,
         )
@@ -120,13 +124,15 @@ class Joining:
         if kind not in picture.views:
             view = session_view.seen(picture.facts, self._clock, one.place, one.lang, self._fanout.media_boot)
             picture.views[kind] = msgspec.Raw(_ENCODER.encode(view))
+        tag = self._tags.tag(session_id, one.person.id)
+        more = tag in picture.latest.own_tags
         return {
             "seq": picture.seq,
             "session": picture.views[kind],
-            "comments": picture.comments,
+            "comments": msgspec.Raw(_ENCODER.encode(picture.latest.seen_by(tag))) if more else picture.comments,
             "orders": msgspec.to_builtins([order.view(one.lang) for order in mine]),
             "viewers": self._presence.viewers(session_id),
-            "author_tag": self._tags.tag(session_id, one.person.id),
+            "author_tag": tag,
             "tally": msgspec.to_builtins(picture.sums) if one.place.is_host else None,
         }
 

@@ -22,13 +22,14 @@ from rooms.call_wire import CallRef, Confirm, Propose, RequestCall, SetAvailable
 from rooms.calls import CallDesk
 from rooms.comments import AuthorTags, CommentDesk
 from rooms.dispatch import BUCKETS_MAX, Event, Identify, May, Namespace, Socket
-from rooms.errors import TOO_MANY_JOINED
-from rooms.fanout import DESK, Fanout, desks_room, person_room, session_room
+from rooms.errors import BANNED, TOO_MANY_JOINED
+from rooms.fanout import DESK, Fanout, desks_room, moderators_room, person_room, session_room
 from rooms.joining import Coming, Joining
+from rooms.moderation_judging import banned
 from rooms.presence import Presence
 from rooms.proposals import ProposalDesk
 from rooms.rate import Buckets
-from rooms.wire import Join, Leave, Say
+from rooms.wire import Banned, Join, Leave, Say
 
 # One browser tab watches one session; a few more are a program.
 JOINED_MAX = 5
@@ -92,6 +93,8 @@ class RoomNamespace(Namespace):
         # Into the room before the snapshot is read: what happens in between comes twice, with its seq, and never not at all.
         await self.enter_room(socket.sid, session_room(body.session))
         await self.enter_room(socket.sid, session_room(body.session, socket.lang))
+        if place.moderates:
+            await self.enter_room(socket.sid, moderators_room(body.session))
         first = body.session not in socket.sessions
         socket.sessions.add(body.session)
         self._hosting[socket.sid, body.session] = place.is_host
@@ -118,8 +121,11 @@ class RoomNamespace(Namespace):
         if host is None:
             async with self._db.read() as tx:
                 host = (await access.enter(tx, socket.person, body.session)).is_host
-        said = await self._comments.say(socket.person, body.session, body.text, host=host, question=body.question)
-        return {"id": said.id, "comment": msgspec.to_builtins(said)}
+        taken = await self._comments.say(
+            socket.person, body.session, body.text, host=host, question=body.question, answers=body.answers
+        )
+        answer = {"id": taken.id, "comment": msgspec.to_builtins(taken.comment)}
+        return answer | {"held": True} if taken.held else answer
 
     async def _order(self, socket: Socket, body: PlaceOrder) -> Mapping[str, Any]:
         if body.session not in socket.sessions:  # who has joined has been let in; the gate judges the rest
@@ -130,10 +136,35 @@ class RoomNamespace(Namespace):
 
     async def _leave(self, socket: Socket, body: Leave) -> Mapping[str, Any]:
         if body.session in socket.sessions:
-            await self.leave_room(socket.sid, session_room(body.session))
-            await self.leave_room(socket.sid, session_room(body.session, socket.lang))
-            self._forget(socket, body.session)
+            await self._out_of(socket, body.session)
         return {}
+
+    async def _out_of(self, socket: Socket, session_id: str) -> None:
+        for room in (session_room(session_id), session_room(session_id, socket.lang), moderators_room(session_id)):
+            await self.leave_room(socket.sid, room)
+        self._forget(socket, session_id)
+
+    async def expel(self, banned_here: set[tuple[str, str]]) -> None:
+        """These people (session, person) leave the session at once, with all their connections to this process."""
+        for socket in list(self.sockets.values()):
+            for session_id in [one for one in socket.sessions if (one, socket.person.id) in banned_here]:
+                if self._hosting.get((socket.sid, session_id)):
+                    continue
+                await self._out_of(socket, session_id)
+                async with self._db.read() as tx:
+                    seq = await self._trail.last(tx, session_id)
+                said = Refused(BANNED).to_json(socket.lang)
+                told = Banned(session_id, seq, said["code"], said["title"], said["next"])
+                await self.emit("banned", msgspec.to_builtins(told), room=socket.sid)
+
+    async def expel_banned(self) -> None:
+        """The same for whoever was banned by another process, or while he came in. To be called every second or so."""
+        joined = {session_id for socket in self.sockets.values() for session_id in socket.sessions}
+        if joined:
+            async with self._db.read() as tx:
+                found = await banned(tx, joined)
+            if found:
+                await self.expel(found)
 
     def _forget(self, socket: Socket, session_id: str) -> None:
         socket.sessions.discard(session_id)

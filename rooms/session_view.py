@@ -19,10 +19,10 @@ from recording import coverage, kinds, sessions
 from recording.coverage import Watermark
 from recording.sessions import Session
 from recording.trail import Trail
-from rooms import access, replay
+from rooms import access, moderation_view, replay
 from rooms.access import Access
 from rooms.tables import shows
-from rooms.wire import PersonRef, Replay, SaleView, SessionView, ShowSummary, State, StreamState
+from rooms.wire import Comment, PersonRef, Replay, RoomRules, SaleView, SessionView, ShowSummary, State, StreamState
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +33,20 @@ class Facts:
     offered: ShelfState
     blocked: str | None
     again: Replay | None
+    rules: RoomRules
+    pinned_comment: Comment | None
 
 
 async def facts(tx: AsyncConnection, trail: Trail, session_id: str) -> Facts:
     """Read at one moment."""
+    rules = await moderation_view.rules(tx, session_id)
     return Facts(
         marks=await coverage.watermarks(tx, session_id),
         offered=await shelf.read(tx, trail, session_id),
         blocked=await sale.reason(tx, session_id),
         again=await replay.of_session(tx, session_id),
+        rules=rules.shown,
+        pinned_comment=await moderation_view.pinned(tx, session_id, rules),
     )
 
 
@@ -72,6 +77,8 @@ def seen(found: Facts, clock: Clock, place: Access, lang: str, boot: str | None)
         show=place.show.id if place.show is not None else None,
         call=place.call.id if place.call is not None else None,
         replay=found.again,
+        rules=found.rules,
+        pinned_comment=found.pinned_comment,
     )
 
 

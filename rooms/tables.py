@@ -1,8 +1,8 @@
-"""Shows, calls and the proposals made in them. The recorded run of either is a row of `sessions`, one floor down."""
+"""Shows, calls, the proposals made in them and the rules of their comments. The recorded run is a row of `sessions`."""
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, Index, Integer, String, Table, Text, text
+from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, ForeignKey, Index, Integer, String, Table, Text, text
 
 from core.database import Moment, metadata
 
@@ -77,4 +77,47 @@ proposals = Table(
     Column("at", Moment, nullable=False),
     Column("order_id", String(40)),
     CheckConstraint("amount > 0", name="amount"),
+)
+
+# What a moderator has laid down for a session's comments; without a row everybody may comment as he likes.
+room_rules = Table(
+    "room_rules",
+    metadata,
+    Column("session_id", ForeignKey("sessions.id"), primary_key=True),
+    Column("slow_s", Integer, nullable=False),  # one comment a person in so many seconds; 0 for no such rule
+    Column("premoderated", Boolean, nullable=False),
+    Column("pinned_seq", BigInteger),  # the trail's entry of the comment that stands above the others
+    CheckConstraint("slow_s >= 0", name="slow_s"),
+)
+
+# Who may not comment, be in, or be seen by others. `act` is the number of the trail's entry that says so.
+sanctions = Table(
+    "sanctions",
+    metadata,
+    Column("session_id", ForeignKey("sessions.id"), primary_key=True),
+    Column("act", BigInteger, primary_key=True, autoincrement=False),
+    Column("kind", String(8), nullable=False),
+    Column("person_id", String(64), nullable=False),
+    Column("author", String(80), nullable=False),  # the masked name
+    Column("author_tag", String(16), nullable=False),
+    Column("by_id", String(64), nullable=False),
+    Column("reason", String(200), nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("until", Moment),  # NULL: to the end of the session
+    Column("forgiven_at", Moment),
+    CheckConstraint("kind IN ('mute', 'ban', 'shadow')", name="kind"),
+    Index("ix_sanctions_session_person", "session_id", "person_id"),
+)
+
+# Comments that a moderator sees first. `seq` is the entry that holds the text.
+held_comments = Table(
+    "held_comments",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("session_id", ForeignKey("sessions.id"), nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("reason", String(16), nullable=False),  # lexicon | premoderated
+    Column("state", String(10), nullable=False),
+    CheckConstraint("state IN ('held', 'released', 'rejected')", name="state"),
+    Index("ix_held_comments_session_state_seq", "session_id", "state", "seq"),
 )

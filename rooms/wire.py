@@ -123,6 +123,13 @@ class SaleView(Struct, frozen=True):
     sentence_zh: str
 
 
+class RoomRules(Struct, frozen=True):
+    """What holds for comments: one a person in `slow_s` seconds (0: no such rule); whether a moderator sees each first."""
+
+    slow_s: int = 0
+    premoderated: bool = False
+
+
 class SessionView(Struct, frozen=True):
     """A session as its pages need it. Products are commerce's `Product` with `pinned` (bool) added."""
 
@@ -144,6 +151,8 @@ class SessionView(Struct, frozen=True):
     show: str | None
     call: str | None
     replay: Replay | None
+    rules: RoomRules
+    pinned_comment: Comment | None
 
 
 class ShowSummary(Struct, frozen=True):
@@ -166,13 +175,21 @@ class ShowSummary(Struct, frozen=True):
 # --- comments and the room -------------------------------------------------------------------------------------------------
 
 
-CommentKind = Literal["comment", "question"]
+CommentKind = Literal["comment", "question", "answer"]
+
+
+class Answered(Struct, frozen=True):
+    """The comment that an answer is to. `text` is empty where it has been taken down or erased."""
+
+    id: str
+    author: str
+    text: str
 
 
 class Comment(Struct, frozen=True):
     """A bullet comment as others see it: masked name, and a tag that is the same for one author within one session only.
 
-    A question is one that its author asks the host.
+    A question is one that its author asks the host; an answer is the host's, to what `answers` says.
     """
 
     id: str
@@ -183,6 +200,7 @@ class Comment(Struct, frozen=True):
     text: str
     host: bool
     kind: CommentKind = "comment"
+    answers: Answered | None = None
 
 
 class Join(In, frozen=True):
@@ -203,11 +221,15 @@ class Leave(In, frozen=True):
 
 
 class Say(In, frozen=True):
-    """A comment of 1 to 100 characters; a question is asked of the host, and never left out for others."""
+    """A comment of 1 to 100 characters; a question is asked of the host, and never left out for others.
+
+    `answers` is the id of the comment that it answers; for the host alone.
+    """
 
     session: Id
     text: Annotated[str, Meta(min_length=1, max_length=_COMMENT_SHAPE_MAX)]
     question: bool = False
+    answers: Id | None = None
 
 
 class Joined(Struct, frozen=True):
@@ -231,6 +253,37 @@ class Comments(Struct, frozen=True):
     session: str
     comments: list[Comment]
     skipped: int = 0
+
+
+class Moderated(Struct, frozen=True):
+    """What moderators have changed. `removed` are no longer shown, `restored` are (again), where their time puts them.
+
+    The pinned comment and the rules are those that hold now.
+    """
+
+    session: str
+    seq: int
+    removed: list[str]
+    restored: list[Comment]
+    pinned_comment: Comment | None
+    rules: RoomRules
+
+
+class QueueChanged(Struct, frozen=True):
+    """To the host and supervisors: there is something new for moderators (`GET /api/sessions/{id}/moderation`)."""
+
+    session: str
+    seq: int
+
+
+class Banned(Struct, frozen=True):
+    """To one who may not be in the session any more: he has left it. The sentences are in his language."""
+
+    session: str
+    seq: int
+    code: str
+    title: str
+    next: str
 
 
 class Presence(Struct, frozen=True):

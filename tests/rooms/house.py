@@ -28,7 +28,7 @@ from core.identity import Person, Role
 from recording import sessions
 from recording.tables import streams
 from recording.trail import Entry, Trail
-from rooms import routes
+from rooms import moderation_routes, routes
 from rooms.addresses import Addresses
 from rooms.attendance import Attendance
 from rooms.desks import ROOMS, Rooms, open_rooms
@@ -169,7 +169,7 @@ class House:
         app[IDENTITY], app[ROOMS] = self.identity, self.rooms
         if self.compliance is not None:
             app[COMPLIANCE] = self.compliance
-        add_routes(app, routes.routes())
+        add_routes(app, [*routes.routes(), *moderation_routes.routes()])
         sio.attach(app)
         self.server = _Served(app)
         await self.server.start_server()
