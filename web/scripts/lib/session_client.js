@@ -5,15 +5,17 @@ import { lang, onLang } from "./i18n.js";
 import { connect } from "./socket.js";
 import { changed, emptySnapshot, joined } from "./session_model.js";
 
-const EVENTS = ["presence", "shelf", "pinned", "order", "state", "notice"];
+const EVENTS = ["presence", "shelf", "pinned", "order", "state", "notice", "moderated", "reactions"];
+/** What is told as it came. */
+const PLAIN = new Set(["notice", "order", "moderated", "reactions"]);
 const REJOIN_MS = 3000;
 const SAME_RESTART_MS = 2000;
 
 /**
  * Events (CustomEvent, `detail` as said):
  * `snapshot` after every join {snapshot, comments} · `change` after every other change {snapshot, event} · `comments` Comment[] ·
- * `notice` {kind, text_en, text_zh} · `order` the payload · `media` when the media process was restarted (reconnect WHIP/WHEP) ·
- * `status` Status · `refused` Problem of a join.
+ * `notice` {kind, text_en, text_zh} · `order`, `moderated`, `reactions` the payload · `media` when the media process was restarted (reconnect WHIP/WHEP) ·
+ * `moderation` when there is something new for moderators · `status` Status · `refused` Problem of a join.
  */
 export class SessionClient extends EventTarget {
   /** @param {string} session */
@@ -34,6 +36,8 @@ export class SessionClient extends EventTarget {
     this.again = undefined;
     for (const event of EVENTS) this.connection.on(event, (payload) => this.#received(event, payload));
     this.connection.on("comments", (payload) => payload.session === session && this.#tell("comments", payload.comments));
+    this.connection.on("moderation", (payload) => payload.session === session && this.#tell("moderation", payload));
+    this.connection.on("banned", (payload) => payload.session === session && this.#banned(payload));
     this.connection.onStatus((status) => {
       this.#tell("status", status);
       if (status === "connected") void this.#join();
@@ -88,10 +92,15 @@ export class SessionClient extends EventTarget {
     this.meanwhile?.push([event, payload]);
     const boot = this.snapshot.mediaBoot;
     this.snapshot = changed(this.snapshot, event, payload);
-    if (event === "notice" || event === "order") this.#tell(event, payload);
+    if (PLAIN.has(event)) this.#tell(event, payload);
     if (event === "notice" && payload.kind === "media_restarted") this.#mediaBack();
-    if (event !== "notice") this.#tell("change", { snapshot: this.snapshot, event });
+    if (event !== "notice" && event !== "reactions") this.#tell("change", { snapshot: this.snapshot, event });
     this.#compareBoot(boot);
+  }
+
+  /** Put out by a moderator: the server's sentence, and no way back in. @param {import("./api.js").ProblemBody} said */
+  #banned(said) {
+    this.#tell("refused", new Problem({ ...said, status: 403, door: "lobby" }));
   }
 
   /** @param {string | null} before */

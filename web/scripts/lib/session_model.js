@@ -2,10 +2,11 @@
 
 /** @typedef {{id: string, name: string, class: "deposit"|"wealth"|"fund"|"insurance", risk: string, risk_meaning: string, term_days: number | null, rate_text: string, currency: string, minimum: number, step: number, cap: number | null, left: number | null, sale_open: boolean, pinned?: boolean, disclosure: {version: number, text: string}}} Product */
 /** @typedef {{id: string, session: string, product: {id: string, name: string, risk: string}, amount: number, currency: string, state: "placed"|"sent"|"confirmed"|"rejected"|"cancelled", reason?: string | null, placed_at: string, media_ms: number, trail_seq: number, receipt_url: string, cancellable_until: string | null}} Order */
-/** @typedef {{id: string, at: string, media_ms: number, author: string, author_tag: string, text: string, host: boolean}} Comment */
+/** @typedef {{id: string, at: string, media_ms: number, author: string, author_tag: string, text: string, host: boolean, kind?: "comment"|"question"|"answer", answers?: {id: string, author: string, text: string} | null, mentions?: string[]}} Comment */
+/** @typedef {{slow_s: number, premoderated: boolean}} Rules of a room: one comment a person in so many seconds (0: any); each is seen by a moderator first */
 /** @typedef {{mp4: string, poster: string | null, offset_ms: number, duration_ms: number}} Replay how an ended show is seen again */
 /** @typedef {{open: boolean, reason: string | null, sentence?: string, sentence_en?: string, sentence_zh?: string}} Sale */
-/** @typedef {{id: string, kind: "show"|"call", state: "scheduled"|"live"|"paused"|"ended"|"cancelled", title: string, started_at: string | null, ended_at: string | null, required: string[], streams: {name: string, status: string}[], sale: Sale, recording?: boolean, media_boot?: string | null, shelf: Product[], pinned: string | Product | null, me_role: string, show?: string | null, call?: string | null, host?: {id: string, name: string}, replay?: Replay | null}} SessionView */
+/** @typedef {{id: string, kind: "show"|"call", state: "scheduled"|"live"|"paused"|"ended"|"cancelled", title: string, started_at: string | null, ended_at: string | null, required: string[], streams: {name: string, status: string}[], sale: Sale, recording?: boolean, media_boot?: string | null, shelf: Product[], pinned: string | Product | null, me_role: string, show?: string | null, call?: string | null, host?: {id: string, name: string}, replay?: Replay | null, rules?: Rules, pinned_comment?: Comment | null}} SessionView */
 /**
  * @typedef {object} Snapshot
  * @property {number} seq the sequence number up to which everything is known: that of the last join. Events don't raise it, as
@@ -97,6 +98,10 @@ const CHANGES = {
     tally: tally ?? snapshot.tally,
     orders: order ? withOrder(snapshot.orders, order) : snapshot.orders,
   }),
+  moderated: (snapshot, { pinned_comment, rules }, session) => ({
+    ...snapshot,
+    session: { ...session, pinned_comment: pinned_comment ?? null, rules: rules ?? session.rules },
+  }),
   state: (snapshot, payload, session) => ({
     ...snapshot,
     recording: payload.recording ?? snapshot.recording,
@@ -112,7 +117,7 @@ const CHANGES = {
 };
 
 /** Events that say how something is, so that a later one makes an earlier one void. */
-const STATES = ["state", "shelf", "pinned"];
+const STATES = ["state", "shelf", "pinned", "moderated"];
 
 /** Under which name an event's sequence number is kept; null for what only adds. @param {string} event @param {any} payload */
 function placeOf(event, payload) {

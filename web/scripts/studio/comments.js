@@ -1,18 +1,23 @@
-// What viewers say, and the host's own word among them.
+// What viewers say, the host's own word among them, and what can be done about each.
 import { asProblem } from "../lib/api.js";
 import { fill, h, icon } from "../lib/dom.js";
 import { time } from "../lib/format.js";
 import { refusal } from "../lib/ui.js";
+import { createCommentMenu } from "./comment_menu.js";
+import { placeFor } from "./moderation_model.js";
 
 /** @typedef {import("../lib/session_model.js").Comment} Comment */
+/** @typedef {import("./moderation_model.js").Wish} Wish */
 
 /** Rows kept on the page; all of them are in the trail. */
 const KEPT = 200;
 const MOST = 100;
 
-/** @param {(text: string) => Promise<any>} send */
-export function createComments(send) {
+/** @param {(text: string, answers?: string) => Promise<any>} send @param {(wish: Wish) => void} moderate */
+export function createComments(send, moderate) {
   /** @type {Set<string>} */ const seen = new Set();
+  /** what came while a menu was open: the row under it must not move away @type {Comment[]} */ let later = [];
+  /** @type {Comment | null} */ let asked = null;
   const list = h("div", { class: "talk-list", role: "log", testid: "comment-list", tLabel: "studio.comments", tabindex: "0" });
   const none = h("p", { class: "talk-none muted", t: "studio.no_comments" });
   const input = h("input", {
@@ -29,8 +34,18 @@ export function createComments(send) {
     icon("send"),
   );
   const trouble = h("div");
+  const pinned = h("div", { class: "talk-pinned", testid: "pinned-comment", hidden: true });
+  const answering = h("div", { class: "talk-answering", testid: "answering", hidden: true });
   const form = h("form", { class: "talk-form" }, input, button);
-  const element = h("div", { class: "talk" }, none, list, trouble, form);
+  const menu = createCommentMenu({
+    onChoose: (choice, comment) => (choice.wish ? moderate(choice.wish(comment)) : answer(comment)),
+    onClose: () => {
+      const waiting = later;
+      later = [];
+      add(waiting);
+    },
+  });
+  const element = h("div", { class: "talk" }, pinned, none, list, trouble, answering, form, menu.element);
 
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
@@ -38,8 +53,9 @@ export function createComments(send) {
     if (!text) return;
     button.disabled = true;
     try {
-      await send(text);
+      await send(text, asked?.id);
       input.value = "";
+      answer(null);
       fill(trouble);
     } catch (error) {
       fill(trouble, refusal(asProblem(error), { compact: true }));
@@ -48,20 +64,70 @@ export function createComments(send) {
       input.focus();
     }
   });
+  input.addEventListener("keydown", (event) => {
+    if (event.key === "Escape" && asked) answer(null);
+  });
+
+  /** The next word of the host answers this comment; none again with null. @param {Comment | null} comment */
+  function answer(comment) {
+    asked = comment;
+    answering.hidden = !comment;
+    if (!comment) return fill(answering);
+    fill(
+      answering,
+      h("span", { class: "talk-quote", t: "moderation.answering", tp: { who: comment.author, text: comment.text } }),
+      h(
+        "button",
+        { class: "button-icon", type: "button", tLabel: "moderation.answer_not", onclick: () => answer(null) },
+        icon("close"),
+      ),
+    );
+    input.focus();
+  }
 
   /** @param {Comment} comment */
   function row(comment) {
+    const more = h(
+      "button",
+      {
+        class: "button-icon talk-more",
+        type: "button",
+        "aria-haspopup": "menu",
+        "aria-expanded": "false",
+        tLabel: "moderation.more",
+        tp: { who: comment.author, text: comment.text },
+        testid: "comment-more",
+      },
+      icon("more"),
+    );
+    more.addEventListener("click", () => menu.open(more, comment));
     return h(
       "p",
       { class: `talk-row${comment.host ? " talk-row-host" : ""}`, data: { id: comment.id } },
-      h("span", { class: "talk-who" }, comment.author, comment.host ? h("span", { class: "tag", t: "studio.host" }) : null),
-      h("span", { class: "talk-text" }, comment.text),
+      h("span", { class: "talk-who" }, comment.author, mark(comment)),
+      h(
+        "span",
+        { class: "talk-text" },
+        comment.answers?.text ? h("q", { class: "talk-quote" }, `${comment.answers.author}: ${comment.answers.text}`) : null,
+        comment.text,
+      ),
       h("time", { class: "talk-at", datetime: comment.at }, time(comment.at)),
+      more,
     );
+  }
+
+  /** @param {Comment} comment */
+  function mark(comment) {
+    if (comment.host) return h("span", { class: "tag", t: "studio.host" });
+    return comment.kind === "question" ? h("span", { class: "tag tag-warn", t: "moderation.question" }) : null;
   }
 
   /** @param {Comment[]} comments */
   function add(comments) {
+    if (menu.isOpen()) {
+      later = [...later, ...comments].slice(-KEPT);
+      return;
+    }
     const fresh = comments.filter((c) => !seen.has(c.id));
     if (!fresh.length) return;
     for (const c of fresh) seen.add(c.id);
@@ -76,5 +142,37 @@ export function createComments(send) {
     if (atEnd) list.scrollTop = list.scrollHeight;
   }
 
-  return { element, add, start: add };
+  /** What moderators have taken down, and what they have put back where its time puts it. @param {{ removed: string[], restored: Comment[] }} told */
+  function moderated({ removed, restored }) {
+    later = later.filter(({ id }) => !removed.includes(id));
+    const rows = /** @type {HTMLElement[]} */ ([...list.children]);
+    for (const gone of rows.filter((one) => removed.includes(one.dataset["id"] ?? ""))) {
+      seen.delete(gone.dataset["id"] ?? "");
+      gone.remove();
+    }
+    for (const comment of restored) {
+      if (seen.has(comment.id)) continue;
+      seen.add(comment.id);
+      none.hidden = true;
+      const times = [...list.querySelectorAll("time")].map((one) => one.dateTime);
+      list.insertBefore(row(comment), list.children[placeFor(times, comment.at)] ?? null);
+    }
+  }
+
+  /** The comment that stands above the others. @param {Comment | null | undefined} comment */
+  function pin(comment) {
+    pinned.hidden = !comment;
+    if (pinned.dataset["id"] === (comment?.id ?? "")) return;
+    pinned.dataset["id"] = comment?.id ?? "";
+    if (!comment) return fill(pinned);
+    const off = h(
+      "button",
+      { class: "button-icon", type: "button", tLabel: "moderation.unpin", testid: "comment-unpin" },
+      icon("close"),
+    );
+    off.addEventListener("click", () => moderate({ act: "unpin" }));
+    fill(pinned, icon("pin"), h("span", { class: "talk-text" }, `${comment.author}: ${comment.text}`), off);
+  }
+
+  return { element, add, start: add, moderated, pin };
 }

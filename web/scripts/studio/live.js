@@ -9,10 +9,12 @@ import { createBar } from "./bar.js";
 import { calmly } from "./calmly.js";
 import { createComments } from "./comments.js";
 import { createHealth } from "./health_view.js";
+import { createModeration } from "./moderation.js";
 import { stageOf } from "./model.js";
 import { createOrders } from "./orders.js";
 import { createShelfPicker } from "./picker.js";
 import { createShelf } from "./shelf.js";
+import { createTalk } from "./talk.js";
 
 /** @typedef {import("./model.js").Show} Show */
 
@@ -32,7 +34,12 @@ export function openLive(root, first, camera, { onEnded }) {
   /** @type {ReturnType<typeof publish> | null} */ let publisher = null;
   const client = joinSession(session);
   const health = createHealth(camera.on);
-  const comments = createComments((text) => client.emit("comment", { text }));
+  const moderation = createModeration(session, { onWaiting: (n) => talk.waiting(n) });
+  const comments = createComments(
+    (text, answers) => client.emit("comment", { text, ...(answers ? { answers } : {}) }),
+    (wish) => void moderation.act(wish),
+  );
+  const talk = createTalk(comments.element, moderation);
   const orders = createOrders();
   const shelf = createShelf({ onPin: (product) => void act("pin", { product }) });
   const bar = createBar(show, { onPause: () => void act("pause"), onResume: () => void act("resume"), onEnd: askEnd });
@@ -63,14 +70,8 @@ export function openLive(root, first, camera, { onEnded }) {
       ),
       shelf.element,
     );
-    const talkPane = h(
-      "section",
-      { class: "pane pane-talk", tLabel: "studio.comments" },
-      h("h2", { class: "pane-title", t: "studio.comments" }),
-      comments.element,
-    );
     const orderPane = h("section", { class: "pane pane-orders", tLabel: "studio.orders" }, orders.element);
-    const right = h("div", { class: "live-right" }, talkPane, orderPane);
+    const right = h("div", { class: "live-right" }, talk.element, orderPane);
     const live = h(
       "div",
       { class: "live", data: { pane: "shelf" } },
@@ -89,11 +90,14 @@ export function openLive(root, first, camera, { onEnded }) {
   function wire() {
     on(client, "snapshot", ({ detail }) => {
       comments.start(detail.comments);
+      void moderation.refresh();
       changed();
       void soldSoFar();
     });
     on(client, "change", changed);
     on(client, "comments", ({ detail }) => comments.add(detail));
+    on(client, "moderated", ({ detail }) => comments.moderated(detail));
+    on(client, "moderation", () => void moderation.refresh());
     on(client, "order", ({ detail }) => orders.add(detail));
     on(client, "notice", ({ detail }) => notice(detail));
     on(
@@ -112,6 +116,7 @@ export function openLive(root, first, camera, { onEnded }) {
     if (stage === "after" || stage === "cancelled") return void finished();
     if (!moving) camera.hold(stage === "paused");
     shelf.show(view.shelf);
+    comments.pin(view.pinned_comment);
     orders.tally(tally);
     bar.show({
       viewers,
@@ -256,6 +261,7 @@ export function openLive(root, first, camera, { onEnded }) {
       publisher?.close();
       client.close();
       bar.close();
+      moderation.close();
       health.close();
     },
   };
