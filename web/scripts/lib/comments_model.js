@@ -1,9 +1,16 @@
 // The list of comments: bounded, without doubles, one's own shown at once and reconciled with what the server says.
 
 /** @typedef {import("./session_model.js").Comment} Comment */
-/** @typedef {{key: string, id: string | null, author: string, text: string, host: boolean, own: boolean, at: string, state: "sent"|"pending"|"failed", problem?: import("./api.js").Problem}} Line */
+/** @typedef {"sent"|"pending"|"failed"|"held"|"rejected"} LineState `held`: a moderator has to see it first */
+/** @typedef {NonNullable<Comment["kind"]>} CommentKind */
+/**
+ * `mentioned`: whether the reader is spoken to; `tag` is the author's, null until one's own is known
+ * @typedef {{key: string, id: string | null, author: string, tag: string | null, text: string, host: boolean, own: boolean, at: string, kind: CommentKind, answers: Comment["answers"], mentioned: boolean, state: LineState, problem?: import("./api.js").Problem}} Line
+ */
 
 const KEPT = 200;
+/** Ids that were taken down: a batch or a history that was read before that brings them once more. */
+const GONE_KEPT = 400;
 
 export class CommentsModel {
   /** @param {number} [limit] lines kept */
@@ -17,6 +24,8 @@ export class CommentsModel {
     this.own = new Set();
     /** one's tag, learned from the first own comment that comes back @type {string | null} */
     this.tag = null;
+    /** @type {Set<string>} taken down, the latest last */
+    this.gone = new Set();
   }
 
   /** A batch of the server. Gives the lines that are new to the list; one's own pending ones are settled, not new. @param {Comment[]} batch @returns {Line[]} */
@@ -24,27 +33,79 @@ export class CommentsModel {
     /** @type {Line[]} */
     const fresh = [];
     for (const comment of batch) {
-      if (this.ids.has(comment.id)) continue;
+      if (this.ids.has(comment.id) || this.gone.has(comment.id)) continue;
       const mine = this.#claim(comment);
       if (mine) {
         this.ids.add(comment.id);
         continue;
       }
-      const own = this.tag !== null && comment.author_tag === this.tag;
-      const line = {
-        key: comment.id,
-        id: comment.id,
-        author: comment.author,
-        text: comment.text,
-        host: comment.host,
-        own,
-        at: comment.at,
-        state: /** @type {const} */ ("sent"),
-      };
+      const line = this.#lineOf(comment);
       this.#push(line);
       fresh.push(line);
     }
     return fresh;
+  }
+
+  /** @param {Comment} comment @returns {Line} */
+  #lineOf(comment) {
+    const own = this.tag !== null && comment.author_tag === this.tag;
+    return {
+      key: comment.id,
+      id: comment.id,
+      author: comment.author,
+      tag: comment.author_tag,
+      text: comment.text,
+      host: comment.host,
+      own,
+      at: comment.at,
+      kind: comment.kind ?? "comment",
+      answers: comment.answers ?? null,
+      mentioned: !own && this.tag !== null && (comment.mentions ?? []).includes(this.tag),
+      state: "sent",
+    };
+  }
+
+  /**
+   * Taken down by a moderator. Gives the lines that are to vanish; one's own that waited for him stays, and says so.
+   * @param {string[]} ids @returns {Line[]}
+   */
+  removed(ids) {
+    const wanted = new Set(ids);
+    for (const id of ids) this.gone.add(id);
+    while (this.gone.size > GONE_KEPT) this.gone.delete(/** @type {string} */ (this.gone.values().next().value));
+    for (const line of this.lines) if (line.id && wanted.has(line.id) && line.state === "held") line.state = "rejected";
+    const out = this.lines.filter((line) => line.id && wanted.has(line.id) && line.state !== "rejected");
+    this.lines = this.lines.filter((line) => !out.includes(line));
+    for (const line of out) if (line.id) this.ids.delete(line.id);
+    return out;
+  }
+
+  /**
+   * Shown again, or at last: each at its place in time. Gives the new lines; one's own that waited is settled, not new.
+   * What is older than all a full list holds has no place in it.
+   * @param {Comment[]} some @returns {Line[]}
+   */
+  restored(some) {
+    /** @type {Line[]} */
+    const fresh = [];
+    for (const comment of some) {
+      this.gone.delete(comment.id);
+      if (this.#claim(comment)) this.ids.add(comment.id);
+      if (this.ids.has(comment.id)) continue;
+      const later = this.lines.findIndex((line) => Date.parse(line.at) > Date.parse(comment.at));
+      if (later === 0 && this.lines.length >= this.limit) continue;
+      const line = this.#lineOf(comment);
+      this.lines.splice(later < 0 ? this.lines.length : later, 0, line);
+      this.#bound();
+      this.ids.add(comment.id);
+      fresh.push(line);
+    }
+    return fresh;
+  }
+
+  /** The line after this one, undefined for the last. @param {Line} line */
+  after(line) {
+    return this.lines[this.lines.indexOf(line) + 1];
   }
 
   /** The pending line that this comment is, settled. @param {Comment} comment @returns {Line | undefined} */
@@ -59,24 +120,29 @@ export class CommentsModel {
       );
     if (!line) return undefined;
     if (this.own.delete(comment.id) || line.own) this.tag = comment.author_tag;
-    Object.assign(line, { id: comment.id, author: comment.author, at: comment.at, state: "sent" });
+    const { id, author, author_tag: tag, at, kind = "comment" } = comment;
+    Object.assign(line, { id, author, tag, at, kind, state: "sent" });
     return line;
   }
 
-  /** Shows one's own comment before anybody has answered. @param {string} key made here @param {string} author @param {string} text @param {string} at */
-  pending(key, author, text, at) {
-    const line = { key, id: null, author, text, host: false, own: true, at, state: /** @type {Line["state"]} */ ("pending") };
+  /** Shows one's own comment before anybody has answered. @param {string} key made here @param {string} author @param {string} text @param {string} at @param {CommentKind} [kind] */
+  pending(key, author, text, at, kind = "comment") {
+    /** @type {Line} */
+    const line = {
+      ...{ key, id: null, author, tag: this.tag, text, host: false, own: true, at, kind },
+      ...{ answers: null, mentioned: false, state: "pending" },
+    };
     this.#push(line);
     return line;
   }
 
-  /** The server's acknowledgement. @param {string} key @param {string} id @returns {string | null} key of a double to take away: the batch came first, and was not known as ours */
-  accepted(key, id) {
+  /** The server's acknowledgement. @param {string} key @param {string} id @param {boolean} [held] a moderator has to see it first @returns {string | null} key of a double to take away: the batch came first, and was not known as ours */
+  accepted(key, id, held = false) {
     const line = this.lines.find((one) => one.key === key);
     if (!line) return null;
     const double = this.lines.find((one) => one.id === id && one.key !== key);
     if (double) this.lines = this.lines.filter((one) => one !== double);
-    Object.assign(line, { id, state: "sent" });
+    if (line.state !== "rejected") Object.assign(line, { id, state: held && !double ? "held" : "sent" });
     if (!this.ids.has(id)) this.own.add(id);
     return double?.key ?? null;
   }
@@ -96,6 +162,10 @@ export class CommentsModel {
   #push(line) {
     this.lines.push(line);
     if (line.id) this.ids.add(line.id);
+    this.#bound();
+  }
+
+  #bound() {
     while (this.lines.length > this.limit) this.lines.shift();
     if (this.ids.size > this.limit * 4) this.ids = new Set(this.lines.flatMap((one) => (one.id ? [one.id] : [])));
   }

@@ -1,0 +1,157 @@
+// What the comment plane knows: moderation, questions, mentions, and how long one waits.
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { CommentsModel } from "../../web/scripts/lib/comments_model.js";
+import { QuestionsModel } from "../../web/scripts/lib/questions_model.js";
+import { changed, emptySnapshot, joined } from "../../web/scripts/lib/session_model.js";
+import { inserted, mentionsIn, waitLeft, withMention } from "../../web/scripts/lib/talking_model.js";
+
+const comment = (id, more = {}) => ({
+  id,
+  at: `2026-11-22T01:00:${id.padStart(2, "0")}Z`,
+  media_ms: 1,
+  author: "李**",
+  author_tag: "a",
+  text: `text ${id}`,
+  host: false,
+  ...more,
+});
+const ids = (model) => model.lines.map(({ id }) => id);
+
+describe("moderated comments", () => {
+  test("what is taken down vanishes, and no late batch brings it back", () => {
+    const model = new CommentsModel();
+    model.received([comment("1"), comment("2"), comment("3")]);
+    assert.deepEqual(
+      model.removed(["2", "9"]).map(({ id }) => id),
+      ["2"],
+    );
+    assert.equal(model.received([comment("2"), comment("9")]).length, 0);
+    assert.deepEqual(ids(model), ["1", "3"]);
+  });
+
+  test("what is restored comes back in its place", () => {
+    const model = new CommentsModel();
+    model.received([comment("1"), comment("2"), comment("3")]);
+    model.removed(["2"]);
+    const [line] = model.restored([comment("2")]);
+    assert.deepEqual(ids(model), ["1", "2", "3"]);
+    assert.equal(model.after(line)?.id, "3");
+    assert.equal(model.restored([comment("2")]).length, 0);
+  });
+
+  test("what is older than a full list is not pressed into it", () => {
+    const model = new CommentsModel(2);
+    model.received([comment("2"), comment("3")]);
+    assert.equal(model.restored([comment("1")]).length, 0);
+    assert.deepEqual(ids(model), ["2", "3"]);
+  });
+
+  test("one's own that is held waits, is let through once, or says that it was not", () => {
+    const model = new CommentsModel();
+    model.tag = "a";
+    for (const key of ["k1", "k2"]) model.pending(key, "me", `text ${key}`, "2026-11-22T01:00:00Z");
+    model.accepted("k1", "1", true);
+    model.accepted("k2", "2", true);
+    assert.deepEqual(
+      model.lines.map(({ state }) => state),
+      ["held", "held"],
+    );
+    assert.equal(model.restored([comment("1")]).length, 0);
+    assert.equal(model.removed(["2"]).length, 0);
+    assert.deepEqual(
+      model.lines.map(({ state }) => state),
+      ["sent", "rejected"],
+    );
+  });
+
+  test("the memory of what is gone is bounded", () => {
+    const model = new CommentsModel(10);
+    for (let n = 0; n < 2000; n += 1) model.removed([String(n)]);
+    assert.ok(model.gone.size <= 400);
+  });
+
+  test("who is spoken to knows it, and nobody else", () => {
+    const model = new CommentsModel();
+    model.tag = "me";
+    const [mine, other] = model.received([comment("1", { mentions: ["x", "me"] }), comment("2", { mentions: ["x"] })]);
+    assert.equal(mine.mentioned, true);
+    assert.equal(other.mentioned, false);
+  });
+
+  test("rules and the pinned comment follow the latest word", () => {
+    const session = { id: "s", state: "live", required: [], streams: [], shelf: [], sale: { open: true, reason: null } };
+    const before = joined(emptySnapshot(), { session: { ...session, rules: { slow_s: 0, premoderated: false } }, seq: 5 });
+    const moderated = { session: "s", removed: [], restored: [], pinned_comment: comment("1") };
+    const after = changed(before, "moderated", { ...moderated, seq: 7, rules: { slow_s: 30, premoderated: true } });
+    assert.equal(after.session.rules.slow_s, 30);
+    assert.equal(after.session.pinned_comment.id, "1");
+    const late = changed(after, "moderated", { ...moderated, seq: 6, pinned_comment: null, rules: { slow_s: 0 } });
+    assert.equal(late.session.pinned_comment.id, "1");
+  });
+});
+
+describe("questions", () => {
+  const answer = (id, to, more = {}) =>
+    comment(id, { kind: "answer", host: true, answers: { id: to, author: "王**", text: `asked ${to}` }, ...more });
+
+  test("an answer stands under its question, once", () => {
+    const model = new QuestionsModel();
+    assert.equal(model.received([comment("1", { kind: "question" }), comment("2"), answer("3", "1")]), true);
+    assert.equal(model.received([answer("3", "1")]), false);
+    assert.deepEqual(
+      model.questions.map(({ id, answers }) => [id, answers.map((one) => one.id)]),
+      [["1", ["3"]]],
+    );
+  });
+
+  test("an answer to a question that came before one joined brings it along", () => {
+    const model = new QuestionsModel();
+    model.received([answer("3", "1")]);
+    assert.equal(model.questions[0].text, "asked 1");
+    model.received([answer("4", "2", { answers: { id: "2", author: "", text: "" } })]);
+    assert.equal(model.questions.length, 1);
+  });
+
+  test("a question that is taken down goes with its answers, and comes back by itself", () => {
+    const model = new QuestionsModel();
+    model.received([comment("1", { kind: "question" }), answer("3", "1")]);
+    assert.equal(model.removed(["1"]), true);
+    assert.equal(model.received([comment("1", { kind: "question" }), answer("3", "1")]), false);
+    model.restored([comment("1", { kind: "question" })]);
+    assert.equal(model.questions.length, 1);
+  });
+
+  test("the list is bounded", () => {
+    const model = new QuestionsModel(10);
+    for (let n = 0; n < 60; n += 1) model.received([comment(String(n), { kind: "question" })]);
+    for (let n = 0; n < 60; n += 1) model.received([answer(`a${n}`, "59", { at: "2026-11-22T01:01:00Z" })]);
+    assert.equal(model.questions.length, 10);
+    assert.equal(model.questions[9].answers.length, 5);
+  });
+});
+
+describe("the line to write in", () => {
+  test("who was named is spoken to as long as his name stands in the text", () => {
+    const named = new Map([
+      ["@李**", "a"],
+      ["@王**", "b"],
+    ]);
+    assert.deepEqual(mentionsIn("@李** 好", named), ["a"]);
+    assert.deepEqual(mentionsIn("nobody", named), []);
+    assert.equal(withMention("", "李**"), "@李** ");
+    assert.equal(withMention("hello", "李**"), "hello @李** ");
+    assert.equal(withMention("@李** hello", "李**"), "@李** hello");
+  });
+
+  test("slow mode counts down from the last comment", () => {
+    assert.equal(waitLeft(null, 30, 0), 0);
+    assert.equal(waitLeft(1000, 0, 2000), 0);
+    assert.equal(waitLeft(1000, 30, 2500), 29);
+    assert.equal(waitLeft(1000, 30, 31_000), 0);
+  });
+
+  test("a character goes in where the caret is", () => {
+    assert.deepEqual(inserted("ab", 1, 1, "👍"), { text: "a👍b", caret: 3 });
+  });
+});
