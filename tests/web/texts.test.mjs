@@ -9,7 +9,7 @@ const WEB = new URL("../../web/", import.meta.url);
 test("every text exists in both languages with the same parameters", async () => {
   const source = await readFile(new URL("scripts/lib/i18n.js", WEB), "utf8");
   assert.ok(source.includes("export function register"));
-  for (const name of ["common", "orders", "customer"]) {
+  for (const name of ["common", "orders", "customer", "talk"]) {
     const text = await readFile(new URL(`texts/${name}.js`, WEB), "utf8");
     /** @type {any} */ let both;
     const body = text.slice(text.indexOf("register("));
@@ -33,7 +33,9 @@ test("the card of the sound alone promises no sound: it may be muted", async () 
 
 test("every text key that the customer's scripts name exists", async () => {
   const texts = (
-    await Promise.all(["common", "orders", "customer"].map((name) => readFile(new URL(`texts/${name}.js`, WEB), "utf8")))
+    await Promise.all(
+      ["common", "orders", "customer", "talk"].map((name) => readFile(new URL(`texts/${name}.js`, WEB), "utf8")),
+    )
   ).join("\n");
   for (const folder of ["lib", "watch", "call", "lobby", "login", "orders", "receipt", "assessment"]) {
     for (const file of await readdir(new URL(`scripts/${folder}/`, WEB))) {

@@ -33,8 +33,8 @@ export class DanmakuLayer extends EventTarget {
     return this.clock.paused;
   }
 
-  /** @param {{text: string, own?: boolean, host?: boolean}} comment */
-  add({ text, own = false, host = false }) {
+  /** @param {{text: string, own?: boolean, host?: boolean, id?: string}} comment */
+  add({ text, own = false, host = false, id = "" }) {
     if (!this.settings.on || this.clock.paused || document.hidden) return;
     const { clientWidth: width, clientHeight: height } = this.layer;
     if (!width || !height) return;
@@ -44,8 +44,19 @@ export class DanmakuLayer extends EventTarget {
     if (!this.engine || this.emitted >= GENERATION) this.#renew(flight);
     this.emitted += 1;
     this.engine?.emit({
-      render: () => h("span", { class: `danmaku-item ${own ? "danmaku-own" : ""} ${host ? "danmaku-host" : ""}` }, text),
+      render: () =>
+        h(
+          "span",
+          { class: `danmaku-item ${own ? "danmaku-own" : ""} ${host ? "danmaku-host" : ""}`, data: { comment: id } },
+          text,
+        ),
     });
+  }
+
+  /** Taken down: what still flies of it is seen no more. Its place in the lane stays, so that nothing else jumps. @param {string[]} ids */
+  remove(ids) {
+    for (const id of ids)
+      for (const item of this.layer.querySelectorAll(`[data-comment="${CSS.escape(id)}"]`)) item.replaceChildren();
   }
 
   /** @param {number} flight ms */

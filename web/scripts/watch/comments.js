@@ -1,18 +1,23 @@
-// The comments: the list that screen readers follow, and the line to write in. What one wrote is never lost.
+// The comments: the list that screen readers follow. What one wrote is never lost, and what one reads never jumps.
 import { asProblem } from "../lib/api.js";
-import { CommentsModel, draft } from "../lib/comments_model.js";
-import { fill, h, icon } from "../lib/dom.js";
+import { CommentsModel } from "../lib/comments_model.js";
+import { fill, h, icon, setText } from "../lib/dom.js";
 import { t } from "../lib/i18n.js";
-import { refusal } from "../lib/ui.js";
-import { talking } from "./watch_state.js";
+import { byKeys, commentRow, drawState } from "./comment_row.js";
+import { Composer } from "./composer.js";
+import { Questions } from "./questions.js";
 
 /** @typedef {import("../lib/comments_model.js").Line} Line */
+/** @typedef {import("../lib/session_model.js").Comment} Comment */
 /** @typedef {import("../lib/session_client.js").SessionClient} SessionClient */
+/** @typedef {{fly: (comment: {text: string, own: boolean, host: boolean, id: string}) => void, ground: (ids: string[]) => void}} Air */
+/** @typedef {{removed: string[], restored: Comment[]}} Moderated */
 
 const NEAR_END = 60;
 
 export class Comments {
   model = new CommentsModel();
+  questions = new Questions();
   /** @type {Map<string, HTMLElement>} */
   rows = new Map();
   list = h("ol", {
@@ -24,218 +29,234 @@ export class Comments {
     testid: "comment-list",
     tabindex: "0",
     onscroll: () => this.#scrolled(),
+    onkeydown: (/** @type {KeyboardEvent} */ event) => byKeys(event, this.list),
   });
   none = h("p", { class: "comment-none", t: "watch.comments.none" });
+  newestWords = h("span", { t: "watch.comments.newest" });
   newest = h(
     "button",
-    { class: "button button-small comment-newest", type: "button", hidden: true, onclick: () => this.#toEnd() },
+    {
+      class: "button button-small comment-newest",
+      type: "button",
+      testid: "newest",
+      hidden: true,
+      onclick: () => this.#toEnd(),
+    },
     icon("down"),
-    h("span", { t: "watch.comments.newest" }),
+    this.newestWords,
   );
-  panel = h("div", { class: "comment-panel" }, this.none, this.list, this.newest);
-  input = h("input", {
-    class: "input comment-input",
-    type: "text",
-    maxlength: "300",
-    autocomplete: "off",
-    enterkeyhint: "send",
-    testid: "comment-input",
-    tLabel: "watch.comment.label",
-    tPlaceholder: "watch.comment.placeholder",
-    oninput: () => this.#drawDraft(),
-  });
-  left = h("span", { class: "comment-left figures", "aria-live": "polite" });
-  send = h(
-    "button",
-    { class: "button-icon comment-send", type: "submit", testid: "comment-send", tLabel: "watch.comment.send" },
-    icon("send"),
-  );
-  answer = h("div", { class: "comment-answer", "aria-live": "polite" });
-  form = h(
-    "form",
-    { class: "comment-form", onsubmit: (/** @type {Event} */ event) => this.#submit(event) },
-    this.answer,
-    h("div", { class: "comment-field" }, this.input, this.left, this.send),
-  );
+  pinned = h("div", { class: "comment-pinned", testid: "comment-pinned", "aria-live": "polite", hidden: true });
+  panel = h("div", { class: "comment-panel" }, this.questions.opener, this.pinned, this.none, this.list, this.newest);
+  composer = new Composer((draft) => this.#say(draft));
   stuck = true;
   quiet = true;
   cutOff = false;
+  unread = 0;
+  pinnedShown = "";
   /** what was being sent when the connection broke */
   kept = "";
+  /** what went with the words of one's own lines @type {Map<string, import("./composer.js").Draft>} */
+  drafts = new Map();
 
-  /** @param {SessionClient} client @param {(comment: {text: string, own: boolean, host: boolean}) => void} fly */
-  constructor(client, fly) {
+  /** @param {SessionClient} client @param {Air} air */
+  constructor(client, air) {
     this.client = client;
-    this.fly = fly;
-    this.#drawDraft();
+    this.air = air;
   }
 
-  /** The last comments on joining: listed, not flown. @param {import("../lib/session_model.js").Comment[]} some */
+  get form() {
+    return this.composer.form;
+  }
+
+  /** The last comments on joining: listed, not flown. @param {Comment[]} some */
   history(some) {
     this.model.tag = this.client.authorTag ?? this.model.tag;
+    this.questions.received(some);
     this.#add(this.model.received(some));
+    this.#redraw();
   }
 
-  /** @param {import("../lib/session_model.js").Comment[]} batch */
+  /** @param {Comment[]} batch */
   received(batch) {
+    this.questions.received(batch);
     const fresh = this.model.received(batch);
     // It had come through after all, and only its answer was lost.
     if (this.kept && fresh.some((line) => line.own && line.text === this.kept)) this.#cameThrough();
     this.#add(fresh);
-    for (const line of this.model.lines) this.#draw(line);
-    for (const line of fresh) this.fly({ text: line.text, own: line.own, host: line.host });
+    this.#redraw();
+    for (const line of fresh) this.#fly(line);
+  }
+
+  /** What a moderator has changed. @param {Moderated} what */
+  moderated(what) {
+    this.questions.moderated(what);
+    const gone = this.model.removed(what.removed);
+    this.#keepingPlace(() => {
+      for (const line of gone) this.#drop(line.key);
+    });
+    this.air.ground([...what.removed, ...gone.map(({ key }) => key)]);
+    const fresh = this.model.restored(what.restored);
+    this.#add(fresh);
+    this.#redraw();
+  }
+
+  /** @param {Line} line */
+  #fly({ text, own, host, id, key }) {
+    this.air.fly({ text, own, host, id: id ?? key });
   }
 
   /** @param {import("../lib/session_model.js").SessionView} session */
   update(session) {
-    const open = talking(session);
-    this.input.disabled = open !== "open";
-    this.quiet = open !== "open";
+    this.composer.update(session);
+    this.quiet = this.composer.open !== "open";
     this.none.hidden = this.quiet || this.model.lines.length > 0;
-    this.input.setAttribute(
-      "data-t-placeholder",
-      open === "open" ? "watch.comment.placeholder" : open === "before" ? "watch.comment.closed" : "watch.comment.over",
+    this.#drawPinned(session.pinned_comment ?? null);
+  }
+
+  /** @param {Comment | null} comment */
+  #drawPinned(comment) {
+    const next = comment ? `${comment.id} ${comment.text}` : "";
+    if (next === this.pinnedShown) return;
+    this.pinnedShown = next;
+    this.pinned.hidden = !comment;
+    fill(
+      this.pinned,
+      comment && icon("pin"),
+      comment &&
+        h(
+          "p",
+          null,
+          h("span", { class: "visually-hidden", t: "talk.pinned" }),
+          h("span", { class: "comment-author" }, comment.author),
+          " ",
+          comment.text,
+        ),
     );
-    this.input.placeholder = t(this.input.getAttribute("data-t-placeholder") ?? "");
-    this.#drawDraft();
   }
 
-  #drawDraft() {
-    const { left, ok } = draft(this.input.value);
-    this.send.disabled = !ok || this.input.disabled;
-    this.left.textContent = left <= 20 ? String(left) : "";
-    this.left.classList.toggle("is-over", left < 0);
-    this.input.setAttribute("aria-invalid", String(left < 0));
-  }
-
-  /** @param {Event} event */
-  #submit(event) {
-    event.preventDefault();
-    const { text, ok } = draft(this.input.value);
-    if (!ok) return;
+  /** @param {import("./composer.js").Draft} draft */
+  #say(draft) {
     this.kept = "";
-    this.input.value = "";
-    this.#drawDraft();
-    fill(this.answer);
-    const line = this.model.pending(
-      `own-${Date.now()}-${Math.random()}`,
-      t("watch.comment.you"),
-      text,
-      new Date().toISOString(),
-    );
+    const key = `own-${Date.now()}-${Math.random()}`;
+    const kind = draft.question ? "question" : "comment";
+    const line = this.model.pending(key, t("watch.comment.you"), draft.text, new Date().toISOString(), kind);
+    this.drafts.set(key, draft);
     this.#add([line]);
     this.#toEnd();
-    this.fly({ text, own: true, host: false });
-    void this.#send(line);
+    void this.#send(line, draft);
   }
 
-  /** @param {Line} line */
-  async #send(line) {
+  /** @param {Line} line @param {import("./composer.js").Draft} draft */
+  async #send(line, { text, question, mentions }) {
+    // Flown at once; where a moderator sees each first, when he has.
+    if (!this.composer.premoderated) this.#fly(line);
     try {
-      const { id } = await this.client.emit("comment", { text: line.text });
-      const double = this.model.accepted(line.key, id);
+      const more = { ...(question ? { question } : {}), ...(mentions.length ? { mentions } : {}) };
+      const { id, held, comment } = await this.client.emit("comment", { text, ...more });
+      const double = this.model.accepted(line.key, id, held);
       if (double) this.#drop(double);
+      if (held) this.air.ground([line.key]);
+      else if (comment) this.questions.received([comment]);
+      this.drafts.delete(line.key);
+      this.composer.taken();
     } catch (error) {
       const problem = asProblem(error);
       this.model.refused(line.key, problem);
       if (line.state === "failed") {
         this.cutOff = problem.code === "offline";
         this.kept = this.cutOff ? line.text : "";
-        fill(this.answer, refusal(problem, { compact: true }), this.#closeAnswer());
+        this.composer.say(problem);
         // What was typed comes back to its line, unless something else is being typed: then its row offers it.
-        if (!this.input.value) this.#again(line);
+        if (!this.composer.text) this.#again(line);
       }
     }
-    this.#draw(line);
+    this.#redraw();
   }
 
   /** The connection is back: what was written stands ready to be sent, and the reason it wasn't is gone. */
   online() {
-    if (this.cutOff) fill(this.answer);
+    if (this.cutOff) this.composer.say();
     this.cutOff = false;
   }
 
   #cameThrough() {
-    if (draft(this.input.value).text === this.kept) this.input.value = "";
+    if (this.composer.text.trim() === this.kept) this.composer.text = "";
     this.kept = "";
-    fill(this.answer);
-    this.#drawDraft();
-  }
-
-  #closeAnswer() {
-    return h(
-      "button",
-      { class: "button-icon comment-answer-close", type: "button", tLabel: "close", onclick: () => fill(this.answer) },
-      icon("close"),
-    );
+    this.composer.say();
   }
 
   /** @param {Line} line */
   #again(line) {
-    this.input.value = line.text;
+    this.composer.restore(this.drafts.get(line.key) ?? { text: line.text, question: false, mentions: [] });
+    this.drafts.delete(line.key);
     this.model.remove(line.key);
     this.#drop(line.key);
-    this.#drawDraft();
-    this.input.focus();
   }
 
   /** @param {Line[]} lines */
   #add(lines) {
-    for (const line of lines) {
-      const row = h(
-        "li",
-        { class: `comment ${line.host ? "comment-host" : ""} ${line.own ? "comment-own" : ""}`, data: { state: line.state } },
-        h(
-          "span",
-          { class: "comment-author" },
-          line.host && h("span", { class: "comment-badge", t: "watch.comment.host" }),
-          line.own ? h("span", { t: "watch.comment.you" }) : line.author,
-        ),
-        " ",
-        h("span", { class: "comment-text" }, line.text),
-      );
-      this.rows.set(line.key, row);
-      this.list.append(row);
-    }
-    const keys = new Set(this.model.lines.map((line) => line.key));
-    for (const key of [...this.rows.keys()]) if (!keys.has(key)) this.#drop(key);
+    this.#keepingPlace(() => {
+      for (const line of lines) {
+        const row = commentRow(
+          line,
+          ({ author, tag }) => tag && this.composer.mention(author, tag),
+          (one) => this.#again(one),
+        );
+        this.rows.set(line.key, row);
+        const next = this.rows.get(this.model.after(line)?.key ?? "");
+        if (next) next.before(row);
+        else this.list.append(row);
+      }
+      const keys = new Set(this.model.lines.map((line) => line.key));
+      for (const key of [...this.rows.keys()]) if (!keys.has(key)) this.#drop(key);
+    });
     this.none.hidden = this.quiet || this.model.lines.length > 0;
-    if (this.stuck) this.#toEnd();
-    else if (lines.length) this.newest.hidden = false;
+    if (this.stuck) return this.#toEnd();
+    this.unread += lines.length;
+    this.newest.hidden = !this.unread;
+    setText(this.newestWords, "talk.newest", { n: this.unread });
   }
 
-  /** @param {Line} line */
-  #draw(line) {
-    const row = this.rows.get(line.key);
-    if (!row || row.dataset.state === line.state) return;
-    row.dataset.state = line.state;
-    row.querySelector(".comment-note")?.remove();
-    if (line.state === "failed")
-      row.append(
-        h("button", {
-          class: "comment-note",
-          type: "button",
-          tTitle: "watch.comment.again",
-          t: "watch.comment.failed",
-          onclick: () => this.#again(line),
-        }),
-      );
+  /** Changes the list so that the line one reads stands where it stood. @param {() => void} change */
+  #keepingPlace(change) {
+    if (this.stuck) return change();
+    const top = this.list.getBoundingClientRect().top;
+    const rows = /** @type {HTMLElement[]} */ ([...this.list.children]);
+    const seen = rows.filter((row) => row.getBoundingClientRect().bottom > top);
+    const before = seen.map((row) => row.getBoundingClientRect().top);
+    change();
+    const held = seen.findIndex((row) => row.isConnected);
+    if (held >= 0) this.list.scrollTop += seen[held].getBoundingClientRect().top - before[held];
+  }
+
+  #redraw() {
+    for (const line of this.model.lines) {
+      const row = this.rows.get(line.key);
+      if (row && (row.dataset.state !== line.state || row.dataset.comment !== (line.id ?? line.key)))
+        drawState(row, line, (one) => this.#again(one));
+    }
   }
 
   /** @param {string} key */
   #drop(key) {
     this.rows.get(key)?.remove();
     this.rows.delete(key);
+    this.drafts.delete(key);
   }
 
   #scrolled() {
     this.stuck = this.list.scrollHeight - this.list.scrollTop - this.list.clientHeight < NEAR_END;
-    if (this.stuck) this.newest.hidden = true;
+    if (this.stuck) this.#read();
+  }
+
+  #read() {
+    this.unread = 0;
+    this.newest.hidden = true;
   }
 
   #toEnd() {
     this.stuck = true;
-    this.newest.hidden = true;
+    this.#read();
     requestAnimationFrame(() => {
       this.list.scrollTop = this.list.scrollHeight;
     });

@@ -1,5 +1,6 @@
 // Watching a show: the picture, what people say, what is on the shelf, and buying without leaving.
 import "../../texts/customer.js";
+import "../../texts/talk.js";
 import { api } from "../lib/api.js";
 import { createDanmaku } from "../lib/danmaku.js";
 import { fill, h, icon, setText } from "../lib/dom.js";
@@ -30,7 +31,7 @@ const picture = new Picture(id, () => {
 });
 const shelf = new Shelf(buy);
 const danmaku = createDanmaku(picture.element);
-const comments = new Comments(client, (comment) => danmaku.add(comment));
+const comments = new Comments(client, { fly: (comment) => danmaku.add(comment), ground: (ids) => danmaku.remove(ids) });
 
 const title = h("h1", { class: "watch-title" });
 const host = h("p", { class: "watch-host" });
@@ -64,14 +65,16 @@ const bag = h(
 const dock = h("div", { class: "dock" }, danmakuBar(danmaku, picture), comments.form, bag);
 const shelfPanel = h("div", { class: "side-panel side-shelf" }, shelf.panel);
 const commentPanel = h("div", { class: "side-panel" }, comments.panel);
+const questionPanel = h("div", { class: "side-panel side-questions" }, comments.questions.panel);
 const sideTabs = tabs(
   [
     { id: "comments", t: "watch.comments", panel: commentPanel, testid: "tab-comments" },
+    { id: "questions", t: "talk.questions", panel: questionPanel, testid: "tab-questions" },
     { id: "shelf", t: "watch.shelf", panel: shelfPanel, testid: "tab-shelf" },
   ],
   "watch.tabs",
 );
-const side = h("aside", { class: "side" }, sideTabs.element, commentPanel, shelfPanel);
+const side = h("aside", { class: "side" }, sideTabs.element, commentPanel, questionPanel, shelfPanel);
 const main = h(
   "main",
   { id: "main", class: "watch-main", tabindex: "-1" },
@@ -88,6 +91,8 @@ document.body.prepend(header({ current: "watch" }), main);
 let buying = null;
 /** @type {import("../lib/ui.js").Surface | null} */
 let shelfSheet = null;
+/** @type {import("../lib/ui.js").Surface | null} */
+let questionSheet = null;
 /** @type {string | null} */
 let askedShow = null;
 
@@ -98,6 +103,7 @@ client.addEventListener("snapshot", (event) => {
 });
 client.addEventListener("change", (event) => draw(/** @type {CustomEvent} */ (event).detail.snapshot));
 client.addEventListener("comments", (event) => comments.received(/** @type {CustomEvent} */ (event).detail));
+client.addEventListener("moderated", (event) => comments.moderated(/** @type {CustomEvent} */ (event).detail));
 client.addEventListener("notice", (event) => tell(/** @type {CustomEvent} */ (event).detail));
 client.addEventListener("order", (event) => orderMoved(/** @type {CustomEvent} */ (event).detail.order));
 client.addEventListener("media", () => picture.reconnect());
@@ -106,7 +112,11 @@ client.addEventListener("status", (event) => drawConnection(/** @type {CustomEve
 onLang(() => {
   if (client.snapshot.session) draw(client.snapshot);
 });
-wide.addEventListener("change", () => shelfSheet?.close());
+wide.addEventListener("change", () => {
+  shelfSheet?.close();
+  questionSheet?.close();
+});
+comments.questions.opener.addEventListener("click", openQuestions);
 window.addEventListener("pagehide", () => client.close());
 beginAnewWhenRestored();
 
@@ -201,6 +211,18 @@ function openShelf() {
     },
   });
   shelfSheet.element.classList.add("light", "shelf-sheet");
+}
+
+function openQuestions() {
+  questionSheet = sheet({
+    title: "talk.questions",
+    content: comments.questions.panel,
+    onClose: () => {
+      questionPanel.append(comments.questions.panel);
+      questionSheet = null;
+    },
+  });
+  questionSheet.element.classList.add("light");
 }
 
 /** @param {import("../lib/session_model.js").Order | undefined} order */
