@@ -1,14 +1,14 @@
 // Comments that fly over the picture. The layer is hidden from screen readers: the list beside is what they read.
-import Danmaku from "/static/vendor/danmaku/danmaku.dom.min.js";
+// Each flight is an animation of the browser's own, which runs beside the page's script; a node lives as long as it flies.
 import { h } from "./dom.js";
-import { Airspace, AREA, capacity, FlightClock, settingsOf, SIZE, SPEED } from "./danmaku_model.js";
+import { AREA, capacity, FlightClock, laneCount, laneHeight, Lanes, settingsOf, SIZE, SPEED } from "./danmaku_model.js";
 import { elder, keep, kept } from "./elder.js";
 
 /** @typedef {import("./danmaku_model.js").DanmakuSettings} DanmakuSettings */
 
 const KEY = "tellercast.danmaku";
-// The engine keeps every comment of its media; a fresh one after so many keeps an evening's show from growing.
-const GENERATION = 400;
+// The density bounds what flies; this what a screen of any size may hold.
+const NODES_MAX = 200;
 
 export class DanmakuLayer extends EventTarget {
   /** @param {HTMLElement} container covers the picture */
@@ -20,11 +20,11 @@ export class DanmakuLayer extends EventTarget {
     this.settings = settingsOf(stored);
     if (stored === null && (matchMedia("(prefers-reduced-motion: reduce)").matches || elder())) this.settings.on = false;
     this.clock = new FlightClock(() => performance.now());
-    this.air = new Airspace();
-    this.emitted = 0;
-    /** @type {Danmaku | null} */
-    this.engine = null;
-    this.observer = new ResizeObserver(() => this.engine?.resize());
+    this.lanes = new Lanes();
+    /** @type {Map<HTMLElement, Animation>} */
+    this.flights = new Map();
+    this.size = { width: 0, height: 0 };
+    this.observer = new ResizeObserver(() => this.#measure());
     this.observer.observe(this.layer);
     this.#apply();
   }
@@ -33,38 +33,52 @@ export class DanmakuLayer extends EventTarget {
     return this.clock.paused;
   }
 
+  get letters() {
+    return SIZE[this.settings.size] * (elder() ? 1.4 : 1);
+  }
+
   /** @param {{text: string, own?: boolean, host?: boolean, id?: string}} comment */
   add({ text, own = false, host = false, id = "" }) {
     if (!this.settings.on || this.clock.paused || document.hidden) return;
-    const { clientWidth: width, clientHeight: height } = this.layer;
-    if (!width || !height) return;
-    const flight = (width / SPEED[this.settings.speed]) * 1000;
-    if (!this.air.admit(performance.now(), flight, capacity(this.settings, width, height / AREA[this.settings.area]), own))
-      return;
-    if (!this.engine || this.emitted >= GENERATION) this.#renew(flight);
-    this.emitted += 1;
-    this.engine?.emit({
-      render: () =>
-        h(
-          "span",
-          { class: `danmaku-item ${own ? "danmaku-own" : ""} ${host ? "danmaku-host" : ""}`, data: { comment: id } },
-          text,
-        ),
+    const { width, height } = this.size;
+    if (!width || !height || this.flights.size >= NODES_MAX) return;
+    if (!own && this.flights.size >= capacity(this.settings, width, height / AREA[this.settings.area])) return;
+    const kinds = `danmaku-item ${own ? "danmaku-own" : ""} ${host ? "danmaku-host" : ""}`;
+    const item = h("span", { class: kinds, data: { comment: id } }, text);
+    this.layer.append(item);
+    const wide = item.offsetWidth;
+    const speed = SPEED[this.settings.speed] / 1000;
+    const now = this.clock.time;
+    const lanes = laneCount(this.settings, height, this.letters);
+    const place = this.lanes.take(now, { width: wide, speed, own }, { width, lanes });
+    if (!place) return item.remove();
+    item.style.setProperty("top", `${place.lane * laneHeight(this.letters)}px`);
+    this.#launch(item, wide, speed, place.at - now);
+  }
+
+  /** @param {HTMLElement} item @param {number} wide px @param {number} speed px a ms @param {number} delay ms */
+  #launch(item, wide, speed, delay) {
+    const { width } = this.size;
+    const flight = item.animate([{ transform: `translateX(${width}px)` }, { transform: `translateX(${-wide}px)` }], {
+      duration: (width + wide) / speed,
+      delay,
+      fill: "both",
     });
+    this.flights.set(item, flight);
+    flight.onfinish = () => this.#land(item);
   }
 
-  /** Taken down: what still flies of it is seen no more. Its place in the lane stays, so that nothing else jumps. @param {string[]} ids */
+  /** @param {HTMLElement} item */
+  #land(item) {
+    this.flights.get(item)?.cancel();
+    this.flights.delete(item);
+    item.remove();
+  }
+
+  /** Taken down: what still flies of it is seen no more. @param {string[]} ids */
   remove(ids) {
-    for (const id of ids)
-      for (const item of this.layer.querySelectorAll(`[data-comment="${CSS.escape(id)}"]`)) item.replaceChildren();
-  }
-
-  /** @param {number} flight ms */
-  #renew(flight) {
-    const old = this.engine;
-    this.engine = new Danmaku({ container: this.layer, media: this.clock, speed: SPEED[this.settings.speed] });
-    this.emitted = 0;
-    if (old) setTimeout(() => old.destroy(), flight * 2 + 1000);
+    const gone = new Set(ids);
+    for (const item of [...this.flights.keys()]) if (gone.has(item.dataset.comment ?? "")) this.#land(item);
   }
 
   /** @param {Partial<DanmakuSettings>} some */
@@ -76,33 +90,44 @@ export class DanmakuLayer extends EventTarget {
   }
 
   #apply() {
-    const { on, area, size, opacity, speed } = this.settings;
+    const { on, area, opacity } = this.settings;
     this.layer.hidden = !on;
     this.layer.style.setProperty("height", `${AREA[area] * 100}%`);
-    this.layer.style.setProperty("font-size", `${SIZE[size] * (elder() ? 1.4 : 1)}px`);
+    this.layer.style.setProperty("--danmaku-size", `${this.letters}px`);
+    this.layer.style.setProperty("--danmaku-lane", `${laneHeight(this.letters)}px`);
     this.layer.style.setProperty("opacity", String(opacity));
-    if (!on) this.engine?.clear();
-    if (this.engine) this.engine.speed = SPEED[speed];
-    this.engine?.resize();
+    if (!on) this.clear();
+    this.#measure();
+  }
+
+  /** Lanes of another size are other lanes: what flew in the old ones goes. */
+  #measure() {
+    const size = { width: this.layer.clientWidth, height: this.layer.clientHeight, letters: this.letters };
+    if (JSON.stringify(size) === JSON.stringify(this.size)) return;
+    this.size = size;
+    this.clear();
   }
 
   pause() {
     this.clock.pause();
+    for (const flight of this.flights.values()) flight.pause();
     this.dispatchEvent(new Event("change"));
   }
 
   resume() {
     this.clock.play();
+    for (const flight of this.flights.values()) flight.play();
     this.dispatchEvent(new Event("change"));
   }
 
   clear() {
-    this.engine?.clear();
+    for (const item of [...this.flights.keys()]) this.#land(item);
+    this.lanes.clear();
   }
 
   destroy() {
     this.observer.disconnect();
-    this.engine?.destroy();
+    this.clear();
     this.layer.remove();
   }
 }

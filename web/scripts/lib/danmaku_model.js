@@ -37,53 +37,86 @@ export function capacity(settings, width, height) {
   return Math.max(1, Math.floor(lines * Math.max(1, width / WIDTH) * SHARE[settings.density]));
 }
 
-/** Lets comments through as long as the air holds them; one's own always. */
-export class Airspace {
-  constructor() {
-    /** @type {number[]} */
-    this.landings = [];
-  }
+/** Between two that follow each other in a lane, px. */
+const GAP = 24;
 
-  /** @param {number} now ms @param {number} flight ms @param {number} limit @param {boolean} own */
-  admit(now, flight, limit, own) {
-    this.landings = this.landings.filter((at) => at > now);
-    if (!own && this.landings.length >= limit) return false;
-    this.landings.push(now + flight);
-    return true;
-  }
+/** @typedef {{at: number, width: number, speed: number}} Flight when it enters, how wide it is, in px a ms */
+
+/** How many lanes fit. @param {DanmakuSettings} settings @param {number} height px of the layer @param {number} size px of its letters */
+export function laneCount(settings, height, size) {
+  return Math.max(1, Math.floor(height / laneHeight(size)));
+}
+
+/** @param {number} size px of the letters */
+export function laneHeight(size) {
+  return Math.ceil(size * LINE);
 }
 
 /**
- * What the flying engine takes for a media element: time that stops when told. The engine itself can't pause live
- * comments; it can pause with its media.
+ * Who flew last in each lane. A lane takes another when the last has come in whole, and will be gone before this one arrives
+ * where it went: so no two are ever over each other.
  */
-export class FlightClock extends EventTarget {
+export class Lanes {
+  constructor() {
+    /** @type {(Flight | undefined)[]} */
+    this.last = [];
+  }
+
+  /**
+   * A lane for something so wide; null when there is none now. What is one's own waits for the first that will be free.
+   * @param {number} now ms @param {{width: number, speed: number, own: boolean}} item @param {{width: number, lanes: number}} layer
+   * @returns {{lane: number, at: number} | null}
+   */
+  take(now, { width, speed, own }, layer) {
+    let best = { lane: -1, at: Infinity };
+    for (let lane = 0; lane < layer.lanes; lane += 1) {
+      const at = this.#freeAt(lane, now, speed, layer.width);
+      if (at < best.at) best = { lane, at };
+      if (at <= now) break;
+    }
+    if (best.at > now && !own) return null;
+    this.last[best.lane] = { at: best.at, width, speed };
+    return best;
+  }
+
+  /** @param {number} lane @param {number} now @param {number} speed @param {number} layer px */
+  #freeAt(lane, now, speed, layer) {
+    const last = this.last[lane];
+    if (!last) return now;
+    const isIn = last.at + (last.width + GAP) / last.speed;
+    const isGone = last.at + (layer + last.width + GAP) / last.speed;
+    return Math.max(now, isIn, isGone - layer / speed);
+  }
+
+  clear() {
+    this.last = [];
+  }
+}
+
+/** Time that stops when told: while comments stand still, no lane becomes free. */
+export class FlightClock {
   /** @param {() => number} now ms */
   constructor(now) {
-    super();
     this.now = now;
-    this.playbackRate = 1;
     this.paused = false;
     this.started = now();
     this.stoodAt = 0;
   }
 
-  /** seconds flown */
-  get currentTime() {
-    return (this.paused ? this.stoodAt : this.now() - this.started) / 1000;
+  /** ms flown */
+  get time() {
+    return this.paused ? this.stoodAt : this.now() - this.started;
   }
 
   pause() {
     if (this.paused) return;
     this.stoodAt = this.now() - this.started;
     this.paused = true;
-    this.dispatchEvent(new Event("pause"));
   }
 
   play() {
     if (!this.paused) return;
     this.started = this.now() - this.stoodAt;
     this.paused = false;
-    this.dispatchEvent(new Event("play"));
   }
 }

@@ -7,13 +7,14 @@ import { sheet } from "../lib/ui.js";
 /** @param {DanmakuLayer} layer @param {{whole: boolean, fit: (whole: boolean) => void}} picture */
 export function danmakuBar(layer, picture) {
   const toggle = h("button", {
-    class: "button-icon",
+    // On a phone the switch stands among the settings: what is wanted at once there is that it holds still.
+    class: "button-icon only-wide",
     type: "button",
     testid: "danmaku-toggle",
     onclick: () => layer.set({ on: !layer.settings.on }),
   });
   const pause = h("button", {
-    class: "button-icon only-wide",
+    class: "button-icon danmaku-pause",
     type: "button",
     testid: "danmaku-pause",
     onclick: () => (layer.paused ? layer.resume() : layer.pause()),
