@@ -132,6 +132,7 @@ FROM_ANYWHERE = frozenset({("POST", "/api/login")})
 EVENTS: dict[tuple[str, str], frozenset[Role | None]] = {
     ("/room", "join"): _only(C, A, S),
     ("/room", "comment"): _only(C, A),
+    ("/room", "react"): _only(C, A),
     ("/room", "order"): _only(C),
     ("/room", "leave"): _only(C, A, S),
     ("/desk", "available"): _only(A),

@@ -36,6 +36,12 @@ class CommentAnswer(msgspec.Struct):
     held: bool = False
 
 
+class ReactAnswer(msgspec.Struct):
+    """The answer to a reaction: how many of the taps counted."""
+
+    counted: int
+
+
 class CallAnswer(msgspec.Struct):
     """The answer to what changes a call."""
 
@@ -59,6 +65,7 @@ class QueueAnswer(msgspec.Struct):
 INCOMING: dict[tuple[str, str], tuple[Any, Any, str]] = {
     ("/room", "join"): (wire.Join, wire.Joined, "Enter a session's room; again with `after` to catch up"),
     ("/room", "comment"): (wire.Say, CommentAnswer, "Say something; acknowledged when it is on the record"),
+    ("/room", "react"): (wire.React, ReactAnswer, "Taps on a reaction, gathered"),
     ("/room", "order"): (PlaceOrder, OrderAnswer, "Buy; acknowledged after the commit. The same as POST /api/orders"),
     ("/room", "leave"): (wire.Leave, None, "Leave the room"),
     ("/desk", "available"): (call_wire.SetAvailable, QueueAnswer, "An adviser takes calls, or no longer"),
@@ -73,6 +80,7 @@ INCOMING: dict[tuple[str, str], tuple[Any, Any, str]] = {
 
 OUTGOING: dict[tuple[str, str], tuple[Any, str]] = {
     ("/room", "comments"): (wire.Comments, "A tick's comments, at most every 200 ms"),
+    ("/room", "reactions"): (wire.ReactionSums, "Everybody's taps, at most once a second; may be left out"),
     ("/room", "presence"): (wire.Presence, "How many watch, at most once a second"),
     ("/room", "shelf"): (wire.Shelf, "The shelf, or what is left of it, changed"),
     ("/room", "pinned"): (wire.Pinned, "What is being explained now"),

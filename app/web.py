@@ -134,6 +134,16 @@ async def open_web(settings: Settings, clock: Clock | None = None) -> AsyncItera
         yield _assemble(settings, clock, db, media, lines, issuer)
 
 
+def _sockets(settings: Settings, own_site: OwnSite, line: Line | None) -> socketio.AsyncServer:
+    """The Socket.IO server; `line` joins it with those of other web processes."""
+    return socket_server(
+        own_site=own_site.owns_socket,
+        client_manager=SharedManager(line) if line is not None else None,
+        addresses=Addresses(settings.connections_per_address, settings.proxies),
+        polling=settings.webs == 1,
+    )
+
+
 def _assemble(
     settings: Settings,
     clock: Clock,
@@ -145,12 +155,9 @@ def _assemble(
     trail = Trail(clock)
     identity = Identity(_derived(settings, "identity"), secure_cookie=settings.base_url.startswith("https:"))
     own_site = OwnSite.at(settings.public_url)
-    addresses = Addresses(settings.connections_per_address, settings.proxies)
     line = Line(settings.redis_url, clock) if settings.redis_url else None
     relay = Relay(line) if line is not None else None
-    manager = SharedManager(line) if line is not None else None
-    own, polling = own_site.owns_socket, settings.webs == 1
-    sio = socket_server(own_site=own, client_manager=manager, addresses=addresses, polling=polling)
+    sio = _sockets(settings, own_site, line)
     attendance = Attendance(clock, relay)
     fanout = Fanout(sio, db, trail, clock, attendance, relay=relay)
     reactions = Reactions(fanout)

@@ -13,7 +13,7 @@ import socketio
 
 from rooms.frames import Message
 from rooms.sockets import Manager
-from rooms.wire import Comments
+from rooms.wire import Comments, ReactionSums
 
 ROOM: Final = "/room"
 PREFIX: Final = f'2{ROOM},["comments",'
@@ -30,6 +30,11 @@ class Batches:
     def text(batch: Comments) -> str:
         """The Socket.IO packet (protocol 5): an event without an acknowledgement."""
         return f"{PREFIX}{_ENCODER.encode(batch).decode()}]"
+
+    @staticmethod
+    def reactions(sums: ReactionSums) -> str:
+        """The same for taps, which may be left out as well."""
+        return f'2{ROOM},["reactions",{_ENCODER.encode(sums).decode()}]'
 
     def send(self, room: str, text: str) -> int:
         """To everybody in the room who can take it; answers how many could not."""

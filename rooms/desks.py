@@ -25,6 +25,7 @@ from rooms.moderation import ModerationDesk
 from rooms.namespace import DeskNamespace, RoomNamespace
 from rooms.presence import Presence
 from rooms.proposals import ProposalDesk
+from rooms.reactions import Reactions
 from rooms.rejoining import Rejoining
 from rooms.relay import Relay
 from rooms.shows import ShowDesk
@@ -50,6 +51,7 @@ class Rooms:
     presence: Presence
     comments: CommentDesk
     moderation: ModerationDesk
+    reactions: Reactions
     shows: ShowDesk
     calls: CallDesk
     proposals: ProposalDesk
@@ -63,6 +65,7 @@ class Rooms:
         async with asyncio.TaskGroup() as group:
             group.create_task(self.comments.run())
             group.create_task(self.presence.run())
+            group.create_task(self.reactions.run())
             group.create_task(self.fanout.run())
             group.create_task(self._sweep())
             group.create_task(self._sweep_abandoned())
@@ -134,6 +137,7 @@ def open_rooms(
     tags = AuthorTags(secret)
     presence = Presence(db, clock, fanout.presence, joined[1] if joined is not None else None)
     comments = CommentDesk(db, trail, clock, tags, fanout.comments)
+    reactions = Reactions(clock, fanout.reactions)
     calls = CallDesk(db, trail, clock, media, sale, attendance, fanout)
     proposals = ProposalDesk(db, trail, clock, orders, fanout)
     shows = ShowDesk(db, trail, clock, media, sale, presence, fanout)
@@ -148,6 +152,7 @@ def open_rooms(
         tags=tags,
         presence=presence,
         orders=orders,
+        reactions=reactions,
         fanout=fanout,
     )
     desk = DeskNamespace(
@@ -161,6 +166,6 @@ def open_rooms(
         rejoining = Rejoining(*joined, fanout, db, trail, clock, people=people, watched=watched)
     moderation = ModerationDesk(db, trail, clock, fanout, room.expel)
     return Rooms(
-        sio, db, trail, clock, attendance, fanout, presence, comments, moderation, shows, calls, proposals, abandoned, room,
-        (room, desk), rejoining,
+        sio, db, trail, clock, attendance, fanout, presence, comments, moderation, reactions, shows, calls, proposals,
+        abandoned, room, (room, desk), rejoining,
     )  # fmt: skip

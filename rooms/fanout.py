@@ -149,6 +149,14 @@ class Fanout:
             for lang in LANGS:
                 self._batches.send(person_room(person_id, lang), left_out)
 
+    async def reactions(self, session_id: str, counts: dict[wire.ReactionKind, int]) -> None:
+        """A second's taps, to whoever is not behind."""
+        sums = wire.ReactionSums(session_id, counts)
+        if self._alone:
+            self._batches.send(session_room(session_id), Batches.reactions(sums))
+        else:
+            await self._emit(ROOM, "reactions", session_room(session_id), sums)
+
     async def presence(self, session_id: str, viewers: int) -> None:
         """The number of viewers, to those here: each process counts all of them."""
         await self.here()._emit(ROOM, "presence", session_room(session_id), wire.Presence(session_id, viewers))

@@ -29,7 +29,8 @@ from rooms.moderation_judging import banned
 from rooms.presence import Presence
 from rooms.proposals import ProposalDesk
 from rooms.rate import Buckets
-from rooms.wire import Banned, Join, Leave, Say
+from rooms.reactions import Reactions
+from rooms.wire import Banned, Join, Leave, React, Say
 
 # One browser tab watches one session; a few more are a program.
 JOINED_MAX = 5
@@ -38,7 +39,7 @@ JOINS_BURST, JOINS_PER_S = 20.0, 0.5
 
 
 class RoomNamespace(Namespace):
-    """`/room`: join, comment, order, leave."""
+    """`/room`: join, comment, react, order, leave."""
 
     def __init__(
         self,
@@ -52,6 +53,7 @@ class RoomNamespace(Namespace):
         tags: AuthorTags,
         presence: Presence,
         orders: OrderDesk,
+        reactions: Reactions,
         fanout: Fanout,
     ) -> None:
         super().__init__(ROOM, identify, may, clock)
@@ -59,10 +61,12 @@ class RoomNamespace(Namespace):
         self._db, self._trail = db, trail
         self._joining = Joining(db, trail, clock, tags, presence, fanout)
         self._comments, self._presence, self._orders = comments, presence, orders
+        self._reactions = reactions
         self._hosting: dict[tuple[str, str], bool] = {}  # (sid, session): whether comments are the host's
         self.events: Mapping[str, Event] = {
             "join": Event(Join, self._join, Buckets(JOINS_BURST, JOINS_PER_S, BUCKETS_MAX)),
             "comment": Event(Say, self._comment),
+            "react": Event(React, self._react),
             "order": Event(PlaceOrder, self._order),
             "leave": Event(Leave, self._leave),
         }
@@ -126,6 +130,12 @@ class RoomNamespace(Namespace):
         )
         answer = {"id": taken.id, "comment": msgspec.to_builtins(taken.comment)}
         return answer | {"held": True} if taken.held else answer
+
+    async def _react(self, socket: Socket, body: React) -> Mapping[str, Any]:
+        if body.session not in socket.sessions:  # who has joined has been let in
+            async with self._db.read() as tx:
+                await access.enter(tx, socket.person, body.session)
+        return {"counted": self._reactions.react(socket.person.id, body.session, body.kind, body.count)}
 
     async def _order(self, socket: Socket, body: PlaceOrder) -> Mapping[str, Any]:
         if body.session not in socket.sessions:  # who has joined has been let in; the gate judges the rest

@@ -286,6 +286,25 @@ class Banned(Struct, frozen=True):
     next: str
 
 
+ReactionKind = Literal["like", "heart", "clap", "flower"]
+REACTIONS_MOST = 20
+
+
+class React(In, frozen=True):
+    """Taps on one reaction, gathered for half a second. What is more than hands can do does not count."""
+
+    session: Id
+    kind: ReactionKind
+    count: Annotated[int, Meta(ge=1, le=REACTIONS_MOST)] = 1
+
+
+class ReactionSums(Struct, frozen=True):
+    """Everybody's taps since the last time, by reaction; at most once a second, without `seq`, and not on the record."""
+
+    session: str
+    counts: dict[ReactionKind, int]
+
+
 class Presence(Struct, frozen=True):
     """How many viewers are in, at most once a second."""
 

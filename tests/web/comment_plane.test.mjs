@@ -4,6 +4,7 @@ import { describe, test } from "node:test";
 import { CommentsModel } from "../../web/scripts/lib/comments_model.js";
 import { QuestionsModel } from "../../web/scripts/lib/questions_model.js";
 import { changed, emptySnapshot, joined } from "../../web/scripts/lib/session_model.js";
+import { floating, Taps } from "../../web/scripts/watch/reactions_model.js";
 import { inserted, mentionsIn, waitLeft, withMention } from "../../web/scripts/lib/talking_model.js";
 
 const comment = (id, more = {}) => ({
@@ -128,6 +129,29 @@ describe("questions", () => {
     for (let n = 0; n < 60; n += 1) model.received([answer(`a${n}`, "59", { at: "2026-11-22T01:01:00Z" })]);
     assert.equal(model.questions.length, 10);
     assert.equal(model.questions[9].answers.length, 5);
+  });
+});
+
+describe("reactions", () => {
+  test("taps are gathered, bounded, and sent once", () => {
+    const taps = new Taps();
+    assert.equal(taps.tap("like"), true);
+    for (let n = 0; n < 50; n += 1) assert.equal(taps.tap("like"), false);
+    taps.tap("clap");
+    assert.deepEqual(taps.take(), [
+      { kind: "like", count: 20 },
+      { kind: "clap", count: 1 },
+    ]);
+    assert.deepEqual(taps.take(), []);
+    assert.equal(taps.tap("like"), true);
+  });
+
+  test("of a rush a few of each kind float", () => {
+    assert.deepEqual(floating({}), []);
+    assert.deepEqual(floating({ heart: 2 }), ["heart", "heart"]);
+    const some = floating({ like: 900, heart: 90, clap: 1, flower: 1 });
+    assert.ok(some.length <= 8);
+    assert.ok(some.includes("like") && some.includes("heart"));
   });
 });
 

@@ -15,6 +15,7 @@ import { saleSentence } from "../lib/session_model.js";
 import { refusal, sheet, tabs, toast } from "../lib/ui.js";
 import { Comments } from "./comments.js";
 import { danmakuBar } from "./danmaku_bar.js";
+import { ReactionBar } from "./reactions.js";
 import { Picture } from "./picture.js";
 import { Shelf } from "./shelf.js";
 
@@ -32,6 +33,9 @@ const picture = new Picture(id, () => {
 const shelf = new Shelf(buy);
 const danmaku = createDanmaku(picture.element);
 const comments = new Comments(client, { fly: (comment) => danmaku.add(comment), ground: (ids) => danmaku.remove(ids) });
+
+const reactions = new ReactionBar(client);
+picture.element.append(reactions.layer);
 
 const title = h("h1", { class: "watch-title" });
 const host = h("p", { class: "watch-host" });
@@ -62,7 +66,7 @@ const bag = h(
   icon("bag"),
   bagCount,
 );
-const dock = h("div", { class: "dock" }, danmakuBar(danmaku, picture), comments.form, bag);
+const dock = h("div", { class: "dock" }, danmakuBar(danmaku, picture), comments.form, reactions.element, bag);
 const shelfPanel = h("div", { class: "side-panel side-shelf" }, shelf.panel);
 const commentPanel = h("div", { class: "side-panel" }, comments.panel);
 const questionPanel = h("div", { class: "side-panel side-questions" }, comments.questions.panel);
@@ -104,6 +108,7 @@ client.addEventListener("snapshot", (event) => {
 client.addEventListener("change", (event) => draw(/** @type {CustomEvent} */ (event).detail.snapshot));
 client.addEventListener("comments", (event) => comments.received(/** @type {CustomEvent} */ (event).detail));
 client.addEventListener("moderated", (event) => comments.moderated(/** @type {CustomEvent} */ (event).detail));
+client.addEventListener("reactions", (event) => reactions.told(/** @type {CustomEvent} */ (event).detail));
 client.addEventListener("notice", (event) => tell(/** @type {CustomEvent} */ (event).detail));
 client.addEventListener("order", (event) => orderMoved(/** @type {CustomEvent} */ (event).detail.order));
 client.addEventListener("media", () => picture.reconnect());
@@ -146,6 +151,7 @@ function draw(snapshot) {
   main.dataset.state = session.state;
   picture.update(session);
   comments.update(session);
+  reactions.update(session);
   shelf.update(session);
   drawBuying(session);
   if (session.state === "scheduled" && session.show && askedShow !== session.show) void askShow(session.show);

@@ -1,0 +1,62 @@
+"""Reactions: taps that are summed up for each session and told to its room at most once a second.
+
+They are no comments: nothing of them is on the record, and who is behind gets none of them. Every web process tells the sums of
+its own viewers; a page adds up what it hears.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import structlog
+
+from core.clock import Clock
+from rooms.rate import Bucket
+from rooms.wire import ReactionKind
+
+log = structlog.get_logger()
+
+ROUND_S: Final = 1.0
+# A hand taps eight times a second at most; a page gathers half a second of it.
+BURST, PER_S = 20.0, 10.0
+PEOPLE_MAX: Final = 20_000
+Tell = Callable[[str, dict[ReactionKind, int]], Awaitable[None]]
+
+
+class Reactions:
+    """Takes taps, as many as hands can make, and tells their sums through `tell(session, counts)`."""
+
+    def __init__(self, clock: Clock, tell: Tell) -> None:
+        self._clock, self._tell = clock, tell
+        self._buckets: dict[str, Bucket] = {}
+        self._sums: dict[str, dict[ReactionKind, int]] = {}
+
+    def react(self, person_id: str, session_id: str, kind: ReactionKind, count: int) -> int:
+        """Add taps; answers how many of them counted: what is faster than hands does not."""
+        now = self._clock.monotonic()
+        bucket = self._buckets.pop(person_id, None) or Bucket(BURST, PER_S, now)
+        self._buckets[person_id] = bucket  # the last to have reacted stands last
+        if len(self._buckets) > PEOPLE_MAX:
+            del self._buckets[next(iter(self._buckets))]
+        taken = bucket.take_up_to(count, now)
+        if taken:
+            sums = self._sums.setdefault(session_id, {})
+            sums[kind] = sums.get(kind, 0) + taken
+        return taken
+
+    async def run(self) -> None:
+        """Tell the sums once a second for ever. Cancel it to stop."""
+        while True:
+            await self.tick()
+            await asyncio.sleep(ROUND_S)
+
+    async def tick(self) -> None:
+        """Tell what has come since the last time. What can't be told is gone: a heart that comes late is none."""
+        sums, self._sums = self._sums, {}
+        for session_id, counts in sums.items():
+            try:
+                await self._tell(session_id, counts)
+            except Exception:
+                log.exception("reactions could not be told", session=session_id)
