@@ -14,6 +14,7 @@ from importlib.metadata import version
 from typing import Any
 
 import msgspec
+import socketio
 import structlog
 from aiohttp import web
 from prometheus_client import REGISTRY
