@@ -75,7 +75,7 @@ async def fuzzed(house: House, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
     monkeypatch.setattr("rooms.engine.PACKETS_BURST", NO_LIMIT)
     house.sio.eio.ping_interval = PING_EVERY_S
     for handler in house.sio.namespace_handlers.values():
-        handler._buckets = Buckets(NO_LIMIT, NO_LIMIT, 100)
+        handler._buckets = handler._arrivals = Buckets(NO_LIMIT, NO_LIMIT, 100)
     house.rooms.comments._rate = Buckets(NO_LIMIT, NO_LIMIT, 100)
     watch = Watch()
     logging.getLogger().addHandler(watch)
