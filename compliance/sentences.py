@@ -33,9 +33,9 @@ _SENTENCES: Final[dict[str, tuple[str, str]]] = {
     kinds.COMMENT_RESTORED: ("{actor} put a comment back", "{actor} 恢复一条评论"),
     kinds.COMMENT_PINNED: ("{actor} pinned a comment", "{actor} 置顶一条评论"),
     kinds.COMMENT_UNPINNED: ("{actor} unpinned the comment", "{actor} 取消置顶评论"),
-    kinds.PERSON_MUTED: ("{actor} muted {author}. {reason}", "{actor} 禁言 {author}。{reason}"),
-    kinds.PERSON_BANNED: ("{actor} banned {author}. {reason}", "{actor} 移出 {author}。{reason}"),
-    kinds.PERSON_SHADOWED: ("{actor} hid what {author} says. {reason}", "{actor} 隐藏 {author} 的发言。{reason}"),
+    kinds.PERSON_MUTED: ("{actor} muted {author}: {reason}", "{actor} 禁言 {author}：{reason}"),
+    kinds.PERSON_BANNED: ("{actor} banned {author}: {reason}", "{actor} 移出 {author}：{reason}"),
+    kinds.PERSON_SHADOWED: ("{actor} hid what {author} says: {reason}", "{actor} 隐藏 {author} 的发言：{reason}"),
     kinds.PERSON_FORGIVEN: ("{actor} forgave {author}", "{actor} 解除对 {author} 的限制"),
     kinds.ROOM_RULES_CHANGED: (
         "{actor} changed the comment rules: one per {slow_s} s, seen first: {premoderated}",
@@ -143,6 +143,8 @@ def sentence(kind: str, actor: str, data: Mapping[str, Any], erased: frozenset[s
     look = _LOOKS.get(words.get("what", "")) if kind == kinds.VIEWED else None
     if look is not None:
         words["what"] = look[zh]
+    if kind == kinds.ROOM_RULES_CHANGED:
+        words["premoderated"] = (("no", "否"), ("yes", "是"))[data.get("premoderated") is True][zh]
     for name in erased:
         words[name] = ERASED[zh]
     if kind == kinds.GAP and data.get("track"):

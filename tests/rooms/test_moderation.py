@@ -2,84 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
 from compliance import lexicon
 from compliance.lexicon import Action, Hit
 from core.clock import ManualClock
+from core.errors import Refused
 from recording import kinds
 from recording.chain import check_chain
-from tests.rooms.house import House, Tab
-
-HOST, VIEWER, OTHER = "adviser-1", "customer-c3", "customer-c5"
-Mark = Callable[[dict[str, Any]], bool]
-
-
-class Stage:
-    """A live show with its host and two viewers in it."""
-
-    def __init__(self, house: House, session: str, host: Tab, viewer: Tab, other: Tab) -> None:
-        self.house, self.session, self.host, self.viewer, self.other = house, session, host, viewer, other
-
-    async def say(self, tab: Tab, text: str, **more: Any) -> dict[str, Any]:
-        ack = await tab.room("comment", {"session": self.session, "text": text, **more})
-        self.house.clock.advance(1)
-        return ack
-
-    async def do(self, act: str, comment: str | None = None, by: str = HOST, **more: Any) -> dict[str, Any]:
-        body = {"act": act, **more} | ({} if comment is None else {"comment": comment})
-        status, answer = await self.house.api(by, "POST", f"/api/sessions/{self.session}/moderation", body)
-        assert status == 200, answer
-        return dict(answer)
-
-    async def refused(self, act: str, comment: str | None = None, by: str = HOST, **more: Any) -> tuple[int, str]:
-        body = {"act": act, **more} | ({} if comment is None else {"comment": comment})
-        status, answer = await self.house.api(by, "POST", f"/api/sessions/{self.session}/moderation", body)
-        return status, answer["code"]
-
-    async def undo(self, act: int, by: str = HOST) -> tuple[int, dict[str, Any]]:
-        status, answer = await self.house.api(by, "DELETE", f"/api/sessions/{self.session}/moderation/{act}")
-        return status, dict(answer)
-
-    async def view(self, by: str = HOST) -> dict[str, Any]:
-        status, answer = await self.house.api(by, "GET", f"/api/sessions/{self.session}/moderation")
-        assert status == 200, answer
-        return dict(answer)
-
-    async def seen_by(self, name: str) -> list[str]:
-        """The texts of the comments that somebody who comes now is given."""
-        tab = await self.house.tab(name)
-        joined = await tab.room("join", {"session": self.session})
-        assert joined["ok"], joined
-        return [one["text"] for one in joined["comments"]]
-
-    async def kinds(self) -> list[str]:
-        """The acts in the trail, in order."""
-        acts = {kind for kind in kinds.KINDS if kind.startswith(("comment_", "person_", "room_"))}
-        return [entry.kind for entry in await self.house.entries(self.session, *acts)]
+from rooms.comments import AuthorTags, CommentDesk, Shown
+from tests.rooms.house import PEOPLE, SECRET, House
+from tests.rooms.moderated import HOST, OTHER, VIEWER, Stage, heard_until, open_stage, says
 
 
 @pytest.fixture
 async def stage(house: House) -> Stage:
-    session = (await house.show())["session"]
-    tabs = [await house.tab(name) for name in (HOST, VIEWER, OTHER)]
-    for tab in tabs:
-        assert (await tab.room("join", {"session": session}))["ok"]
-    return Stage(house, session, *tabs)
-
-
-def says(text: str) -> Mark:
-    return lambda payload: any(one["text"] == text for one in payload["comments"])
-
-
-async def heard_until(tab: Tab, text: str) -> list[str]:
-    """All texts that this tab was shown up to and including this one."""
-    await tab.hears("comments", says(text))
-    return [one["text"] for batch in tab.all("comments") for one in batch["comments"]]
+    return await open_stage(house)
 
 
 async def test_slow_mode_lets_each_say_one_thing_at_a_time_and_the_host_what_he_likes(stage: Stage, clock: ManualClock) -> None:
@@ -348,3 +289,26 @@ async def test_every_act_is_an_entry_and_the_chain_holds(stage: Stage) -> None:
     assert set(ban.data["reason"]) == {"sha256"}
     assert texts[ban.seq, "reason"] == "够了"
     assert texts[ban.seq, "person"] == VIEWER
+
+
+async def test_what_was_laid_down_holds_in_every_process(stage: Stage) -> None:
+    """Another process has its own desk of comments, and heard of nothing."""
+    house = stage.house
+
+    async def show(_session: str, _shown: Shown) -> None:
+        """Nobody is connected there."""
+
+    other = CommentDesk(house.db, house.trail, house.clock, AuthorTags(SECRET), show)
+    ticking = asyncio.create_task(other.run())
+    try:
+        said = await stage.say(stage.viewer, "吵")
+        await stage.do("mute", said["id"])
+        with pytest.raises(Refused, match="comment_muted"):
+            await other.say(PEOPLE[VIEWER], stage.session, "又吵", host=False)
+        await stage.do("rules", premoderated=True)
+        assert (await other.say(PEOPLE[OTHER], stage.session, "等", host=False)).held
+        [held] = (await stage.view())["held"]
+        assert held["comment"]["text"] == "等"
+    finally:
+        ticking.cancel()
+        await asyncio.gather(ticking, return_exceptions=True)
