@@ -61,6 +61,8 @@ async def test_a_premoderated_comment_is_shown_once_it_is_released(stage: Stage)
     assert (shown["id"], shown["text"], shown["author"]) == (held["id"], "可以吗", held["comment"]["author"])
     assert (await stage.do("reject", other["id"]))["held"] == []
     assert await stage.seen_by(OTHER) == ["欢迎", "可以吗"]
+    [_, released] = await stage.house.entries(stage.session, kinds.COMMENT)
+    assert (released.data["id"], "held" in released.data) == (held["id"], False)
     assert await stage.refused("release", held["id"]) == (409, "act_overtaken")
     assert await stage.refused("release", other["id"]) == (409, "act_overtaken")
     assert await stage.kinds() == [
