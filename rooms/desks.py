@@ -162,8 +162,8 @@ def open_rooms(
     sio.register_namespace(desk)
     rejoining = None
     if joined is not None:
-        people, watched = room.customers, room.watched
-        rejoining = Rejoining(*joined, fanout, db, trail, clock, people=people, watched=watched)
+        people, watched, at_desk = room.customers, room.watched, desk.people
+        rejoining = Rejoining(*joined, fanout, db, trail, people=people, watched=watched, at_desk=at_desk)
     moderation = ModerationDesk(db, trail, clock, fanout, room.expel)
     return Rooms(
         sio, db, trail, clock, attendance, fanout, presence, comments, moderation, reactions, shows, calls, proposals,

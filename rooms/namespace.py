@@ -211,6 +211,10 @@ class DeskNamespace(Namespace):
             "hang_up": Event(CallRef, self._hang_up),
         }
 
+    def people(self) -> set[str]:
+        """The ids of all who are connected to this process."""
+        return {socket.person.id for socket in self.sockets.values()}
+
     async def entered(self, socket: Socket) -> None:
         person = socket.person
         await self.enter_room(socket.sid, person_room(person.id, socket.lang))

@@ -2,8 +2,8 @@
 
 While Redis is away, or another process is not heard of, the orders of customers who are connected here are looked for once a
 second: orders never depend on Redis. When the line is back each process, and any that was away alone, says since when; then
-all tell their own clients how things stand: state, shelf and pin of what is watched here, the waiting line, and the orders that
-have changed. It is told with the numbers of the record, so that who knew it already is not told anything new.
+all tell their own clients how things stand: state, shelf and pin of what is watched here, their calls, the waiting line, and
+the orders that have changed. It is told with the numbers of the record, so that who knew it already is not told anything new.
 """
 
 from __future__ import annotations
@@ -14,14 +14,16 @@ from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
+from sqlalchemy import or_, select
 
 from commerce import order_book, shelf
-from core.clock import Clock, from_text
-from core.database import Database
+from core.clock import from_text
+from core.database import Database, among
 from recording.trail import Trail
 from rooms.fanout import Fanout
 from rooms.line import Line
 from rooms.relay import Back, Relay
+from rooms.tables import calls
 
 log = structlog.get_logger()
 
@@ -36,14 +38,23 @@ Here = Callable[[], Collection[str]]
 
 
 class Rejoining:
-    """`people` are the customers connected to this process, `watched` the sessions that somebody here is in."""
+    """`people` are the customers connected to this process, `watched` the sessions that somebody here is in, `at_desk` all who
+    are connected to `/desk` here."""
 
     def __init__(
-        self, line: Line, relay: Relay, fanout: Fanout, db: Database, trail: Trail, clock: Clock, *, people: Here, watched: Here
+        self,
+        line: Line,
+        relay: Relay,
+        fanout: Fanout,
+        db: Database,
+        trail: Trail,
+        *,
+        people: Here,
+        watched: Here,
+        at_desk: Here,
     ) -> None:
-        self._line, self._relay, self._fanout = line, relay, fanout
-        self._db, self._trail, self._clock = db, trail, clock
-        self._people, self._watched = people, watched
+        self._line, self._relay, self._fanout, self._db, self._trail = line, relay, fanout, db, trail
+        self._people, self._watched, self._at_desk = people, watched, at_desk
         self._missed_since: datetime | None = None
         self._apart_since: datetime | None = None
         self._told: dict[str, tuple[str, datetime]] = {}  # by order: the state and moment that were told in this outage
@@ -73,6 +84,7 @@ class Rejoining:
             self._apart_since = self._line.good_at
         if missed is not None and up:
             await self._everything()
+            await self._calls(missed)
         since = [moment for moment in (missed, self._apart_since) if moment is not None]
         if since:
             await self._orders(min(since))
@@ -99,6 +111,19 @@ class Rejoining:
             await here.shelf(offered)
             await here.pinned(offered)
         self._fanout.line_changed()
+
+    async def _calls(self, since: datetime) -> None:
+        """Those of people at the desk here that are open, or have ended since."""
+        here, people = self._fanout.here(), sorted(self._at_desk())
+        theirs = or_(among(calls.c.customer_id, "people"), among(calls.c.adviser_id, "people"))
+        query = select(calls.c.id).where(theirs, or_(calls.c.ended_at.is_(None), calls.c.ended_at > since - _MARGIN))
+        found: set[str] = set()
+        for some in range(0, len(people), _PEOPLE_AT_ONCE):
+            async with self._db.read() as tx:
+                found |= set(await tx.scalars(query, {"people": people[some : some + _PEOPLE_AT_ONCE]}))
+        for call_id in sorted(found):
+            await here.call_changed(call_id)
+            await here.proposal_changed(call_id)
 
     async def _orders(self, since: datetime) -> None:
         """Each change once, however often it is looked for."""

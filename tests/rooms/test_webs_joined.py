@@ -234,7 +234,11 @@ async def test_after_an_outage_those_here_are_told_how_things_stand(houses: tupl
     assert status == 200
     status, _ = await here.api("adviser-1", "POST", f"/api/shows/{show['id']}/pause")
     assert status == 200
+    caller, adviser = await there.tab("customer-c3"), await here.tab("adviser-2")
+    call = (await caller.desk("request", {"topic": "理财"}))["call"]["id"]
+    assert (await adviser.desk("accept", {"call": call}))["ok"]
     assert far.all("pinned") == []
     await redis.start()
+    await caller.hears("call", lambda told: told["call"]["state"] == "accepted", "/desk")
     await far.hears("state", lambda told: told["state"] == "paused")
     await far.hears("pinned", lambda told: told["product"]["id"] == BOND)
