@@ -1,4 +1,4 @@
-"""`tellercast serve` with several web processes: one port, WebSocket alone, and whichever dies is started again."""
+"""`tellercast serve` with several web processes: one port, WebSocket alone; whichever dies is started again, Redis may die."""
 
 from __future__ import annotations
 
@@ -21,9 +21,15 @@ LATEST_S = 60
 
 
 @pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[Server]:
-    redis = RedisServer(tmp_path)
-    await redis.start()
+async def redis(tmp_path: Path) -> AsyncIterator[RedisServer]:
+    server = RedisServer(tmp_path)
+    await server.start()
+    yield server
+    await server.kill()
+
+
+@pytest.fixture
+async def server(redis: RedisServer, tmp_path: Path) -> AsyncIterator[Server]:
     installed = Server(tmp_path, environ={"TELLERCAST_REDIS_URL": redis.url, "TELLERCAST_WEBS": str(WEBS)})
     try:
         await asyncio.to_thread(installed.start)
@@ -31,7 +37,6 @@ async def server(tmp_path: Path) -> AsyncIterator[Server]:
     finally:
         if installed.process is not None and installed.process.poll() is None:
             await asyncio.to_thread(installed.stop)
-        await redis.kill()
 
 
 def webs(server: Server) -> dict[int, psutil.Process]:
@@ -55,7 +60,7 @@ async def opened(http: aiohttp.ClientSession, server: Server) -> aiohttp.ClientW
     return await http.ws_connect(f"{server.url}/socket.io/?EIO=4&transport=websocket")
 
 
-async def test_they_share_the_port_and_one_that_dies_is_started_again(server: Server) -> None:
+async def test_they_share_the_port_and_one_that_dies_is_started_again(server: Server, redis: RedisServer) -> None:
     limits: dict[str, Any] = {"timeout": aiohttp.ClientTimeout(total=20), "connector": aiohttp.TCPConnector(limit=0)}
     async with aiohttp.ClientSession(**limits) as http:
         async with asyncio.timeout(LATEST_S):
@@ -82,6 +87,14 @@ async def test_they_share_the_port_and_one_that_dies_is_started_again(server: Se
         assert lost
         for socket in sockets:
             await socket.close()
+        await redis.kill()
+        async with asyncio.timeout(LATEST_S):
+            while (await (await http.get(f"{server.url}/readyz")).json()).get("redis") != "away":
+                await asyncio.sleep(0.05)
+            while "tellercast_redis_up 0.0" not in await (await http.get(f"{server.url}/metrics")).text():
+                await asyncio.sleep(0.05)
+        ready = await http.get(f"{server.url}/readyz")
+        assert (ready.status, (await ready.json())["ready"]) == (200, True)  # it goes on by itself
     assert await asyncio.to_thread(server.stop) == 0
 
 
