@@ -30,13 +30,15 @@ import recording.tables
 import rooms.tables
 from app.process import CannotStart
 from app.settings import Settings, SettingsError
-from core.database import Database, metadata
+from core.database import Database, is_away, metadata
 
 log = structlog.get_logger("app.migrate")
 
 MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
 TABLES = (app.tables, commerce.tables, compliance.tables, recording.tables, recording.guards, rooms.tables)
 _ASKED_WITHIN_S = 15
+# PostgreSQL: lock_not_available.
+_LOCK_TIMEOUT = "55P03"
 
 # Whether this role could do what only the owner may: any of the record's tables it owns or may change beyond its columns.
 _OVERREACH = text(
@@ -90,7 +92,8 @@ def application_role(settings: Settings) -> str | None:
 def migrate(settings: Settings) -> None:
     """Runs what is missing, up to the newest revision, as the owner, and grants the application's role what it needs.
 
-    Raises CannotStart when the database can't be reached, SettingsError when the application's role is not there.
+    Raises CannotStart when the database can't be reached or others are using its tables, SettingsError when the application's
+    role is not there.
     """
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     role = application_role(settings)
@@ -98,7 +101,20 @@ def migrate(settings: Settings) -> None:
     try:
         command.upgrade(configuration(url, role), "head")
     except (OSError, PostgresError) as error:  # before there is a connection SQLAlchemy hands on the driver's own
-        raise CannotStart(f"the database can't be opened to migrate it: {error}") from error
+        raise CannotStart(f"the database can't be opened to migrate it: {_said(error)}") from error
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) == _LOCK_TIMEOUT:
+            raise CannotStart(
+                "the database can't be migrated while others use its tables: stop all servers of Tellercast, then try again"
+            ) from error
+        if is_away(error):
+            raise CannotStart(f"the database was lost while it was migrated, nothing was changed: {error.orig}") from error
+        raise
+
+
+def _said(error: BaseException) -> str:
+    """What an error says; a timeout of the network says nothing by itself."""
+    return str(error) or f"it did not answer in time ({type(error).__name__})"
 
 
 def prepare(settings: Settings) -> None:
@@ -157,7 +173,7 @@ async def _ask(settings: Settings) -> Standing:
         async with asyncio.timeout(_ASKED_WITHIN_S), database.read() as tx:
             return await _standing(tx)
     except (OSError, PostgresError, DBAPIError) as error:
-        raise CannotStart(f"the database of TELLERCAST_DATABASE_URL can't be asked: {error}") from error
+        raise CannotStart(f"the database of TELLERCAST_DATABASE_URL can't be asked: {_said(error)}") from error
     finally:
         await database.close()
 

@@ -48,6 +48,8 @@ metadata = MetaData(
 
 _MICROSECOND = 1_000_000
 _STATEMENT_TIMEOUT_S = 10
+# A migration that waits for a table keeps all who come after it waiting too.
+_MIGRATION_LOCK_TIMEOUT_S = 10
 _POOL_TIMEOUT_S = 30
 # A process of ours that is stopped or hangs within a transaction holds rows that others need; PostgreSQL ends that one.
 # Nothing of ours pauses for so long between two statements.
@@ -137,14 +139,16 @@ class Database:
     and the driver's own mode oversells); readers use other connections and see the last commit (WAL).
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, migrating: bool = False) -> None:
+        """`migrating`: on PostgreSQL a statement may take as long as it needs, for an index over millions of rows, and waits
+        for a lock no longer than others would."""
         self.url: URL = make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._turn = asyncio.Lock()
         if self.is_sqlite:
             self._writer, self._reader = _sqlite_engines(self.url)
         else:
-            self._writer = _postgresql_engine(self.url)
+            self._writer = _postgresql_engine(self.url, migrating=migrating)
             # The same pool. By default each statement there sees what was committed meanwhile: a state read before a commit
             # would be told with a number read after it, and pages keep what has the highest number.
             self._reader = self._writer.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
@@ -230,9 +234,12 @@ def _prepare_sqlite(engine: AsyncEngine, *, begin: str, pragmas: tuple[str, ...]
         connection.exec_driver_sql(begin)
 
 
-def _postgresql_engine(url: URL) -> AsyncEngine:
+def _postgresql_engine(url: URL, *, migrating: bool) -> AsyncEngine:
     if url.drivername == "postgresql":
         url = url.set(drivername="postgresql+asyncpg")
+    settings = {"idle_in_transaction_session_timeout": f"{_IDLE_TIMEOUT_S}s"}
+    if migrating:
+        settings["lock_timeout"] = f"{_MIGRATION_LOCK_TIMEOUT_S}s"
     return create_async_engine(
         url,
         pool_size=10,
@@ -242,10 +249,10 @@ def _postgresql_engine(url: URL) -> AsyncEngine:
         json_serializer=_json,
         json_deserializer=msgspec.json.decode,
         connect_args={
-            "command_timeout": _STATEMENT_TIMEOUT_S,
+            "command_timeout": None if migrating else _STATEMENT_TIMEOUT_S,
             "timeout": 5,
             "async_creator_fn": _connect,
-            "server_settings": {"idle_in_transaction_session_timeout": f"{_IDLE_TIMEOUT_S}s"},
+            "server_settings": settings,
         },
     )
 

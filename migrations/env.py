@@ -29,7 +29,7 @@ def run(connection: Connection) -> None:
 
 
 async def main() -> None:
-    database = Database(context.config.attributes["database_url"])
+    database = Database(context.config.attributes["database_url"], migrating=True)
     try:
         async with database.write() as connection:
             await connection.run_sync(run)
