@@ -2,8 +2,9 @@
 
 A group waits `customers.PATIENCE_MS` for a row, said in the statement that takes its first locks. Beyond that it is undone, and
 one look at all rows of all its orders, which waits for none, tells who is to blame: those that are held at its beginning and at
-its end by the same transaction (`xmax`). A row that is merely busy changes hands meanwhile. Stuck rows are remembered, so that
-the groups after do not wait for them anew; the first that has to do with one asks for it again, without waiting.
+its end by the same transaction, whoever else refers to them meanwhile. A row that is merely busy changes hands. Stuck rows are
+remembered, so that the groups after do not wait for them anew; the first that has to do with one asks for it again, without
+waiting.
 
 Only PostgreSQL: SQLite has one writer, and who waits for that waits for everything.
 """
@@ -16,7 +17,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Column, literal_column, select
+from sqlalchemy import Column, TextClause, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -33,6 +34,25 @@ _APART_S: Final = 0.25
 _REMEMBERED: Final = 1_000
 # PostgreSQL: lock_not_available.
 _LOCK_TIMEOUT: Final = "55P03"
+
+
+# Who keeps others from a row. Its `xmax` is the one who locked or changed it, or, when several hold it, a list of them (a
+# MultiXact) that is another one each time somebody joins; only `pg_locks` tells which it is and who is under way still. Who
+# reads a list that never was or is no more gets an error. `keysh` are those who only refer to the row.
+_OWNERS: Final = """
+SELECT held.{column} AS key, CAST(owner.xid AS text) AS owner
+FROM {table} AS held CROSS JOIN LATERAL (
+    SELECT held.xmax AS xid
+    UNION ALL
+    SELECT member.xid FROM pg_get_multixact_members(
+        CASE WHEN mxid_age(held.xmax) BETWEEN 1 AND (SELECT max(mxid_age(datminmxid)) FROM pg_database) THEN held.xmax END
+    ) AS member
+    WHERE NOT ({weak} AND member.mode = 'keysh')
+    AND held.xmax NOT IN (SELECT transactionid FROM pg_locks WHERE locktype = 'transactionid' AND granted)
+) AS owner
+WHERE held.{column} = ANY (:keys)
+AND owner.xid IN (SELECT transactionid FROM pg_locks WHERE locktype = 'transactionid' AND granted)
+"""
 
 
 class RowsHeldError(Exception):
@@ -53,13 +73,13 @@ def held_up(error: DBAPIError) -> bool:
 
 
 class StuckRows:
-    """The rows of which we know that somebody sits on them, each with the transaction that does."""
+    """The rows of which we know that somebody sits on them, each with the transactions that do."""
 
     def __init__(self, db: Database, between: Callable[[], Awaitable[None]] | None = None) -> None:
         """`between` is what goes by between the two looks."""
         self._db = db
         self._between = between or _a_while
-        self._stuck: dict[_Row, str] = {}
+        self._stuck: dict[_Row, frozenset[str]] = {}
 
     async def resting_on(self, requests: Sequence[Request]) -> set[str]:
         """The ids of those orders that need a row which is stuck still; rows that are not any more are forgotten.
@@ -71,8 +91,10 @@ class StuckRows:
             return set()
         held = await self._look(requests, known)
         for row in known:
-            if held.get(row) != self._stuck[row]:
+            if not (still := self._stuck[row] & held.get(row, _NOBODY)):
                 del self._stuck[row]
+            else:
+                self._stuck[row] = still
         return {request.order_id for request in requests if not self._stuck.keys().isdisjoint(_rows(request))}
 
     async def find(self, requests: Sequence[Request]) -> None:
@@ -82,21 +104,21 @@ class StuckRows:
         if not first:
             return
         await self._between()
-        for row, holder in (await self._look(requests, first.keys())).items():
-            if first.get(row) == holder:
+        for row, owners in (await self._look(requests, first.keys())).items():
+            if still := first[row] & owners:
                 self._stuck.pop(row, None)  # so that it is the youngest again
-                self._stuck[row] = holder
+                self._stuck[row] = still
         for row in list(self._stuck)[:-_REMEMBERED]:
             del self._stuck[row]
 
-    async def _look(self, requests: Sequence[Request], rows: Iterable[_Row]) -> dict[_Row, str]:
+    async def _look(self, requests: Sequence[Request], rows: Iterable[_Row]) -> dict[_Row, frozenset[str]]:
         """Which of these somebody holds, and who."""
         kinds: dict[str, tuple[Column[Any], bool]] = {one.table.name: (one, weak) for one, weak in _KINDS}
         kinds |= {one.held.table.name: (one.held, False) for r in requests if (one := r.basis) is not None}
         keys: defaultdict[str, set[str]] = defaultdict(set)
         for row in rows:
             keys[row.table].add(row.key)
-        held: dict[_Row, str] = {}
+        held: dict[_Row, frozenset[str]] = {}
         try:
             async with self._db.write() as tx:
                 for table in sorted(keys):
@@ -107,6 +129,9 @@ class StuckRows:
                 raise RowsHeldError from error
             raise
         return held
+
+
+_NOBODY: Final[frozenset[str]] = frozenset()
 
 
 async def _a_while() -> None:
@@ -134,14 +159,20 @@ def _rows(request: Request) -> list[_Row]:
     return rows
 
 
-async def _held(tx: AsyncConnection, column: Column[Any], weak: bool, keys: set[str]) -> dict[str, str]:
+async def _held(tx: AsyncConnection, column: Column[Any], weak: bool, keys: set[str]) -> dict[str, frozenset[str]]:
     """Those of these rows that can't be locked now as orders lock them (`weak`: beside who only refers to the row), and by
-    which transaction each is held."""
+    which transactions each is held."""
     mine = among(column, "keys")
     lock = select(column).where(mine, waiting_at_most(PATIENCE_MS)).with_for_update(key_share=weak, skip_locked=True)
     free = set((await tx.execute(lock, {"keys": keys})).scalars())
     rest = {"keys": keys - free}
     if not rest["keys"]:
         return {}
-    query = select(column.label("key"), literal_column("CAST(xmax AS text)").label("holder")).where(mine)
-    return {row.key: row.holder for row in await tx.execute(query, rest)}
+    owners: defaultdict[str, set[str]] = defaultdict(set)
+    for row in await tx.execute(_owners(column, weak), {"keys": sorted(rest["keys"])}):
+        owners[row.key].add(row.owner)
+    return {key: frozenset(who) for key, who in owners.items()}
+
+
+def _owners(column: Column[Any], weak: bool) -> TextClause:
+    return text(_OWNERS.format(column=column.name, table=column.table.name, weak=str(weak).upper()))

@@ -9,8 +9,9 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import pytest
-from sqlalchemy import Column, event, select, text
+from sqlalchemy import Column, event, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.util import await_only
 
 from commerce import errors
 from commerce.order_locks import StuckRows
@@ -145,6 +146,60 @@ async def test_a_row_that_changes_hands_is_busy_and_not_stuck(market: Market) ->
         assert await stuck.resting_on([request]) == {"ord_1"}
         await two.rollback()
         assert await stuck.resting_on([request]) == set()
+
+
+async def test_a_stuck_product_is_known_whoever_confirms_its_disclosure_meanwhile(market: Market) -> None:
+    """Who refers to a row joins those who hold it: to PostgreSQL the holders are others each time, and the one is the same."""
+    request = Request("ord_1", C5.id, market.wish(), "show", "")
+    readers = await people(market, 4)
+    async with market.db.engine.begin() as tx:
+        await tx.execute(select(products.c.id).where(products.c.id == BOND).with_for_update(key_share=True))
+
+        async def confirmed() -> None:
+            await market.confirm(readers.pop())
+
+        stuck = StuckRows(market.db, confirmed)
+        await confirmed()
+        await stuck.find([request])
+        await confirmed()
+        assert await stuck.resting_on([request]) == {"ord_1"}
+        async with market.db.engine.begin() as refers:
+            await refers.execute(select(products.c.id).where(products.c.id == BOND).with_for_update(read=True, key_share=True))
+            assert await stuck.resting_on([request]) == {"ord_1"}
+            await tx.rollback()
+            assert await stuck.resting_on([request]) == set()
+
+
+async def test_a_product_that_is_sold_again_and_again_is_not_stuck(market: Market) -> None:
+    """Each look comes upon a sale that commits before it is asked whose it is: that nobody holds it is no holder."""
+    request = Request("ord_1", C5.id, market.wish(), "show", "")
+    sold = 0
+
+    async def sale(tx: AsyncConnection) -> None:
+        await tx.execute(update(products).where(products.c.id == BOND).values(left=products.c.left - 1))
+
+    async with market.db.engine.connect() as rival:
+
+        def asked(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+            nonlocal sold
+            if "xmax" in statement:
+                sold += 1
+                await_only(rival.commit())
+
+        async def again() -> None:
+            await sale(rival)
+
+        await sale(rival)
+        event.listen(market.db.engine.sync_engine, "before_cursor_execute", asked)
+        try:
+            busy = StuckRows(market.db, again)
+            await busy.find([request])
+        finally:
+            event.remove(market.db.engine.sync_engine, "before_cursor_execute", asked)
+        await sale(rival)
+        assert sold == 2
+        assert await busy.resting_on([request]) == set()
+        await rival.rollback()
 
 
 async def test_a_whole_table_that_is_locked_is_answered_and_waited_for_no_longer(market: Market) -> None:
