@@ -30,15 +30,13 @@ import recording.tables
 import rooms.tables
 from app.process import CannotStart
 from app.settings import Settings, SettingsError
-from core.database import Database, is_away, metadata
+from core.database import LOCK_TIMEOUT, Database, is_away, metadata
 
 log = structlog.get_logger("app.migrate")
 
 MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
 TABLES = (app.tables, commerce.tables, compliance.tables, recording.tables, recording.guards, rooms.tables)
 _ASKED_WITHIN_S = 15
-# PostgreSQL: lock_not_available.
-_LOCK_TIMEOUT = "55P03"
 
 # Whether this role could do what only the owner may: any of the record's tables it owns or may change beyond its columns.
 _OVERREACH = text(
@@ -103,7 +101,7 @@ def migrate(settings: Settings) -> None:
     except (OSError, PostgresError) as error:  # before there is a connection SQLAlchemy hands on the driver's own
         raise CannotStart(f"the database can't be opened to migrate it: {_said(error)}") from error
     except DBAPIError as error:
-        if getattr(error.orig, "sqlstate", None) == _LOCK_TIMEOUT:
+        if getattr(error.orig, "sqlstate", None) == LOCK_TIMEOUT:
             raise CannotStart(
                 "the database can't be migrated while others use its tables: stop all servers of Tellercast, then try again"
             ) from error

@@ -46,8 +46,8 @@ OnShelf = Callable[[ShelfState], Awaitable[None]]
 Done = Literal["created", "changed", "withdrawn", "unchanged"]
 
 _ATTEMPTS: Final = 5
-# PostgreSQL: serialization_failure, deadlock_detected, lock_not_available.
-_TRANSIENT: Final = frozenset({"40001", "40P01", "55P03"})
+# PostgreSQL: serialization_failure, deadlock_detected.
+_TRANSIENT: Final = frozenset({"40001", "40P01"})
 
 log = structlog.get_logger()
 
@@ -209,7 +209,7 @@ class CatalogueBook:
         self, tx: AsyncConnection, person: Person, edits: Sequence[Edit], import_id: str | None
     ) -> tuple[list[Step], list[ShelfState]]:
         ids = sorted({edit.product for edit in edits})
-        heads = await lock_heads(tx, await shelf.offering(tx, ids))
+        heads = await lock_heads(tx, await shelf.offering(tx, ids), briefly=True)
         await catalogue.hold(tx, ids)
         offering = await shelf.offering(tx, ids)
         if not offering <= heads.keys():

@@ -11,12 +11,13 @@ from sqlalchemy import Row, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from commerce import lifecycle, wire
+from commerce.customers import PATIENCE_MS
 from commerce.lifecycle import Event, State
 from commerce.tables import orders, products
 from commerce.trailing import append_or_after
 from compliance.rules import product_risk, risk_name
 from core.clock import Clock, to_text
-from core.database import among
+from core.database import among, waiting_at_most
 from core.errors import NOT_FOUND, Refused
 from recording import kinds
 from recording.trail import Draft, Entry, Trail
@@ -86,7 +87,9 @@ OnOrder = Callable[[OrderChanged], Awaitable[None]]
 
 _WITH_PRODUCT = select(orders, products.c.name_en, products.c.name_zh).join(products, products.c.id == orders.c.product_id)
 _SEVERAL = _WITH_PRODUCT.where(among(orders.c.id, "ids"))
-_HOLD = _SEVERAL.order_by(orders.c.id).with_for_update(of=orders, key_share=True)
+# Whoever holds orders takes heads next and then products: he waits for none of them longer than a group of orders does.
+_BRIEFLY = waiting_at_most(PATIENCE_MS)
+_HOLD = _SEVERAL.where(_BRIEFLY).order_by(orders.c.id).with_for_update(of=orders, key_share=True)
 
 
 async def get(tx: AsyncConnection, order_id: str, *, customer_id: str | None = None, lock: bool = False) -> OrderRecord:
@@ -96,6 +99,7 @@ async def get(tx: AsyncConnection, order_id: str, *, customer_id: str | None = N
         query = query.where(orders.c.customer_id == customer_id)
     if lock:
         query = query.with_for_update(of=orders, key_share=True)
+        query = query if tx.dialect.name == "sqlite" else query.where(_BRIEFLY)
     row = (await tx.execute(query)).one_or_none()
     if row is None:
         raise Refused(NOT_FOUND)
@@ -109,7 +113,8 @@ async def several(tx: AsyncConnection, order_ids: Collection[str]) -> dict[str, 
 
 async def hold(tx: AsyncConnection, order_ids: Collection[str]) -> dict[str, OrderRecord]:
     """These orders by id, locked until the transaction ends, always in the order of their ids."""
-    return {row.id: _record(row) for row in await tx.execute(_HOLD, {"ids": order_ids})}
+    lock = _SEVERAL if tx.dialect.name == "sqlite" else _HOLD
+    return {row.id: _record(row) for row in await tx.execute(lock, {"ids": order_ids})}
 
 
 async def of_customer(

@@ -24,7 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from commerce.customers import PATIENCE_MS
 from commerce.order_request import Request
 from commerce.tables import customers, products
-from core.database import Database, among, waiting_at_most
+from core.database import LOCK_TIMEOUT, Database, among, waiting_at_most
 from recording.tables import trail_heads
 from recording.trail import after_trail
 
@@ -32,8 +32,6 @@ from recording.trail import after_trail
 _APART_S: Final = 0.25
 # Rows that are remembered; beyond it the oldest are forgotten, and waited for anew.
 _REMEMBERED: Final = 1_000
-# PostgreSQL: lock_not_available.
-_LOCK_TIMEOUT: Final = "55P03"
 
 
 # Who keeps others from a row. Its `xmax` is the one who locked or changed it, or, when several hold it, a list of them (a
@@ -67,9 +65,9 @@ class _Row:
     key: str
 
 
-def held_up(error: DBAPIError) -> bool:
+def held_up(error: BaseException) -> bool:
     """Whether a statement was given up because it waited too long for a row."""
-    return getattr(error.orig, "sqlstate", None) == _LOCK_TIMEOUT
+    return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) == LOCK_TIMEOUT
 
 
 class StuckRows:

@@ -71,8 +71,8 @@ _ATTEMPTS: Final = 5
 _ROUNDS: Final = 3
 # All the time that the orders of a group that failed have together, one by one.
 _ALONE_WITHIN_S: Final = 10.0
-# PostgreSQL: serialization_failure, deadlock_detected, lock_not_available. Each undoes the transaction; it may be tried again.
-_TRANSIENT: Final = frozenset({"40001", "40P01", "55P03"})
+# PostgreSQL: serialization_failure, deadlock_detected. Each undoes the transaction; it may be tried again at once.
+_TRANSIENT: Final = frozenset({"40001", "40P01"})
 # At the process's end: so long the orders under way have, and so long telling of them.
 _CLOSE_WITHIN_S: Final = 4.0
 _TOLD_WITHIN_S: Final = 1.0

@@ -24,6 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from commerce import errors, outbox_queue, outbox_rows
 from commerce.order_book import OnOrder, OrderChanged
+from commerce.order_locks import held_up
 from commerce.outbox_breaker import Breaker
 from commerce.outbox_post import Address, Reply, post
 from commerce.outbox_queue import Leased, Result
@@ -39,6 +40,8 @@ ATTEMPTS = Counter("tellercast_delivery_attempts", "Attempts at deliveries", ["r
 _LANDING_S: Final = 5.0
 _SETTLE_TRIES: Final = 3
 _WAITING_MAX: Final = 10_000
+# Each result of a group that waits for a stuck row in vain holds its session's trail meanwhile; the others stay leased.
+_HELD_UPS_MAX: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +242,16 @@ class Courier(ABC):
         except (SQLAlchemyError, OSError) as error:
             kind = type(error).__name__
             _log.warning("outbox_group_failed", receiver=self._receiver, results=len(results), error=kind)
-        return [await self._settle_one(result) for result in results]
+        outcomes: list[OrderChanged | Exception | None] = []
+        held_ups = 0
+        for result in results:
+            if held_ups == _HELD_UPS_MAX:
+                outcomes.append(Unavailable(errors.DESK_BUSY))
+                continue
+            outcome = await self._settle_one(result)
+            held_ups += isinstance(outcome, Exception) and held_up(outcome)
+            outcomes.append(outcome)
+        return outcomes
 
     async def _settle_one(self, result: Result) -> OrderChanged | Exception | None:
         """An answer that contradicts what stands in our tables is put off like a failure, until somebody looks at it."""
@@ -253,6 +265,8 @@ class Courier(ABC):
                 result, error = self._put_off(result, wrong), wrong
             except (SQLAlchemyError, OSError) as failed:
                 error = failed
+                if held_up(failed):  # the row stays leased, and comes up again
+                    break
         return error
 
     def _put_off(self, result: Result, wrong: Exception) -> Result:

@@ -56,7 +56,7 @@ async def put(tx: AsyncConnection, trail: Trail, session_id: str, person: Person
     """
     if len(set(product_ids)) != len(product_ids) or len(product_ids) > MAX_PRODUCTS:
         raise Refused(BAD_REQUEST, detail=f"products: at most {MAX_PRODUCTS}, each once")
-    await lock_head(tx, session_id)  # one change of a shelf at a time
+    await lock_head(tx, session_id, briefly=True)  # one change of a shelf at a time
     await catalogue.hold(tx, product_ids)  # the terms that are entered are those on offer: nobody changes them meanwhile
     known = await catalogue.by_ids(tx, product_ids)
     if len(known) != len(product_ids):

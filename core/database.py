@@ -264,17 +264,19 @@ class DatabaseAway(ConnectionError):  # noqa: N818 - it says what is so; waiting
 # PostgreSQL's classes: connection exception, insufficient resources, operator intervention (it stops, a backend was killed, a
 # statement took too long).
 _AWAY = frozenset({"08", "53", "57"})
+# PostgreSQL: lock_not_available. Somebody sat on a row for longer than this transaction waits (`waiting_at_most`).
+LOCK_TIMEOUT = "55P03"
 
 
 def is_away(error: BaseException) -> bool:
-    """Whether it was the database that could not be reached, was lost meanwhile or did not answer in time, rather than anything
-    about what was asked: it may be asked again.
+    """Whether it was the database that could not be reached, was lost meanwhile or did not answer in time, also because
+    somebody holds a row, rather than anything about what was asked: it may be asked again.
 
     After a commit that fails so nobody knows whether it was done.
     """
     if isinstance(error, DBAPIError):
         state = str(getattr(error.orig, "sqlstate", None) or "")
-        return error.connection_invalidated or state[:2] in _AWAY or _sqlite_is_busy(error.orig)
+        return error.connection_invalidated or state[:2] in _AWAY or state == LOCK_TIMEOUT or _sqlite_is_busy(error.orig)
     return isinstance(error, DatabaseAway | PoolTimeout | TimeoutError)
 
 

@@ -21,7 +21,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.clock import Clock, media_ms
-from core.database import among
+from core.database import among, waiting_at_most
 from core.errors import NOT_FOUND, Refused
 from recording.chain import GENESIS, SALT_BYTES, Draft, Entry, commitment, next_entry, read_entry
 from recording.errors import TrailSealed
@@ -30,6 +30,8 @@ from recording.tables import sessions, trail_entries, trail_heads, trail_texts
 __all__ = ["Draft", "Entry", "Head", "Trail", "after_trail", "lock_head", "lock_heads"]
 
 PAGE = 500
+# A group of orders, the longest that holds a head, takes some 60 ms.
+BRIEFLY_MS = 1_000
 
 
 def after_trail(session_id: str) -> str:
@@ -183,20 +185,25 @@ class Head:
     started_at: datetime | None
 
 
-async def lock_head(tx: AsyncConnection, trail: str) -> Head:
-    """The trail's head, made if missing, locked until the transaction ends."""
-    return (await lock_heads(tx, (trail,)))[trail]
+async def lock_head(tx: AsyncConnection, trail: str, *, briefly: bool = False) -> Head:
+    """The trail's head, made if missing, locked until the transaction ends. `briefly` as for `lock_heads`."""
+    return (await lock_heads(tx, (trail,), briefly=briefly))[trail]
 
 
-async def lock_heads(tx: AsyncConnection, trails: Collection[str], *, make: bool = True) -> dict[str, Head]:
+async def lock_heads(
+    tx: AsyncConnection, trails: Collection[str], *, make: bool = True, briefly: bool = False
+) -> dict[str, Head]:
     """The heads of these trails by name, locked until the transaction ends, always in the order of their names.
 
     Those that are missing are made (two that make one at once: the second's insert waits for the first and then does nothing,
     and both go on to the lock), or with `make` off left out.
+
+    `briefly`, for whoever may be told to come again: on PostgreSQL the transaction waits `BRIEFLY_MS` at most for these and for
+    whatever it locks after, so that one row on which somebody sits does not keep the heads as well (`is_away`).
     """
     if not trails:
         return {}
-    heads = await _locked(tx, trails)
+    heads = await _locked(tx, trails, briefly=briefly)
     missing = sorted(set(trails) - heads.keys())
     if missing and make:
         insert_or = sqlite.insert if tx.dialect.name == "sqlite" else postgresql.insert
@@ -220,6 +227,7 @@ _LOCK_HEADS = (
     .order_by(trail_heads.c.session_id)
     .with_for_update(of=trail_heads)
 )
+_LOCK_HEADS_BRIEFLY = _LOCK_HEADS.where(waiting_at_most(BRIEFLY_MS))
 _STARTED = select(sessions.c.id, sessions.c.started_at).where(
     among(sessions.c.id, "sessions"), sessions.c.started_at.is_not(None)
 )
@@ -230,8 +238,9 @@ _MOVE_HEAD = (
 )
 
 
-async def _locked(tx: AsyncConnection, trails: Collection[str]) -> dict[str, Head]:
-    rows = (await tx.execute(_LOCK_HEADS, {"trails": list(trails)})).all()
+async def _locked(tx: AsyncConnection, trails: Collection[str], *, briefly: bool = False) -> dict[str, Head]:
+    lock = _LOCK_HEADS_BRIEFLY if briefly and tx.dialect.name != "sqlite" else _LOCK_HEADS
+    rows = (await tx.execute(lock, {"trails": list(trails)})).all()
     heads = {row.session_id: Head(row.session_id, row.seq, row.hash, bool(row.sealed), row.started_at) for row in rows}
     # PostgreSQL reads the head anew when it had to wait for it, but the session as it was before: whoever held the head may
     # have started it. Once started it stays so, and SQLite begins a writing transaction with its one lock.

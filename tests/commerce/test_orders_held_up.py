@@ -10,19 +10,22 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Column, event, select, text, update
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.util import await_only
 
-from commerce import errors
+from commerce import errors, shelf
 from commerce.order_locks import StuckRows
 from commerce.order_request import Request
 from commerce.orders import Placed
 from commerce.tables import customers, products
+from core.database import is_away
 from core.errors import Unavailable
 from core.identity import Person
 from recording import kinds
 from recording.tables import trail_heads
-from tests.commerce.conftest import BOND, C5, MIXED, Market
+from tests.commerce.conftest import BOND, C5, HOST, MIXED, Market
+from tests.commerce.core_bank import open_bank
 
 
 @pytest.fixture
@@ -211,6 +214,57 @@ async def test_a_whole_table_that_is_locked_is_answered_and_waited_for_no_longer
         outcomes = await asyncio.gather(*placing, return_exceptions=True)
     assert Counter(map(code, outcomes)) == {errors.DESK_BUSY.code: 2}
     assert (await market.desk.place(someone[0], market.wish())).created
+
+
+async def others_order(market: Market, person: Person) -> None:
+    """Of the same session, another product: it is taken, however often the desk had to look who sits on what."""
+    assert code(await market.desk.place(person, market.wish(product=MIXED))) == "placed"
+
+
+async def test_a_cancellation_waits_for_a_stuck_product_no_longer_than_an_order(market: Market) -> None:
+    """It holds its session's trail meanwhile: nobody else's order fails for it."""
+    [other] = await people(market, 1, market.session)
+    placed = await market.buy(C5)
+    async with held(market, (products.c.id, BOND)):
+        with counting_waits(market) as waited:
+            cancelling = asyncio.create_task(market.desk.cancel(C5, placed.order.id))
+            await others_order(market, other)
+            with pytest.raises(Unavailable) as busy:
+                await cancelling
+        assert busy.value.problem is errors.DESK_BUSY
+        assert len([sql for sql in waited if sql.startswith("UPDATE products")]) == 1
+    assert (await market.desk.cancel(C5, placed.order.id)).order.state == "cancelled"
+
+
+async def test_a_rejection_that_cannot_give_the_stock_back_stays_leased(market: Market) -> None:
+    [other] = await people(market, 1, market.session)
+    async with open_bank(market) as bank:
+        order_id = await bank.buy(10_013)  # the core says no
+        async with held(market, (products.c.id, BOND)):
+            with counting_waits(market) as waited:
+                delivering = asyncio.create_task(bank.outbox.deliver_due())
+                await others_order(market, other)
+                await delivering
+            assert len([sql for sql in waited if "FROM products" in sql]) == 2  # with its group, and by itself
+            assert (await bank.order(order_id)).state == "sent"
+        await bank.later()
+        assert (await bank.order(order_id)).state == "rejected"
+
+
+async def test_a_shelf_that_offers_a_stuck_product_may_be_saved_again(market: Market) -> None:
+    [other] = await people(market, 1, market.session)
+
+    async def offer() -> None:
+        async with market.db.write() as tx:
+            await shelf.put(tx, market.trail, market.session, HOST, [BOND, MIXED])
+
+    async with held(market, (products.c.id, BOND)):
+        offering = asyncio.create_task(offer())
+        await others_order(market, other)
+        with pytest.raises(DBAPIError) as stuck:
+            await offering
+        assert is_away(stuck.value)
+    await offer()
 
 
 async def test_patience_ends_with_the_transaction_and_idle_ones_are_ended(market: Market) -> None:
