@@ -281,8 +281,9 @@ def is_away(error: BaseException) -> bool:
 
 
 def _sqlite_is_busy(error: object) -> bool:
-    """Somebody else holds SQLite's one write lock, and has for longer than we wait for it."""
-    return isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+    """Somebody else holds SQLite's one write lock, and has for longer than we wait for it. What Python itself raises in the
+    driver's name has no code of SQLite's."""
+    return isinstance(error, sqlite3.OperationalError) and getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
 
 
 async def _connect(*args: Any, **options: Any) -> Any:

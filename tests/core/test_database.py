@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import sqlite3
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from sqlalchemy import Column, Integer, MetaData, Table, event, insert, select, text
+from sqlalchemy.exc import DBAPIError
 
-from core.database import Database
+from core.database import Database, is_away
 
 numbers = Table("numbers", MetaData(), Column("n", Integer, primary_key=True))
 # Long enough to be caught in the middle, with rows still to come.
@@ -97,3 +99,7 @@ async def test_who_gives_up_waiting_for_his_turn_keeps_nobody_from_theirs(databa
         assert set(range(6)) <= set((await tx.execute(select(numbers.c.n))).scalars())
     async with database.engine.begin() as connection:
         await connection.run_sync(numbers.metadata.drop_all)
+
+
+def test_a_fault_of_sqlites_driver_that_has_no_code_is_a_fault() -> None:
+    assert not is_away(DBAPIError("SELECT 1", None, sqlite3.OperationalError("cannot be used twice")))
