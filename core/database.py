@@ -26,7 +26,7 @@ from sqlalchemy import (
     func,
     select,
 )
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine import URL, ExceptionContext, make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -240,7 +240,7 @@ def _postgresql_engine(url: URL, *, migrating: bool) -> AsyncEngine:
     settings = {"idle_in_transaction_session_timeout": f"{_IDLE_TIMEOUT_S}s"}
     if migrating:
         settings["lock_timeout"] = f"{_MIGRATION_LOCK_TIMEOUT_S}s"
-    return create_async_engine(
+    engine = create_async_engine(
         url,
         pool_size=10,
         max_overflow=10,
@@ -255,6 +255,20 @@ def _postgresql_engine(url: URL, *, migrating: bool) -> AsyncEngine:
             "server_settings": settings,
         },
     )
+    event.listen(engine.sync_engine, "handle_error", _leave_read_only_server)
+    return engine
+
+
+def _leave_read_only_server(context: ExceptionContext) -> None:
+    """A server that takes no writing transaction is a standby, or was the primary before a failover: all connections to it are
+    given up, and new ones lead to whoever is the primary now."""
+    refused = getattr(context.original_exception, "sqlstate", None) == _READ_ONLY
+    if refused and context.connection is not None and not context.connection.get_execution_options().get("postgresql_readonly"):
+        context.is_disconnect = True
+
+
+# PostgreSQL: read_only_sql_transaction.
+_READ_ONLY = "25006"
 
 
 class DatabaseAway(ConnectionError):  # noqa: N818 - it says what is so; waiting helps

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
@@ -27,12 +28,23 @@ class Installation:
 
     async def lose(self) -> None:
         """As when the server stops: connections end, and no new one is taken."""
+        await self._turn(f'ALTER DATABASE "{self.name}" ALLOW_CONNECTIONS false')
+
+    async def fail_over_to_standby(self) -> None:
+        """Connections end, and whoever comes now may read."""
+        await self._turn(f'ALTER DATABASE "{self.name}" SET default_transaction_read_only = on')
+
+    async def _turn(self, statement: str) -> None:
         connection = await asyncpg.connect(self.server_url.replace("+asyncpg", "") + "/postgres")
         try:
-            await connection.execute(f'ALTER DATABASE "{self.name}" ALLOW_CONNECTIONS false')
+            await connection.execute(statement)
             await connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", self.name)
         finally:
             await connection.close()
+
+    async def promote(self) -> None:
+        """Whoever comes from now on may write; who is connected may not."""
+        await admin(self.server_url, f'ALTER DATABASE "{self.name}" RESET default_transaction_read_only')
 
     async def give_back(self) -> None:
         await admin(self.server_url, f'ALTER DATABASE "{self.name}" ALLOW_CONNECTIONS true')
@@ -76,3 +88,24 @@ async def test_a_database_that_is_away_is_said_at_every_door(installation: Insta
             assert (await socket.call("join", {"session": session}, namespace="/room", timeout=10))["ok"]
         finally:
             await socket.shutdown()
+
+
+async def test_a_standby_that_takes_no_orders_is_left_once_there_is_a_primary(installation: Installation) -> None:
+    site = installation.site
+    async with aiohttp.ClientSession(headers=await sign_in(site, "customer-c3")) as http:
+        lobby = await (await http.get(site.make_url("/api/shows"))).json()
+        session = lobby["upcoming"][0]["session"]
+        body = {"session": session, "product": "prd-r2-bond", "amount": 100_000, "disclosure": {"version": 1}}
+
+        async def ask() -> tuple[int, str]:
+            async with http.post(site.make_url("/api/orders"), json={**body, "key": "while-it-only-reads"}) as answer:
+                return answer.status, (await answer.json())["code"]
+
+        await installation.fail_over_to_standby()
+        for _ in range(3):
+            assert await ask() in {(503, "database_away"), (503, "order_desk_busy")}
+        await installation.promote()
+        async with asyncio.timeout(20):
+            while (answered := await ask())[0] == 503:
+                pass
+        assert answered == (409, "session_not_live")
