@@ -80,11 +80,13 @@ class ProposalDesk:
         told = partial(self._fanout.proposal_changed, call.id)
         basis = _Proposed(proposal.id, call.id, body.amount, person.id, told)
         placed = await self._orders.place(person, wish, channel="call", lang=lang, basis=basis)
-        if not placed.created and await self._confirmed(proposal, placed, person):
+        if not placed.created:  # whether those who should have heard of it did, nobody knows
+            if proposal.order_id is None:
+                await self._confirmed(proposal, placed, person)
             await announce(self._fanout.proposal_changed(call.id))
         return placed
 
-    async def _confirmed(self, proposal: Row[Any], placed: Placed, person: Person) -> bool:
+    async def _confirmed(self, proposal: Row[Any], placed: Placed, person: Person) -> None:
         """Note it where it is missing: beside an order that was taken before both were one transaction."""
         mine = (proposals.c.id == proposal.id) & (proposals.c.order_id.is_(None))
         async with self._db.write() as tx:
@@ -92,11 +94,9 @@ class ProposalDesk:
             # others in the opposite order.
             await tx.execute(select(calls.c.id).where(calls.c.id == proposal.call_id).with_for_update())
             done = await tx.execute(update(proposals).where(mine).values(state="confirmed", order_id=placed.order.id))
-            if done.rowcount != 1:
-                return False
-            draft = _confirmation(proposal.id, placed.order.id, person.id)
-            await append_or_after(tx, self._trail, proposal.session_id, draft)
-        return True
+            if done.rowcount == 1:
+                draft = _confirmation(proposal.id, placed.order.id, person.id)
+                await append_or_after(tx, self._trail, proposal.session_id, draft)
 
 
 async def _live(tx: AsyncConnection, call_id: str, event: str) -> Row[Any]:

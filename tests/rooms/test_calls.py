@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from commerce.wire import DisclosureVersion, PlaceOrder
+from core.database import DatabaseAway
 from recording import kinds
 from rooms import call_view
 from rooms.call_wire import Confirm
@@ -305,6 +306,30 @@ async def test_a_confirmation_nobody_waits_for_any_more_is_confirmed_and_told(
     assert confirmed.data["order"] == placed.data["order"]
     assert confirmed.seq == placed.seq + 1
     assert await house.scalar(select(proposals.c.order_id).where(proposals.c.id == made["id"])) == placed.data["order"]
+
+
+async def test_a_confirmation_whose_outcome_nobody_knew_is_told_when_it_is_asked_for_again(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It committed, and the connection to the database was lost before it said so."""
+    customer, adviser = await house.tab("customer-c5"), await house.tab("adviser-1")
+    live = await begin(house, customer, adviser)
+    made = (await adviser.desk("propose", {"call": live["id"], "product": BOND, "amount": AMOUNT}))["proposal"]
+    await house.confirm_disclosure("customer-c5", live["session"])
+    commit = house.orders._commit
+
+    async def unheard(*args: Any, **options: Any) -> Any:
+        await commit(*args, **options)
+        raise DatabaseAway("connection was closed in the middle of operation")
+
+    yes = {"call": live["id"], "proposal": made["id"], "key": "key-00000001", "disclosure": {"version": 1}, "amount": AMOUNT}
+    with monkeypatch.context() as lost:
+        lost.setattr(house.orders, "_commit", unheard)
+        assert (await customer.desk("confirm", yes))["error"]["code"] == "order_desk_busy"
+    assert (await customer.desk("confirm", yes))["ok"]
+    for tab in (customer, adviser):
+        await tab.hears("proposal", lambda told: told["proposal"]["state"] == "confirmed", "/desk")
+    assert len(await house.entries(live["session"], kinds.PROPOSAL_CONFIRMED)) == 1
 
 
 async def test_an_order_that_exists_is_answered_also_when_its_proposal_is_gone(house: House) -> None:
