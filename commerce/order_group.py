@@ -81,7 +81,8 @@ class OrderGroup:
             else:
                 accepted[request.order_id] = judged
         refused = [(r, found[r.order_id]) for r in fresh if r.order_id in found] if note else []
-        noted = await refusing.to_note(tx, facts, [(r, why) for r, why in refused if isinstance(why, Refused)])
+        sealed = {name for name, head in heads.items() if head.sealed}
+        noted = await refusing.to_note(tx, facts, [(r, why) for r, why in refused if isinstance(why, Refused)], sealed)
         work = _drafts(heads, fresh, accepted, noted)
         entries = await self.trail.append_all(tx, [(part.head, part.drafts) for part in work])
         placed = {

@@ -1,13 +1,14 @@
 """What a refusal leaves on the record: one entry `order_refused` in the transaction that judged the order, and at most one for
-each customer, session and code in ten seconds, so that nobody floods a trail with them."""
+each customer, session and code in ten seconds, so that nobody floods a trail with them. That a sealed session takes no orders
+is written down for nobody: it would be for ever."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol, TypeVar
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from commerce import errors
@@ -33,14 +34,21 @@ class Asked(Wished, Protocol):
 A = TypeVar("A", bound=Asked)
 
 
+_LONG_AGO = delete(refusals).where(among(refusals.c.session_id, "sessions"), refusals.c.at <= bindparam("since"))
 _LATELY = select(refusals).where(
     among(refusals.c.session_id, "sessions"), among(refusals.c.customer_id, "customers"), among(refusals.c.code, "codes")
 )
 
 
-async def to_note(tx: AsyncConnection, facts: Facts, refused: Sequence[tuple[A, Refused]]) -> dict[str, tuple[A, Refused]]:
-    """Those that are to be written down, by order id, and that they are. The sessions' trails are held."""
-    found = [(asked, why) for asked, why in refused if asked.wish.session in facts.sessions and _matters(why)]
+async def to_note(
+    tx: AsyncConnection, facts: Facts, refused: Sequence[tuple[A, Refused]], sealed: Collection[str]
+) -> dict[str, tuple[A, Refused]]:
+    """Those that are to be written down, by order id, and that they are. The sessions' trails are held; those `sealed` are."""
+    found = [
+        (asked, why)
+        for asked, why in refused
+        if asked.wish.session in facts.sessions and _matters(why, sealed=asked.wish.session in sealed)
+    ]
     if not found:
         return {}
     keys = {
@@ -52,6 +60,7 @@ async def to_note(tx: AsyncConnection, facts: Facts, refused: Sequence[tuple[A, 
     lately = {(row.session_id, row.customer_id, row.code) for row in await tx.execute(_LATELY, keys) if row.at > since}
     noted = {asked.order_id: (asked, why) for asked, why in found if _place(asked, why) not in lately}
     if noted:
+        await tx.execute(_LONG_AGO, {"sessions": keys["sessions"], "since": since})
         upsert = insert_or(tx, refusals)
         places = [refusals.c.session_id, refusals.c.customer_id, refusals.c.code]
         upsert = upsert.on_conflict_do_update(index_elements=places, set_={"at": upsert.excluded.at})
@@ -71,7 +80,9 @@ def draft(asked: Wished, why: Refused) -> Draft:
     return Draft(kinds.ORDER_REFUSED, Role.CUSTOMER.value, data, {"customer": asked.customer_id})
 
 
-def _matters(why: Refused) -> bool:
+def _matters(why: Refused, *, sealed: bool) -> bool:
+    if sealed and why.problem is errors.SESSION_NOT_LIVE:
+        return False
     return not isinstance(why, Unavailable) and why.problem not in (errors.IDEMPOTENCY_CONFLICT, NOT_FOUND)
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import Column, event, select, text
 from commerce import errors
 from commerce.orders import OrderDesk, Placed
 from commerce.risk import RiskLimits
-from commerce.tables import orders, outbox, products
+from commerce.tables import orders, outbox, products, refusals
 from core.database import Database
 from core.errors import Refused
 from core.identity import Person
@@ -185,17 +185,53 @@ async def test_an_order_whose_check_breaks_spoils_nobody_elses(market: Market) -
     assert sorted(told) == sorted(placed)
 
 
+class Fallen:
+    """What an order rested on, and does no more."""
+
+    held: Column[Any] = products.c.id
+    key = BOND
+
+    async def stands(self, _tx: object) -> None:
+        raise Refused(errors.PROPOSAL_MISSING)
+
+    def entry(self, _order_id: str) -> None:
+        """Nothing is said of it."""
+
+    async def taken(self, _tx: object, _order: object) -> None:
+        """Nothing changes."""
+
+    async def told(self) -> None:
+        """It concerns nobody."""
+
+
 async def test_a_refusal_after_the_seal_goes_to_the_second_trail_with_the_group(market: Market) -> None:
     over = await market.open_session()
     await market.set_state("sealed", session=over)
     async with market.db.write() as tx:
         await tx.exec_driver_sql(f"UPDATE trail_heads SET sealed = 1 WHERE session_id = '{over}'")  # noqa: S608 - our own id
     await market.confirm(C5)
-    outcomes = await at_once(market.desk, (C1, market.wish()), (C3, market.wish(session=over)), (C5, market.wish()))
-    assert [code(one) for one in outcomes] == ["risk_too_high", "session_not_live", "placed"]
+    placing = [
+        market.desk.place(C1, market.wish()),
+        market.desk.place(C3, market.wish(session=over), basis=Fallen()),
+        market.desk.place(ELDER, market.wish(session=over)),
+        market.desk.place(C5, market.wish()),
+    ]
+    outcomes = await asyncio.gather(*placing, return_exceptions=True)
+    assert [code(one) for one in outcomes] == ["risk_too_high", "proposal_missing", "session_not_live", "placed"]
     [entry] = await market.entries(kinds.ORDER_REFUSED, session=after_trail(over))
-    assert entry.data["code"] == "session_not_live"
+    assert entry.data["code"] == "proposal_missing"
     assert await market.entries(kinds.ORDER_REFUSED, session=over) == []
+
+
+async def test_what_was_refused_long_ago_is_kept_by_the_trail_alone(market: Market) -> None:
+    """Whoever sends orders to a session again and again leaves no more behind than its entries; after the seal nothing."""
+    for person in (C1, C3, ELDER):
+        await at_once(market.desk, (person, market.wish(product="prd-r5-strategy", amount=50_000 * YUAN)))
+        market.clock.advance(11)
+        await market.record()
+    assert len(await market.entries(kinds.ORDER_REFUSED)) == 3
+    async with market.db.read() as tx:
+        assert list((await tx.execute(select(refusals.c.customer_id))).scalars()) == [ELDER.id]
 
 
 async def test_who_writes_beside_a_rush_of_orders_gets_a_turn(market: Market) -> None:
