@@ -67,7 +67,7 @@ async def explain(
 async def _open_session(tx: AsyncConnection, session_id: str) -> sessions.Session:
     """The session, its trail held, not over. Raises Refused(NOT_FOUND), Refused(SESSION_NOT_LIVE)."""
     session = await sessions.get(tx, session_id)  # before the lock, which would make a head for a session that isn't there
-    await lock_head(tx, session_id)
+    await lock_head(tx, session_id, briefly=True)  # in a rush all wait for it, each with a connection
     session = await sessions.get(tx, session.id)
     if session.state in FINAL:
         raise Refused(errors.SESSION_NOT_LIVE)

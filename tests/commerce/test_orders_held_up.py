@@ -21,6 +21,7 @@ from commerce.orders import Placed
 from commerce.tables import customers, products
 from core.database import is_away
 from core.errors import Unavailable
+from core.failures import failed
 from core.identity import Person
 from recording import kinds
 from recording.tables import trail_heads
@@ -265,6 +266,17 @@ async def test_a_shelf_that_offers_a_stuck_product_may_be_saved_again(market: Ma
             await offering
         assert is_away(stuck.value)
     await offer()
+
+
+async def test_who_confirms_beside_a_stuck_trail_keeps_no_connection_for_long(market: Market) -> None:
+    """Everybody who watches does so at once: all connections would wait with them, and whoever needs one in another session."""
+    someone = [await market.customer(f"reader-{n:02d}") for n in range(3)]
+    async with held(market, (trail_heads.c.session_id, market.session)):
+        with counting_waits(market) as waited:
+            outcomes = await asyncio.gather(*map(market.confirm, someone), return_exceptions=True)
+        assert len(waited) == len(someone)
+        assert [failed(one, "confirm").problem.code for one in outcomes if isinstance(one, Exception)] == ["database_away"] * 3
+    await market.confirm(someone[0])
 
 
 async def test_patience_ends_with_the_transaction_and_idle_ones_are_ended(market: Market) -> None:
