@@ -52,6 +52,10 @@ export class Comments {
   quiet = true;
   cutOff = false;
   unread = 0;
+  /** what is read while the list is scrolled up, and where it stands @type {{row: HTMLElement, top: number} | null} */
+  anchor = null;
+  /** where the page itself has scrolled to last */
+  placed = -1;
   pinnedShown = "";
   /** what was being sent when the connection broke */
   kept = "";
@@ -222,11 +226,17 @@ export class Comments {
     if (this.stuck) return change();
     const top = this.list.getBoundingClientRect().top;
     const rows = /** @type {HTMLElement[]} */ ([...this.list.children]);
-    const seen = rows.filter((row) => row.getBoundingClientRect().bottom > top);
-    const before = seen.map((row) => row.getBoundingClientRect().top);
+    // The line that was being read first, as long as it is there: browsers round scrolling, and many roundings would add up.
+    if (this.anchor) rows.unshift(this.anchor.row);
+    const seen = rows
+      .map((row) => ({ row, top: row.getBoundingClientRect().top, bottom: row.getBoundingClientRect().bottom }))
+      .filter(({ bottom }) => bottom > top);
+    if (this.anchor && seen[0]?.row === this.anchor.row) seen[0].top = this.anchor.top;
     change();
-    const held = seen.findIndex((row) => row.isConnected);
-    if (held >= 0) this.list.scrollTop += seen[held].getBoundingClientRect().top - before[held];
+    const held = seen.find(({ row }) => row.isConnected);
+    this.anchor = held ? { row: held.row, top: held.top } : null;
+    if (held) this.list.scrollTop += held.row.getBoundingClientRect().top - held.top;
+    this.placed = this.list.scrollTop;
   }
 
   #redraw() {
@@ -246,6 +256,7 @@ export class Comments {
 
   #scrolled() {
     this.stuck = this.list.scrollHeight - this.list.scrollTop - this.list.clientHeight < NEAR_END;
+    if (this.list.scrollTop !== this.placed) this.anchor = null;
     if (this.stuck) this.#read();
   }
 
