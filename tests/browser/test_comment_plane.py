@@ -1,4 +1,4 @@
-"""The comment plane of the watch page: a rush stays bounded, still and apart; moderators' acts are seen; one asks and reacts."""
+"""The comment plane of the watch page: a rush stays bounded, still and apart; moderation, questions and reactions are seen."""
 
 from __future__ import annotations
 
