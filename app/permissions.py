@@ -61,6 +61,8 @@ ROUTES: dict[tuple[str, str], frozenset[Role | None]] = {
     ("GET", "/api/sessions/{session}/moderation"): _only(A, S),
     ("POST", "/api/sessions/{session}/moderation"): _only(A, S),
     ("DELETE", "/api/sessions/{session}/moderation/{act}"): _only(A, S),
+    ("GET", "/api/sessions/{session}/replay/comments"): SIGNED_IN,
+    ("GET", "/api/sessions/{session}/replay/marks"): SIGNED_IN,
     ("POST", "/api/sessions/{session}/disclosures"): _only(C),
     ("POST", "/api/sessions/{session}/explanations"): _only(A),
     ("POST", "/api/sessions/{session}/whip"): _only(C, A),

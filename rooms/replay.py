@@ -84,7 +84,7 @@ def poster_of(session_id: str, copies: Copies) -> str | None:
 async def play(request: web.Request) -> web.StreamResponse:
     """GET …/replay.mp4."""
     desk, who, session_id = request.app[COMPLIANCE], person(request), request.match_info["session"]
-    copy = (await _may_see(request)).film
+    copy = (await may_see(request)).film
     if copy is None:
         raise Refused(NO_REPLAY)
     return await film(desk, who, session_id, copy, "replayed")
@@ -92,14 +92,15 @@ async def play(request: web.Request) -> web.StreamResponse:
 
 async def poster(request: web.Request) -> web.StreamResponse:
     """GET …/poster.jpg."""
-    copy = (await _may_see(request)).poster
+    copy = (await may_see(request)).poster
     path = await asyncio.to_thread(recordings.file_of, copy, request.app[COMPLIANCE].copies_root) if copy is not None else None
     if path is None:
         raise Refused(NO_REPLAY)
     return web.FileResponse(path, headers={hdrs.CONTENT_TYPE: "image/jpeg", hdrs.CACHE_CONTROL: f"private, max-age={_KEPT_S}"})
 
 
-async def _may_see(request: web.Request) -> Copies:
+async def may_see(request: web.Request) -> Copies:
+    """What the person who asks may see again of the session; raises what `access.enter` raises."""
     session_id = request.match_info["session"]
     async with request.app[COMPLIANCE].db.read() as tx:
         await access.enter(tx, person(request), session_id)

@@ -12,13 +12,24 @@ from core.errors import BAD_REQUEST, FORBIDDEN, NOT_FOUND
 from core.http import Route, lang, person
 from recording.errors import RECORDING_NOT_READY, WRONG_STATE
 from recording.lifecycle import Event
-from rooms import access, call_view, customer_picture, replay, session_view
+from rooms import access, call_view, customer_picture, replay, replay_comments, session_view
 from rooms import shows as show_desk
 from rooms.call_wire import Call, Calls, CustomerPicture, GiveConsent, RequestCall
 from rooms.closing import announce
 from rooms.desks import ROOMS
 from rooms.errors import CALL_NOT_YOURS, CALL_OPEN, CONSENT_OUTDATED, NO_REPLAY, STARTS_IN_PAST
-from rooms.wire import Lobby, NewShow, PinBody, SessionView, ShelfBody, ShelfView, Show, ShowSummary
+from rooms.wire import (
+    Lobby,
+    NewShow,
+    PinBody,
+    ReplayComments,
+    ReplayMarks,
+    SessionView,
+    ShelfBody,
+    ShelfView,
+    Show,
+    ShowSummary,
+)
 
 
 async def lobby(request: web.Request) -> Lobby:
@@ -153,6 +164,15 @@ def routes() -> list[Route]:
         ),
         Route("GET", "/api/sessions/{session}/replay.mp4", replay.play, "See a show again; takes Range", problems=seen_again),
         Route("GET", "/api/sessions/{session}/poster.jpg", replay.poster, "A still of an ended show", problems=seen_again),
+        Route(
+            "GET", "/api/sessions/{session}/replay/comments", replay_comments.get_comments,
+            "What was said, `from` and `to` media time in ms, a minute at most", None, ReplayComments, 200,
+            (NOT_FOUND, CALL_NOT_YOURS, NO_REPLAY, BAD_REQUEST),
+        ),
+        Route(
+            "GET", "/api/sessions/{session}/replay/marks", replay_comments.get_marks, "How the shelf changed during a show",
+            None, ReplayMarks, 200, (NOT_FOUND, CALL_NOT_YOURS, NO_REPLAY),
+        ),
         Route("POST", "/api/calls", request_call, "Ask for an adviser", RequestCall, Call, 201, (CALL_OPEN,)),
         Route("GET", "/api/calls", list_calls, "The waiting line and the own calls", gives=Calls),
         Route("GET", "/api/calls/{call}", get_call, "One call", None, Call, 200, (NOT_FOUND, CALL_NOT_YOURS)),

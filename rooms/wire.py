@@ -290,6 +290,29 @@ ReactionKind = Literal["like", "heart", "clap", "flower"]
 REACTIONS_MOST = 20
 
 
+class ReplayComments(Struct, frozen=True):
+    """What was said from one media time (ms) up to another, in its order; of a rush an even choice, without `left_out` more."""
+
+    from_ms: int
+    to_ms: int
+    comments: list[Comment]
+    left_out: int
+
+
+class ReplayMark(Struct, frozen=True):
+    """From this media time on: the ids of the products on the shelf, and of the one being explained."""
+
+    at_ms: int
+    products: list[str]
+    pinned: str | None
+
+
+class ReplayMarks(Struct, frozen=True):
+    """How the shelf changed during a show, in order."""
+
+    marks: list[ReplayMark]
+
+
 class React(In, frozen=True):
     """Taps on one reaction, gathered for half a second. What is more than hands can do does not count."""
 

@@ -34,9 +34,9 @@ async def house(database: Database, clock: ManualClock, tmp_path: Path) -> Async
         yield house
 
 
-async def ended(house: House, folder: Path) -> dict[str, Any]:
+async def ended(house: House, folder: Path, show: dict[str, Any] | None = None) -> dict[str, Any]:
     """A show that has ended, with its film and its poster made."""
-    show = await house.show()
+    show = show or await house.show()
     session = show["session"]
     await house.api("adviser-1", "POST", f"/api/shows/{show['id']}/end")
     (folder / session).mkdir()
