@@ -4,6 +4,7 @@ import { describe, test } from "node:test";
 import { CommentsModel } from "../../web/scripts/lib/comments_model.js";
 import { QuestionsModel } from "../../web/scripts/lib/questions_model.js";
 import { changed, emptySnapshot, joined } from "../../web/scripts/lib/session_model.js";
+import { markAt, ReplayTimeline } from "../../web/scripts/watch/replay_model.js";
 import { floating, Taps } from "../../web/scripts/watch/reactions_model.js";
 import { inserted, mentionsIn, waitLeft, withMention } from "../../web/scripts/lib/talking_model.js";
 
@@ -129,6 +130,59 @@ describe("questions", () => {
     for (let n = 0; n < 60; n += 1) model.received([answer(`a${n}`, "59", { at: "2026-11-22T01:01:00Z" })]);
     assert.equal(model.questions.length, 10);
     assert.equal(model.questions[9].answers.length, 5);
+  });
+});
+
+describe("the comments of a replay", () => {
+  const at = (ms) => comment(String(ms), { media_ms: ms, at: new Date(ms).toISOString() });
+
+  test("what passes is told once, and a jump either way begins anew", () => {
+    const timeline = new ReplayTimeline();
+    assert.deepEqual(timeline.wanted(1000), [0]);
+    assert.deepEqual(timeline.wanted(1200), []);
+    assert.equal(timeline.moved(1000), null);
+    timeline.came(0, [at(500), at(1500), at(59_000)]);
+    const told = (ms) => {
+      const { jumped, comments } = timeline.moved(ms) ?? { jumped: null, comments: [] };
+      return [jumped, comments.map(({ media_ms }) => media_ms)];
+    };
+    assert.deepEqual(told(1000), [true, [500]]);
+    assert.deepEqual(told(1250), [false, []]);
+    assert.deepEqual(told(1500), [false, [1500]]);
+    assert.deepEqual(told(59_500), [true, [500, 1500, 59_000]]);
+    assert.deepEqual(told(600), [true, [500]]);
+  });
+
+  test("over the edge of a minute nothing is lost", () => {
+    const timeline = new ReplayTimeline();
+    assert.deepEqual(timeline.wanted(59_900), [0, 1]);
+    timeline.came(0, [at(59_950)]);
+    timeline.moved(59_900);
+    assert.equal(timeline.moved(60_100), null);
+    timeline.came(1, [at(60_050)]);
+    assert.deepEqual(
+      timeline.moved(60_100)?.comments.map(({ media_ms }) => media_ms),
+      [59_950, 60_050],
+    );
+  });
+
+  test("an hour keeps a few minutes; what could not be had is wanted again", () => {
+    const timeline = new ReplayTimeline();
+    for (let minute = 0; minute < 60; minute += 1)
+      for (const one of timeline.wanted(minute * 60_000 + 40_000)) timeline.came(one, [at(one * 60_000)]);
+    assert.ok(timeline.minutes.size <= 4);
+    timeline.came(60, undefined);
+    assert.deepEqual(timeline.wanted(60 * 60_000), [60]);
+  });
+
+  test("the shelf is that of the film's time", () => {
+    const marks = [
+      { at_ms: 0, products: ["a"], pinned: null },
+      { at_ms: 5000, products: ["a"], pinned: "a" },
+    ];
+    assert.equal(markAt(marks, 4999)?.pinned, null);
+    assert.equal(markAt(marks, 5000)?.pinned, "a");
+    assert.equal(markAt([], 1), null);
   });
 });
 

@@ -10,7 +10,7 @@ import { Questions } from "./questions.js";
 /** @typedef {import("../lib/comments_model.js").Line} Line */
 /** @typedef {import("../lib/session_model.js").Comment} Comment */
 /** @typedef {import("../lib/session_client.js").SessionClient} SessionClient */
-/** @typedef {{fly: (comment: {text: string, own: boolean, host: boolean, id: string}) => void, ground: (ids: string[]) => void}} Air */
+/** @typedef {{fly: (comment: {text: string, own: boolean, host: boolean, id: string}) => void, ground: (ids: string[]) => void, clear: () => void}} Air */
 /** @typedef {{removed: string[], restored: Comment[]}} Moderated */
 
 const NEAR_END = 60;
@@ -89,6 +89,17 @@ export class Comments {
     this.#add(fresh);
     this.#redraw();
     for (const line of fresh) this.#fly(line);
+  }
+
+  /** What was said by this moment of a film; after a jump all is begun anew. @param {Comment[]} some @param {boolean} jumped */
+  replayed(some, jumped) {
+    if (!jumped) return this.received(some);
+    this.air.clear();
+    this.model = new CommentsModel();
+    for (const key of [...this.rows.keys()]) this.#drop(key);
+    this.questions.clear();
+    this.stuck = true;
+    this.history(some);
   }
 
   /** What a moderator has changed. @param {Moderated} what */

@@ -15,6 +15,7 @@ import { saleSentence } from "../lib/session_model.js";
 import { refusal, sheet, tabs, toast } from "../lib/ui.js";
 import { Comments } from "./comments.js";
 import { danmakuBar } from "./danmaku_bar.js";
+import { ReplayPlane } from "./replay.js";
 import { ReactionBar } from "./reactions.js";
 import { Picture } from "./picture.js";
 import { Shelf } from "./shelf.js";
@@ -32,8 +33,15 @@ const picture = new Picture(id, () => {
 });
 const shelf = new Shelf(buy);
 const danmaku = createDanmaku(picture.element);
-const comments = new Comments(client, { fly: (comment) => danmaku.add(comment), ground: (ids) => danmaku.remove(ids) });
+const comments = new Comments(client, {
+  fly: (comment) => danmaku.add(comment),
+  ground: (ids) => danmaku.remove(ids),
+  clear: () => danmaku.clear(),
+});
 
+const replay = new ReplayPlane(id, picture.video, comments, danmaku, () => {
+  if (client.snapshot.session) draw(client.snapshot);
+});
 const reactions = new ReactionBar(client);
 picture.element.append(reactions.layer);
 
@@ -66,7 +74,8 @@ const bag = h(
   icon("bag"),
   bagCount,
 );
-const dock = h("div", { class: "dock" }, danmakuBar(danmaku, picture), comments.form, reactions.element, bag);
+const flyingBar = danmakuBar(danmaku, picture);
+const dock = h("div", { class: "dock" }, flyingBar, comments.form, reactions.element, bag);
 const shelfPanel = h("div", { class: "side-panel side-shelf" }, shelf.panel);
 const commentPanel = h("div", { class: "side-panel" }, comments.panel);
 const questionPanel = h("div", { class: "side-panel side-questions" }, comments.questions.panel);
@@ -152,7 +161,11 @@ function draw(snapshot) {
   picture.update(session);
   comments.update(session);
   reactions.update(session);
-  shelf.update(session);
+  if (picture.replaying && session.replay) {
+    if (!replay.began) tools.prepend(flyingBar); // the dock, which is to talk and buy with, is gone
+    replay.begin(session.replay.offset_ms);
+  }
+  shelf.update(picture.replaying ? replay.as(session) : session, picture.replaying);
   drawBuying(session);
   if (session.state === "scheduled" && session.show && askedShow !== session.show) void askShow(session.show);
 }

@@ -24,6 +24,11 @@ export class Questions {
     if (this.model.received(some)) this.#draw();
   }
 
+  clear() {
+    this.model = new QuestionsModel();
+    this.#draw();
+  }
+
   /** @param {{removed: string[], restored: Comment[]}} what */
   moderated({ removed, restored }) {
     const gone = this.model.removed(removed);

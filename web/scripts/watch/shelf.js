@@ -32,10 +32,10 @@ export class Shelf {
     });
   }
 
-  /** @param {SessionView} session */
-  update(session) {
+  /** @param {SessionView} session @param {boolean} [replayed] its film is being seen again */
+  update(session, replayed = false) {
     this.session = session;
-    const next = JSON.stringify([session.shelf, session.pinned, session.sale, session.state]);
+    const next = JSON.stringify([session.shelf, session.pinned, session.sale, session.state, replayed]);
     if (next === this.drawn) return;
     this.drawn = next;
     const held = document.activeElement?.closest("[data-product]")?.getAttribute("data-product");
@@ -47,7 +47,7 @@ export class Shelf {
       fill(this.zones, empty({ t: "watch.shelf.filtered", next: "watch.shelf.filtered.next", icon: "search" }));
     else fill(this.zones, ...seen.map((zone) => this.#zone(zone, seen.length > 1, shown?.id)));
     const over = session.state === "ended" || session.state === "cancelled";
-    fill(this.pinned, shown && !over && this.#pinnedCard(shown));
+    fill(this.pinned, shown && (!over || replayed) && this.#pinnedCard(shown));
     if (held) /** @type {HTMLElement | null} */ (this.panel.querySelector(`[data-product="${held}"] button`))?.focus();
   }
 

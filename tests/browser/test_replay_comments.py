@@ -1,0 +1,104 @@
+"""A show is seen again with its comments: each at its media time, also after a jump either way, and the page stays bounded."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.async_api import Page, Route, expect
+
+from tests.browser.people import DESKTOP, PHONE, People
+from tests.browser.steps import until
+from tests.browser.test_comment_plane import HOLD_SOCKETS, live_show
+
+MINUTES, PER_MINUTE, OFFSET_MS = 3, 500, 2000
+FILM = "color=c=navy:s=160x90:r=2"
+
+
+def _film(path: Path) -> bytes:
+    command = ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", FILM, "-t", str(MINUTES * 60), "-g", "2", "-pix_fmt", "yuv420p"]
+    subprocess.run([*command, "-movflags", "+faststart", str(path)], check=True, capture_output=True, timeout=60)
+    return path.read_bytes()
+
+
+def _comment(ms: int) -> dict[str, Any]:
+    at = datetime.fromtimestamp(ms / 1000, UTC).isoformat().replace("+00:00", "Z")
+    common = {"author": "李**", "author_tag": "t", "host": False, "kind": "comment"}
+    return {"id": f"cmt-{ms}", "at": at, "media_ms": ms, "text": f"said at {ms}", **common}
+
+
+async def _serve_replay(page: Page, session: str, film: bytes, marks: list[dict[str, Any]]) -> None:
+    """The show's film, comments and marks, in the shapes of the protocol."""
+
+    async def comments(route: Route) -> None:
+        asked = re.search(r"from=(\d+)&to=(\d+)", route.request.url)
+        assert asked is not None
+        first, end = int(asked[1]), int(asked[2])
+        said = [_comment(ms) for ms in range(first, end, 60_000 // PER_MINUTE)]
+        await route.fulfill(json={"from_ms": first, "to_ms": end, "comments": said, "left_out": 0})
+
+    async def play(route: Route) -> None:
+        asked = re.match(r"bytes=(\d+)-(\d*)", route.request.headers.get("range", "bytes=0-"))
+        assert asked is not None
+        first, last = int(asked[1]), int(asked[2] or len(film) - 1)
+        headers = {"Accept-Ranges": "bytes", "Content-Range": f"bytes {first}-{last}/{len(film)}"}
+        await route.fulfill(status=206, body=film[first : last + 1], content_type="video/mp4", headers=headers)
+
+    place = f"**/api/sessions/{session}/replay"
+    await page.route(f"{place}/comments?*", comments)
+    await page.route(f"{place}/marks", lambda route: route.fulfill(json={"marks": marks}))
+    await page.route(f"{place}.mp4", play)
+
+
+@pytest.mark.parametrize("viewport", [PHONE, DESKTOP], ids=["phone", "desktop"])
+async def test_comments_come_at_their_time_in_the_film(people: People, tmp_path: Path, viewport: dict[str, int]) -> None:
+    film = await asyncio.to_thread(_film, tmp_path / "film.mp4")
+    session = await live_show(people)
+    adviser = people.pages[0]
+    show = next(one for one in (await people.api(adviser, "GET", "/api/shows"))["live"] if one["session"] == session)
+    product = (await people.api(adviser, "GET", "/api/products"))["products"][0]["id"]
+    await people.api(adviser, "PUT", f"/api/shows/{show['id']}/shelf", {"products": [product]})
+    page = await people.open("customer-c3", f"/watch/{session}", viewport=viewport, init_script=HOLD_SOCKETS)
+    await expect(page.get_by_test_id("viewers")).to_contain_text("1")  # it has joined
+    pins = [{"at_ms": 0, "products": [product], "pinned": None}, {"at_ms": 90_000, "products": [product], "pinned": product}]
+    await _serve_replay(page, session, film, pins)
+    sale = {"open": False, "reason": "session_ended", "sentence": "Over.", "sentence_en": "Over.", "sentence_zh": "已结束"}
+    replay = {"mp4": f"/api/sessions/{session}/replay.mp4", "poster": None, "offset_ms": OFFSET_MS, "duration_ms": 180_000}
+    ended = {"session": session, "seq": 10**6, "state": "ended", "sale": sale, "streams": [], "recording": False,
+             "media_boot": None, "call": None, "replay": replay}  # fmt: skip
+    await page.evaluate("state => tell('state', state)", ended)
+    await page.get_by_test_id("replay").click()
+    await page.get_by_test_id("video").evaluate("video => video.pause()")
+    texts = page.get_by_test_id("comment-list").locator(".comment-text")
+    for at_s in (100, 20, 150):
+        await _seek(page, at_s)
+        now_ms = OFFSET_MS + at_s * 1000
+        await expect(texts.last).to_have_text(f"said at {now_ms // 120 * 120}")
+        assert await texts.count() == 50
+        if viewport is DESKTOP:
+            await expect(page.get_by_test_id("pinned-card")).to_have_count(int(now_ms >= 90_000))
+    before = await page.evaluate("() => document.querySelectorAll('*').length")
+    await page.get_by_test_id("video").evaluate("video => { video.muted = true; video.playbackRate = 4; return video.play(); }")
+    await until(lambda: page.get_by_test_id("video").evaluate("video => video.currentTime > 172"), "it plays on")
+    await page.get_by_test_id("video").evaluate("video => video.pause()")
+    said_ms = int((await texts.last.inner_text()).removeprefix("said at "))
+    now_ms = OFFSET_MS + 1000 * await page.get_by_test_id("video").evaluate("video => video.currentTime")
+    assert said_ms <= now_ms
+    assert await texts.count() <= 200
+    assert await page.evaluate("() => document.querySelectorAll('*').length") < before + 151 * 5 + 200
+    await expect(page.get_by_test_id("danmaku-layer").locator(".danmaku-item").first).to_be_attached()
+    await expect(page.get_by_test_id("danmaku-settings")).to_be_visible()
+    await page.screenshot(path=tmp_path / "replay.png")
+
+
+async def _seek(page: Page, at_s: int) -> None:
+    seek = """(video, at) => new Promise((done) => {
+      video.addEventListener('seeked', done, { once: true });
+      video.currentTime = at;
+    })"""
+    await page.get_by_test_id("video").evaluate(seek, at_s)

@@ -1,0 +1,81 @@
+// The comments and the shelf of a show that is seen again: they follow the film, wherever it is moved to.
+import { api } from "../lib/api.js";
+import { markAt, MINUTE_MS, ReplayTimeline } from "./replay_model.js";
+
+/** @typedef {import("../lib/session_model.js").SessionView} SessionView */
+/** @typedef {import("./comments.js").Comments} Comments */
+/** @typedef {{pause: () => void, resume: () => void}} Flying */
+
+export class ReplayPlane {
+  timeline = new ReplayTimeline();
+  /** @type {import("./replay_model.js").Mark[]} */
+  marks = [];
+  /** @type {import("./replay_model.js").Mark | null} */
+  mark = null;
+  offset = 0;
+  began = false;
+
+  /** @param {string} session @param {HTMLVideoElement} video @param {Comments} comments @param {Flying} flying @param {() => void} onMark the shelf is another */
+  constructor(session, video, comments, flying, onMark) {
+    this.address = `/api/sessions/${encodeURIComponent(session)}/replay`;
+    this.video = video;
+    this.comments = comments;
+    this.flying = flying;
+    this.onMark = onMark;
+  }
+
+  /** Once the page has turned into that of a replay. @param {number} offset the film's beginning, media time */
+  begin(offset) {
+    if (this.began) return;
+    this.began = true;
+    this.offset = offset;
+    for (const event of ["timeupdate", "seeked", "loadedmetadata"]) this.video.addEventListener(event, () => this.#moved());
+    this.video.addEventListener("pause", () => this.flying.pause());
+    this.video.addEventListener("play", () => this.flying.resume());
+    void this.#askMarks();
+    this.#moved();
+  }
+
+  get now() {
+    return this.offset + this.video.currentTime * 1000;
+  }
+
+  #moved() {
+    for (const minute of this.timeline.wanted(this.now)) void this.#ask(minute);
+    const told = this.timeline.moved(this.now);
+    if (told) this.comments.replayed(told.comments, told.jumped);
+    const mark = markAt(this.marks, this.now);
+    if (mark === this.mark) return;
+    this.mark = mark;
+    this.onMark();
+  }
+
+  /** @param {number} minute */
+  async #ask(minute) {
+    const from = minute * MINUTE_MS;
+    try {
+      const { comments } = await api("GET", `${this.address}/comments?from=${from}&to=${from + MINUTE_MS}`);
+      this.timeline.came(minute, comments);
+      this.#moved();
+    } catch {
+      this.timeline.came(minute, undefined); // asked again as the film goes on, which tells what is wrong with the network
+    }
+  }
+
+  async #askMarks() {
+    try {
+      this.marks = (await api("GET", `${this.address}/marks`)).marks;
+      this.#moved();
+    } catch {
+      this.marks = []; // the shelf stays as it was at the end
+    }
+  }
+
+  /** The session with the shelf of this moment of the film, as far as its products are still there. @param {SessionView} session @returns {SessionView} */
+  as(session) {
+    if (!this.mark) return session;
+    const { products, pinned } = this.mark;
+    const shelf = session.shelf.filter(({ id }) => products.includes(id)).map((one) => ({ ...one, pinned: one.id === pinned }));
+    return { ...session, shelf, pinned };
+  }
+}

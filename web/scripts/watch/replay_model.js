@@ -1,0 +1,62 @@
+// What was said, by the time of the film: fetched minute by minute, told as it passes, begun anew after a jump. Pure.
+
+/** @typedef {import("../lib/session_model.js").Comment} Comment */
+/** @typedef {{at_ms: number, products: string[], pinned: string | null}} Mark */
+
+export const MINUTE_MS = 60_000;
+/** What is further on than a film plays between two looks at it was jumped to. */
+const JUMP_MS = 3000;
+const SHOWN = 50;
+const MINUTES_KEPT = 4;
+
+export class ReplayTimeline {
+  constructor() {
+    /** @type {Map<number, Comment[] | null>} by minute; null while it is on its way */
+    this.minutes = new Map();
+    /** told up to here, media time @type {number | null} */
+    this.at = null;
+  }
+
+  /** Which minutes have to be fetched to go on from here; they count as on their way. @param {number} ms */
+  wanted(ms) {
+    const now = Math.floor(ms / MINUTE_MS);
+    const next = ms % MINUTE_MS > MINUTE_MS / 2 ? [now, now + 1] : [now];
+    const missing = next.filter((minute) => !this.minutes.has(minute));
+    for (const minute of missing) this.minutes.set(minute, null);
+    const far = [...this.minutes.keys()].sort((a, b) => Math.abs(b - now) - Math.abs(a - now));
+    while (this.minutes.size > MINUTES_KEPT) this.minutes.delete(/** @type {number} */ (far.shift()));
+    return missing;
+  }
+
+  /** @param {number} minute @param {Comment[] | undefined} comments undefined: it could not be had, and is wanted again */
+  came(minute, comments) {
+    if (comments) this.minutes.set(minute, comments);
+    else this.minutes.delete(minute);
+  }
+
+  /**
+   * The film is here now. What has been said since, or after a jump what was said last; null while it is not here yet.
+   * @param {number} ms @returns {{jumped: boolean, comments: Comment[]} | null}
+   */
+  moved(ms) {
+    const before = this.at;
+    const jumped = before === null || ms < before || ms - before > JUMP_MS;
+    const first = Math.floor((jumped ? ms : before) / MINUTE_MS);
+    const last = Math.floor(ms / MINUTE_MS);
+    /** @type {Comment[]} */
+    const known = [];
+    for (let minute = first; minute <= last; minute += 1) {
+      const some = this.minutes.get(minute);
+      if (!some) return null;
+      known.push(...some);
+    }
+    this.at = ms;
+    const said = known.filter(({ media_ms }) => media_ms <= ms && (jumped || media_ms > before));
+    return { jumped, comments: jumped ? said.slice(-SHOWN) : said };
+  }
+}
+
+/** What stood on the shelf at that time; null before anything did. @param {Mark[]} marks in order @param {number} ms */
+export function markAt(marks, ms) {
+  return marks.findLast(({ at_ms }) => at_ms <= ms) ?? null;
+}
