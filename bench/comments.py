@@ -33,13 +33,15 @@ _SETTLED_WITHIN_S = 20.0
 PEERS = ("ours", "node", "floor", "stock")
 
 
-async def delivery(clients: int, per_s: float, seconds: float) -> dict[str, Any]:
+async def delivery(
+    clients: int, per_s: float, seconds: float, *, rounds: int = _ROUNDS, warm_s: float = _WARM_S
+) -> dict[str, Any]:
     """CPU per delivery of each, in µs, by turns."""
     used = dict.fromkeys(PEERS, 0.0)
     done = dict.fromkeys(PEERS, 0)
-    for _ in range(_ROUNDS):
+    for _ in range(rounds):
         for name in PEERS:
-            cpu_s, batches = await _sent(name, clients, per_s, seconds / _ROUNDS)
+            cpu_s, batches = await _sent(name, clients, per_s, seconds / rounds, warm_s)
             used[name] += cpu_s
             done[name] += batches
     us = {name: used[name] / done[name] * 1e6 for name in PEERS}
@@ -57,12 +59,12 @@ async def delivery(clients: int, per_s: float, seconds: float) -> dict[str, Any]
     }
 
 
-async def _sent(name: str, clients: int, per_s: float, seconds: float) -> tuple[float, int]:
+async def _sent(name: str, clients: int, per_s: float, seconds: float, warm_s: float) -> tuple[float, int]:
     """CPU seconds of one server, and batches its clients got, every one of them all."""
     port = free_port()
     said = msgspec.to_builtins(batch())
     async with _server(name, port) as server, _crowd(clients, f"http://127.0.0.1:{port}") as crowd:
-        await _emit(server, crowd, per_s, _WARM_S, said, clients)
+        await _emit(server, crowd, per_s, warm_s, said, clients)
         before = cpu_seconds(server.pid)
         sent = await _emit(server, crowd, per_s, seconds, said, clients)
         return cpu_seconds(server.pid) - before, sent
