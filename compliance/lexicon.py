@@ -1,42 +1,30 @@
 """Words that marketing may not use, found with their positions. Pure: text in, hits out.
 
-Two foldings of the same text are searched, both remembering where each character came from: a squeezed one, without spaces
-and marks inside a clause, for Chinese terms ("保 本"), and a spaced one, words parted by one space, for English terms.
-Both fold full width to half width, traditional to simplified and upper to lower case.
-
-Excepted are the official grade labels ("R1(低风险)", "风险等级:低风险") and the statements the law asks for ("非保本").
+All terms are compiled into one automaton for each folding of the text (`compliance/lexicon_folding.py`), so that ten thousand
+of them cost a comment hardly more than ten. The rules themselves are in `compliance/lexicon_rules.py`.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
-import unicodedata
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from enum import IntEnum
 from functools import lru_cache
 from itertools import accumulate
-from typing import Final
+from typing import Any, Final
 
+import ahocorasick
 
-class Action(IntEnum):
-    """What to do about a hit, from mild to strict: tell the reviewers, hide the words as well, let a moderator see the text
-    first, or refuse it."""
+from compliance.lexicon_folding import Folded, sound, space, squeeze
+from compliance.lexicon_rules import EXCEPTIONS, TERMS, Action, Exceptions, Term
 
-    FLAG = 1
-    MASK = 2
-    HOLD = 3
-    BLOCK = 4
+__all__ = ["TERMS", "Action", "Hit", "Lexicon", "Term", "hits", "masked", "strictest"]
 
-
-@dataclass(frozen=True, slots=True)
-class Term:
-    """One forbidden phrase. Chinese or English is told by its first character."""
-
-    text: str
-    action: Action
-    source: str
+_VERSION_LENGTH: Final = 12
+_WORD: Final = frozenset("abcdefghijklmnopqrstuvwxyz0123456789")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,72 +38,59 @@ class Hit:
     source: str
 
 
-_MARKETING = "〔2026〕9号"
-_PROMISE = "〔2026〕9号: no promised principal or return"
-_HOUSE = "house rule"
+class Lexicon:
+    """Rules compiled to be searched. `version` tells these rules from any others, years later too."""
 
+    def __init__(self, terms: Sequence[Term], exceptions: Exceptions = EXCEPTIONS) -> None:
+        """Raises ValueError for a term of which nothing is left to search for, re.error for a bad pattern."""
+        self.terms, self.exceptions = tuple(terms), exceptions
+        self.version = _version(self.terms, exceptions)
+        variants = [term for term in self.terms if term.kind == "variant"]
+        self._exact = _automaton([term for term in self.terms if term.kind == "exact"], lambda text: text)
+        self._squeezed = _automaton([term for term in variants if _is_chinese(term.text)], lambda text: squeeze(text).text)
+        self._spaced = _automaton(
+            [term for term in variants if not _is_chinese(term.text)], lambda text: space(text).text.strip()
+        )
+        self._sounded = _automaton([term for term in variants if term.pinyin], lambda text: sound(text).text)
+        self._patterns = [(re.compile(term.text), term) for term in self.terms if term.kind == "pattern"]
 
-def _terms(source: str, action: Action, *texts: str) -> tuple[Term, ...]:
-    return tuple(Term(text, action, source) for text in texts)
+    def hits(self, text: str) -> list[Hit]:
+        """Every forbidden phrase in `text`, in order of place; of two that overlap the stricter one, or the longer."""
+        squeezed, spaced = squeeze(text), space(text)
+        found = list(self._found(text, squeezed, spaced))
+        if not found:
+            return found
+        excepted = _Spans(
+            folded.span(*match.span())
+            for folded, patterns in ((squeezed, self.exceptions.squeezed), (spaced, self.exceptions.spaced))
+            for pattern in patterns
+            for match in pattern.finditer(folded.text)
+            if match.group()
+        )
+        return _clear_of_each_other([hit for hit in found if not excepted.hold(hit.start, hit.end)])
 
-
-TERMS: Final[tuple[Term, ...]] = (
-    *_terms(_MARKETING, Action.FLAG, "低风险", "低门槛", "秒到账", "高收益", "低利率", "无成本", "零成本", "零风险", "无风险"),
-    *_terms(_PROMISE, Action.FLAG, "保本", "保息", "保收益", "保证收益", "承诺收益", "刚性兑付", "无损失"),
-    *_terms(_PROMISE, Action.BLOCK, "稳赚不赔", "包赚", "只赚不亏"),
-    *_terms(_HOUSE, Action.MASK, "加微信", "加我微信", "加vx", "私下转账"),
-    *_terms(_MARKETING, Action.FLAG, "low risk", "no risk", "zero risk", "risk free", "low threshold", "instant payout"),
-    *_terms(_MARKETING, Action.FLAG, "high return", "high returns", "high yield", "low interest", "no cost", "zero cost"),
-    *_terms(_PROMISE, Action.FLAG, "guaranteed return", "guaranteed returns", "guaranteed profit", "principal guaranteed"),
-    *_terms(_PROMISE, Action.FLAG, "guaranteed principal", "capital guaranteed", "guaranteed capital"),
-    *_terms(_PROMISE, Action.BLOCK, "cannot lose", "can't lose"),
-    *_terms(_HOUSE, Action.MASK, "add my wechat", "add me on wechat"),
-)
-
-# Searched in the same folding as the terms; a hit that lies wholly inside one of these is no hit.
-_LABEL = "(?:低风险|中低风险|中风险|中高风险|高风险)"
-_CHINESE_EXCEPTIONS: Final = (
-    re.compile(r"p?r1(?:级)?低风险|低风险p?r1(?![0-9])|p?r2(?:级)?中低风险|中低风险p?r2(?![0-9])"),
-    re.compile(rf"风险(?:等级|评级|级别)(?:为|是|属于)?{_LABEL}"),
-    re.compile(
-        r"(?:非|不|不能|不会|不可能|并不|并非|没有|不得|不承诺|不保证|无法)(?:保证|承诺)?(?:保本|保息|保收益|保证收益|承诺收益)"
-    ),
-    re.compile(r"(?:不|不是|并非|并不是|没有|不存在|非)(?:零风险|无风险|稳赚不赔|包赚|只赚不亏|刚性兑付)"),
-)
-_ENGLISH_EXCEPTIONS: Final = (
-    re.compile(r"\bp?r[12] (?:low|lower) risk\b|\blow risk p?r1\b|\brisk (?:grade|rating|level)(?: is)? low risk\b"),
-    re.compile(r"\b(?:not|no|never|non)(?: a| an)? (?:principal guaranteed|capital guaranteed|guaranteed \w+|risk free)\b"),
-)
-
-# A phrase does not run over the end of a clause: "请您确保。本产品…" promises nothing.
-_BREAKS: Final = "。!?;,、"
-
-_TRADITIONAL: Final = str.maketrans("風險門檻賬帳無證穩賺賠虧諾剛性兌損轉級評", "风险门槛账账无证稳赚赔亏诺刚性兑损转级评")
-
-
-@dataclass(frozen=True, slots=True)
-class _Folded:
-    """Folded characters and, for each, its place in the original text."""
-
-    text: str
-    places: tuple[int, ...]
+    def _found(self, text: str, squeezed: Folded, spaced: Folded) -> Iterator[Hit]:
+        for start, end, term in _matches(self._exact, text):
+            yield _hit((start, end), term)
+        for start, end, term in _matches(self._squeezed, squeezed.text):
+            yield _hit(squeezed.span(start, end), term)
+        for start, end, term in _matches(self._spaced, spaced.text):
+            if _is_words(spaced.text, start, end):
+                yield _hit(spaced.span(start, end), term)
+        if self._sounded is not None:
+            sounded = sound(text)
+            for start, end, term in _matches(self._sounded, sounded.text):
+                if sounded.is_whole(start, end):
+                    yield _hit(sounded.span(start, end), term)
+        for pattern, term in self._patterns:
+            for match in pattern.finditer(squeezed.text):
+                if match.group():
+                    yield _hit(squeezed.span(*match.span()), term)
 
 
 def hits(text: str, terms: Sequence[Term] = TERMS) -> list[Hit]:
-    """Every forbidden phrase in `text`, in order of place; of two that overlap the longer one."""
-    squeezed, spaced = _squeeze(text), _space(text)
-    found: list[Hit] = []
-    for folded, chinese, exceptions in ((squeezed, True, _CHINESE_EXCEPTIONS), (spaced, False, _ENGLISH_EXCEPTIONS)):
-        excepted = _Spans(match.span() for pattern in exceptions for match in pattern.finditer(folded.text))
-        for term in terms:
-            if _is_chinese(term.text) is not chinese:
-                continue
-            for match in _pattern(term.text, chinese).finditer(folded.text):
-                if excepted.hold(match.start(), match.end()):
-                    continue
-                start, end = folded.places[match.start()], folded.places[match.end() - 1] + 1
-                found.append(Hit(start, end, term.text, term.action, term.source))
-    return _longest(found)
+    """Every forbidden phrase in `text`, in order of place; of two that overlap the stricter one, or the longer."""
+    return _compiled(tuple(terms)).hits(text)
 
 
 def strictest(found: Sequence[Hit]) -> Action | None:
@@ -132,52 +107,56 @@ def masked(text: str, found: Sequence[Hit], *, least: Action = Action.MASK) -> s
     return "".join(letters)
 
 
-def _squeeze(text: str) -> _Folded:
-    return _fold(text, _squeezed)
+@lru_cache(maxsize=8)
+def _compiled(terms: tuple[Term, ...]) -> Lexicon:
+    return Lexicon(terms)
 
 
-def _space(text: str) -> _Folded:
-    folded = _fold(text, _spaced)
-    letters: list[str] = []
-    places: list[int] = []
-    for letter, place in zip(folded.text, folded.places, strict=True):
-        if letter != " " or (letters and letters[-1] != " "):
-            letters.append(letter)
-            places.append(place)
-    return _Folded("".join(letters), tuple(places))
+def _version(terms: Sequence[Term], exceptions: Exceptions) -> str:
+    rules = [[term.kind, term.text, term.action.name, term.source, term.pinyin] for term in terms]
+    excepted = [[pattern.pattern for pattern in patterns] for patterns in (exceptions.squeezed, exceptions.spaced)]
+    said = json.dumps([sorted(rules), excepted], ensure_ascii=True)
+    return hashlib.sha256(said.encode()).hexdigest()[:_VERSION_LENGTH]
 
 
-def _fold(text: str, kept: Callable[[str], str]) -> _Folded:
-    letters: list[str] = []
-    places: list[int] = []
-    for place, original in enumerate(text):
-        for letter in kept(original):
-            letters.append(letter)
-            places.append(place)
-    return _Folded("".join(letters), tuple(places))
+def _automaton(terms: Sequence[Term], folded: Callable[[str], str]) -> Any:
+    """None when there are no terms: an empty automaton can't be searched."""
+    if not terms:
+        return None
+    automaton = ahocorasick.Automaton()
+    for term in terms:
+        key = folded(term.text)
+        if not key:
+            raise ValueError(f"{term.text!r} has neither letters nor digits to search for")
+        octets = _octets(key)
+        before = automaton.get(octets, None)
+        if before is None or before[1].action < term.action:
+            automaton.add_word(octets, (len(key), term))
+    automaton.make_automaton()
+    return automaton
 
 
-# A text repeats its characters: looked up, each costs a tenth of being folded anew.
-@lru_cache(maxsize=8192)
-def _squeezed(original: str) -> str:
-    return "".join(letter for letter in _folded(original) if letter.isalnum() or letter in _BREAKS)
+def _matches(automaton: Any, text: str) -> Iterator[tuple[int, int, Term]]:
+    if automaton is None:
+        return
+    octets = _octets(text)
+    for last, (length, term) in automaton.iter(octets):
+        end = len(octets[: last + 1].encode("latin-1").decode("utf-8", "surrogatepass"))
+        yield end - length, end, term
 
 
-@lru_cache(maxsize=8192)
-def _spaced(original: str) -> str:
-    return "".join(letter if letter.isalnum() or letter == "'" else " " for letter in _folded(original))
+def _octets(text: str) -> str:
+    """UTF-8, an octet a character: the library goes through a node's children one by one, and of Chinese characters the root
+    has thousands. No character's octets are part of another's."""
+    return text.encode("utf-8", "surrogatepass").decode("latin-1")
 
 
-def _folded(original: str) -> str:
-    if unicodedata.category(original) in ("Cf", "Mn"):  # zero-width signs and combining marks hide nothing
-        return ""
-    return unicodedata.normalize("NFKC", original).replace("’", "'").casefold().translate(_TRADITIONAL)
+def _is_words(text: str, start: int, end: int) -> bool:
+    return (start == 0 or text[start - 1] not in _WORD) and (end == len(text) or text[end] not in _WORD)
 
 
-@lru_cache(maxsize=1024)
-def _pattern(term: str, chinese: bool) -> re.Pattern[str]:
-    body = re.escape((_squeeze(term) if chinese else _space(term)).text)
-    return re.compile(body if chinese else rf"(?<![a-z0-9]){body}(?![a-z0-9])")
+def _hit(span: tuple[int, int], term: Term) -> Hit:
+    return Hit(*span, term.text, term.action, term.source)
 
 
 def _is_chinese(term: str) -> bool:
@@ -198,10 +177,10 @@ class _Spans:
         return before > 0 and end <= self._reach[before - 1]
 
 
-def _longest(found: Sequence[Hit]) -> list[Hit]:
+def _clear_of_each_other(found: Sequence[Hit]) -> list[Hit]:
     starts: list[int] = []
     kept: list[Hit] = []
-    for hit in sorted(found, key=lambda hit: (hit.start - hit.end, hit.start, hit.term)):
+    for hit in sorted(found, key=lambda hit: (-hit.action, hit.start - hit.end, hit.start, hit.term)):
         place = bisect_left(starts, hit.start)
         clear = place == 0 or kept[place - 1].end <= hit.start
         if clear and (place == len(kept) or hit.end <= kept[place].start):
