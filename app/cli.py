@@ -105,6 +105,13 @@ def _parser() -> argparse.ArgumentParser:
     outbox = add("outbox", _outbox, "What waits for the bank's core and for partners, and what was given up")
     outbox.add_argument("action", choices=("list", "retry"), help="retry sends again what was given up")
     outbox.add_argument("--receiver", metavar="ID", help="of one receiver alone: core, or a partner's id")
+    lexicon = add(
+        "lexicon", _lexicon, "Check a file of forbidden phrases, and try texts against it",
+        "Checks a file of forbidden phrases as TELLERCAST_LEXICON names it (docs/lexicon.md), counts its rules, and says what "
+        "it finds in the texts given. Exit codes: 0 the file is good; 2 it can't be used, and why.",
+    )  # fmt: skip
+    lexicon.add_argument("file", type=Path, help="the .toml")
+    lexicon.add_argument("--text", action="append", default=[], help="a text to look through; may be given several times")
     add("settings", _settings, "Show every setting with its source; secrets masked")
     return parser
 
@@ -194,6 +201,21 @@ def _outbox(arguments: argparse.Namespace, settings: Settings) -> int:
     from app.outbox import outbox_command
 
     return outbox_command(settings, arguments.action, arguments.receiver)
+
+
+def _lexicon(arguments: argparse.Namespace, _settings: Settings) -> int:
+    from compliance.lexicon_file import LexiconError, read_lexicon
+    from compliance.lexicon_report import counted, tried
+
+    try:
+        lexicon = read_lexicon(arguments.file)
+    except LexiconError as error:
+        print(f"tellercast lexicon: {error}", file=sys.stderr)
+        return 2
+    print(counted(lexicon))
+    for text in arguments.text:
+        print(tried(lexicon, text))
+    return 0
 
 
 def _settings(_arguments: argparse.Namespace, settings: Settings) -> int:

@@ -21,7 +21,7 @@ import ahocorasick
 from compliance.lexicon_folding import Folded, sound, space, squeeze
 from compliance.lexicon_rules import EXCEPTIONS, TERMS, Action, Exceptions, Term
 
-__all__ = ["TERMS", "Action", "Hit", "Lexicon", "Term", "hits", "masked", "strictest"]
+__all__ = ["TERMS", "Action", "Hit", "Lexicon", "Term", "hits", "in_force", "masked", "put_in_force", "strictest"]
 
 _VERSION_LENGTH: Final = 12
 _WORD: Final = frozenset("abcdefghijklmnopqrstuvwxyz0123456789")
@@ -88,9 +88,25 @@ class Lexicon:
                     yield _hit(squeezed.span(*match.span()), term)
 
 
-def hits(text: str, terms: Sequence[Term] = TERMS) -> list[Hit]:
-    """Every forbidden phrase in `text`, in order of place; of two that overlap the stricter one, or the longer."""
-    return _compiled(tuple(terms)).hits(text)
+# The one thing here that is not pure: what every caller of this process judges by, replaced as a whole when a file has changed.
+_in_force: list[Lexicon] = []
+
+
+def in_force() -> Lexicon:
+    """The rules that hold now: the built-in ones until others were put in force."""
+    if not _in_force:
+        _in_force.append(Lexicon(TERMS))
+    return _in_force[0]
+
+
+def put_in_force(lexicon: Lexicon | None) -> None:
+    """From now on `hits` judges by `lexicon`; None: by the built-in rules."""
+    _in_force[:] = [] if lexicon is None else [lexicon]
+
+
+def hits(text: str, terms: Sequence[Term] | None = None) -> list[Hit]:
+    """`Lexicon.hits` of the rules in force, or of `terms` alone."""
+    return (in_force() if terms is None else _compiled(tuple(terms))).hits(text)
 
 
 def strictest(found: Sequence[Hit]) -> Action | None:

@@ -17,7 +17,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from compliance.cases import CaseBook
-from compliance.lexicon import TERMS, Hit, Term, hits
+from compliance.lexicon import Hit, Term, hits
 from compliance.tables import hits as hits_table
 from compliance.tables import screenings
 from core.clock import Clock
@@ -78,7 +78,7 @@ class Screening:
         book: CaseBook,
         *,
         percent: float = PERCENT,
-        terms: Sequence[Term] = TERMS,
+        terms: Sequence[Term] | None = None,
     ) -> None:
         self._db = db
         self._trail = trail

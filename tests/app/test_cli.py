@@ -21,7 +21,7 @@ from recording.note import read_key
 from rooms.tables import shows
 from tests.compliance.sealed import build, export, make_session, pack, unpack
 
-COMMANDS = ("serve", "web", "media", "migrate", "demo", "verify", "recover", "keys", "outbox", "settings")
+COMMANDS = ("serve", "web", "media", "migrate", "demo", "verify", "recover", "keys", "outbox", "lexicon", "settings")
 
 
 @pytest.fixture(autouse=True)
