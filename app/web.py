@@ -24,6 +24,7 @@ from app.assertions import ASSERTIONS, Assertions, Issuer, issuer_from
 from app.demo import seed
 from app.identity import Identity
 from app.keys import signing_keys
+from app.lexicon import LexiconWatch, open_lexicon
 from app.middleware import IDENTITY, add_headers, outermost
 from app.migrate import check
 from app.origin import OWN_SITE, OwnSite
@@ -46,6 +47,7 @@ from commerce.sale import SaleMonitor
 from commerce.webhooks import tell_sealed
 from compliance import routes as compliance_routes
 from compliance.desk import COMPLIANCE
+from compliance.lexicon import put_in_force
 from core.clock import Clock, SystemClock
 from core.database import Database
 from core.http import Route
@@ -124,7 +126,9 @@ async def open_web(settings: Settings, clock: Clock | None = None) -> AsyncItera
     """The whole web side over its database and its media process, both given by the settings."""
     clock = clock or SystemClock()
     issuer = await asyncio.to_thread(issuer_from, settings)
+    lexicon = await asyncio.to_thread(open_lexicon, settings)
     async with AsyncExitStack() as stack:
+        stack.callback(put_in_force, None)
         db = Database(settings.resolved_database_url)
         stack.push_async_callback(db.close)
         media = MediaPool([MediaClient(address, settings.media_secret) for address in settings.media_addresses])
@@ -132,7 +136,7 @@ async def open_web(settings: Settings, clock: Clock | None = None) -> AsyncItera
         lines = await outgoing.open_lines(stack, settings, clock, partial(_derived, settings))
         if settings.demo:
             await seed(db, clock)
-        yield _assemble(settings, clock, db, media, lines, issuer)
+        yield _assemble(settings, clock, db, media, lines, issuer, lexicon)
 
 
 def _sockets(settings: Settings, own_site: OwnSite, line: Line | None) -> socketio.AsyncServer:
@@ -152,6 +156,7 @@ def _assemble(
     media: MediaPool,
     lines: outgoing.Lines,
     issuer: Issuer | None,
+    lexicon: LexiconWatch,
 ) -> Web:
     trail = Trail(clock)
     identity = Identity(_derived(settings, "identity"), secure_cookie=settings.base_url.startswith("https:"))
@@ -217,7 +222,7 @@ def _assemble(
 
     application.on_shutdown.extend((close_desk, hang_up))
     add_routes(application, all_routes(demo=settings.demo))
-    _add_operations(application, settings, db, intake, line)
+    _add_operations(application, settings, db, intake, line, lexicon)
     pages.add_pages(application, PROBLEMS)
     works: dict[str, Callable[[], Coroutine[Any, Any, object]]] = {
         "rooms": rooms.run,
@@ -227,6 +232,7 @@ def _assemble(
         "copies": copies.run,
         "media": media.run,
         "lag": watch_lag,
+        "lexicon": lexicon.run,
         "screening": review.screening.run,
         "evidence": review.evidence.run,
     }
@@ -248,7 +254,9 @@ def _whip_settings(settings: Settings, clock: Clock) -> whip.WhipSettings:
     return whip.WhipSettings(_derived(settings, "whip"), tuple(IceServer(url) for url in settings.stun_urls), turn)
 
 
-def _add_operations(application: web.Application, settings: Settings, db: Database, intake: Intake, line: Line | None) -> None:
+def _add_operations(
+    application: web.Application, settings: Settings, db: Database, intake: Intake, line: Line | None, lexicon: LexiconWatch
+) -> None:
     """Health, readiness, metrics, and the document of all routes."""
     described = msgspec.json.encode(openapi.document(all_routes(demo=settings.demo), version("tellercast")))
 
@@ -260,7 +268,9 @@ def _add_operations(application: web.Application, settings: Settings, db: Databa
         ready = all(parts.values())
         # Without Redis a process serves its own viewers: to be taken out for that would end it for them too.
         joined = {"redis": "joined" if line.up else "away"} if line is not None else {}
-        return web.json_response({"ready": ready, **parts, **joined}, status=200 if ready else 503)
+        # The last good rules hold when the file can't be used: no reason to send everybody away.
+        rules = {"lexicon": "refused" if lexicon.refused else "in force"}
+        return web.json_response({"ready": ready, **parts, **joined, **rules}, status=200 if ready else 503)
 
     async def metrics(request: web.Request) -> web.Response:
         return metrics_response(request, REGISTRY, settings.metrics_token)
