@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Final
 
 import structlog
 from sqlalchemy import select, update
@@ -29,6 +30,8 @@ from recording.tables import sessions
 from recording.trail import Draft, Trail, lock_head
 
 CHECK_EVERY_S = 0.5
+# Of a round's sessions so many: one whose trail is stuck keeps few others waiting, and no more connections than these.
+_AT_ONCE: Final = 4
 FIRST = "recording_not_started"
 ACTOR = "tellercast"
 
@@ -98,11 +101,15 @@ class SaleMonitor:
             still_open = select(sales.c.session_id).where(sales.c.open == 1)
             running = sessions.c.state.in_(("live", "paused"))
             ids = (await tx.execute(select(sessions.c.id).where(running | sessions.c.id.in_(still_open)))).scalars().all()
-        for session_id in ids:
+        turns = asyncio.Semaphore(_AT_ONCE)
+        await asyncio.gather(*(self._check_in_turn(session_id, turns) for session_id in ids))
+
+    async def _check_in_turn(self, session_id: str, turns: asyncio.Semaphore) -> None:
+        async with turns:
             try:
                 await self.check(session_id)
-            except (Refused, SQLAlchemyError, OSError):  # one session's trouble must not keep the others' sale open
-                _log.exception("sale_check_failed", session=session_id)
+            except (Refused, SQLAlchemyError, OSError) as error:  # one session's trouble must not keep the others' sale open
+                _log.error("sale_check_failed", session=session_id, error=repr(error)[:300])
 
     async def run(self, every_s: float = CHECK_EVERY_S) -> None:
         """Check all, again and again, until cancelled."""
@@ -114,7 +121,7 @@ class SaleMonitor:
             await asyncio.sleep(every_s)
 
     async def _settle(self, tx: AsyncConnection, session_id: str) -> SaleChanged | None:
-        await lock_head(tx, session_id)
+        await lock_head(tx, session_id, briefly=True)
         now = self._clock.now()
         why = gate.blocker(await session_fact(tx, session_id), now)
         await insert_new(tx, sales, session_id=session_id, open=0, reason=FIRST, changed_at=now)

@@ -279,6 +279,18 @@ async def test_who_confirms_beside_a_stuck_trail_keeps_no_connection_for_long(ma
     await market.confirm(someone[0])
 
 
+async def test_a_stuck_trail_keeps_no_other_sessions_sale_open(market: Market) -> None:
+    other = await market.open_session()
+    market.clock.advance(10)
+    async with held(market, (trail_heads.c.session_id, market.session)):
+        with counting_waits(market) as waited:
+            await market.sale.check_all()
+        assert len(waited) == 1
+        assert [(change.session_id, change.reason) for change in market.sales] == [(other, "recording_stale")]
+    await market.sale.check_all()
+    assert {change.session_id for change in market.sales} == {market.session, other}
+
+
 async def test_patience_ends_with_the_transaction_and_idle_ones_are_ended(market: Market) -> None:
     await market.buy(C5)
     async with market.db.read() as tx:
