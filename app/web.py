@@ -172,8 +172,9 @@ def _assemble(
         lines, settings, partial(_derived, settings), db=db, trail=trail, clock=clock, on_change=fanout.order_changed
     )
     orders = OrderDesk(
-        db, trail, clock, sale, on_change=fanout.order_changed, wake=out.outbox.wake, limits=_risk_limits(settings)
-    )
+        db, trail, clock, sale, on_change=fanout.order_to_customer, noted=fanout.order_noted, wake=out.outbox.wake,
+        limits=_risk_limits(settings),
+    )  # fmt: skip
     rooms = open_rooms(
         sio, fanout, db=db, trail=trail, clock=clock, attendance=attendance, media=media, sale=sale, orders=orders,
         identify=identity.from_socket, may=may_emit, secret=_derived(settings, "author-tags"),

@@ -91,7 +91,8 @@ class Placed:
 
 
 class OrderDesk:
-    """The only door to an order. `on_change` is told after the commit; `wake` (of the outbox) likewise."""
+    """The only door to an order. After the commit `noted` is called at once with each change, `on_change` is awaited beside the
+    answers and given up when that takes too long, and `wake` (of the outbox) is called."""
 
     def __init__(
         self,
@@ -101,6 +102,7 @@ class OrderDesk:
         sale: SaleMonitor,
         *,
         on_change: OnOrder | None = None,
+        noted: Callable[[OrderChanged], None] | None = None,
         wake: Callable[[], None] | None = None,
         historian: Historian | None = None,
         limits: RiskLimits | None = None,
@@ -112,6 +114,7 @@ class OrderDesk:
         self._clock = clock
         self._sale = sale
         self._on_change = on_change
+        self._noted = noted
         self._wake = wake
         self._checking: dict[str, asyncio.Task[None]] = {}
         self._stuck = StuckRows(db)
@@ -149,7 +152,7 @@ class OrderDesk:
         """
         change, new = await self._again(lambda: self._cancel(person, order_id))
         if new:
-            self._tell([partial(self._announce, change)])
+            self._tell([change], [partial(self._announce, change)])
         return change
 
     async def close(self) -> None:
@@ -186,14 +189,16 @@ class OrderDesk:
 
     def _tell_of(self, requests: Sequence[Request], outcomes: Sequence[Taken | Exception]) -> None:
         """Others hear of each order that was taken, also of one whose customer has given up waiting for the answer."""
+        changes: list[OrderChanged] = []
         steps: list[Step] = []
         for request, outcome in zip(requests, outcomes, strict=True):
             if isinstance(outcome, Taken) and outcome.created:
-                steps.append(partial(self._announce, OrderChanged(outcome.record, outcome.record.trail_seq)))
+                changes.append(OrderChanged(outcome.record, outcome.record.trail_seq))
+                steps.append(partial(self._announce, changes[-1]))
                 if request.basis is not None:
                     steps.append(request.basis.told)
-        if steps:
-            self._tell(steps)
+        if changes:
+            self._tell(changes, steps)
 
     async def _together(self, requests: Sequence[Request]) -> Sequence[Taken | Exception]:
         """All in one transaction; when it fails and is no rival's doing, each alone, so that one spoils nobody else's order.
@@ -285,11 +290,20 @@ class OrderDesk:
             await asyncio.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311 - spreads rivals, hides nothing
         raise Unavailable(errors.DESK_BUSY)
 
-    def _tell(self, steps: Sequence[Step]) -> None:
+    def _tell(self, changes: Sequence[OrderChanged], steps: Sequence[Step]) -> None:
         """After the commit: nothing that goes wrong here can undo it, and nobody's answer waits for it."""
         if self._wake is not None:
             self._wake()
+        for change in changes:
+            self._note(change)
         self._telling.later(steps)
+
+    def _note(self, change: OrderChanged) -> None:
+        try:
+            if self._noted is not None:
+                self._noted(change)
+        except Exception:
+            _log.exception("order_not_noted", order=change.order.id)
 
     async def _announce(self, change: OrderChanged) -> None:
         if self._on_change is not None:

@@ -296,8 +296,12 @@ class Fanout:
 
     async def order_changed(self, changed: OrderChanged) -> None:
         """An order was placed or moved on: its customer sees it at once, host and room with the next round."""
-        self._stale.order(changed)
+        self.order_noted(changed)
         await self.order_to_customer(changed)
+
+    def order_noted(self, changed: OrderChanged) -> None:
+        """Host and room hear of it with the next round, whatever becomes of telling its customer."""
+        self._stale.order(changed)
 
     async def order_to_customer(self, changed: OrderChanged) -> None:
         """An order as it is now, to its customer."""

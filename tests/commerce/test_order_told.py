@@ -86,3 +86,23 @@ async def test_telling_is_bounded_in_time_and_number() -> None:
     await until(lambda: heard[-1] == "never")
     await stuck.close(0)  # broken off, and nothing is left behind
     assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_what_goes_with_the_next_round_is_noted_though_nobody_can_be_told(market: Market) -> None:
+    """As with a Redis that hangs: its customer's page catches up, and the host's sum is right."""
+    noted: list[str] = []
+
+    async def hangs(_change: OrderChanged) -> None:
+        await asyncio.Event().wait()
+
+    def note(change: OrderChanged) -> None:
+        noted.append(f"{change.order.customer_id} {change.order.state}")
+        raise RuntimeError("a fault there is nobody else's")
+
+    desk = OrderDesk(market.db, market.trail, market.clock, market.sale, on_change=hangs, noted=note)
+    for person in (C3, C5):
+        await market.confirm(person)
+    placed, _other = await asyncio.gather(*(desk.place(person, market.wish()) for person in (C5, C3)))
+    await desk.cancel(C5, placed.order.id)
+    assert noted == [f"{C5.id} placed", f"{C3.id} placed", f"{C5.id} cancelled"]
+    await desk.close()

@@ -149,7 +149,8 @@ class House:
         attendance = Attendance(self.clock, relay)
         self.fanout = fanout = Fanout(sio, self.db, self.trail, self.clock, attendance, relay=relay, round_s=0.02)
         self.sale = SaleMonitor(self.db, self.trail, self.clock, fanout.sale_changed)
-        self.orders = OrderDesk(self.db, self.trail, self.clock, self.sale, on_change=fanout.order_changed)
+        tell = {"on_change": fanout.order_to_customer, "noted": fanout.order_noted}
+        self.orders = OrderDesk(self.db, self.trail, self.clock, self.sale, **tell)
         self.rooms = open_rooms(
             sio,
             fanout,
