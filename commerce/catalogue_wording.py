@@ -47,7 +47,7 @@ class LineDoubt:
 
 
 def doubts(texts: Mapping[str, str]) -> list[Doubt]:
-    """What should be looked at in `texts` by column; each phrase once for each column. Costs about 2 µs a character."""
+    """What should be looked at in `texts` by column; each phrase once for each column."""
     found: dict[Doubt, None] = {}
     for column, text in texts.items():
         for hit in lexicon.hits(text):

@@ -68,13 +68,6 @@ class Trail:
         await written.save(tx, [head for head, drafts in work if drafts])
         return made
 
-    async def append_late(self, tx: AsyncConnection, session_id: str, *drafts: Draft) -> list[Entry]:
-        """Append to the session's trail, or to its after trail when that is sealed: for answers that come when they come."""
-        try:
-            return await self.append(tx, session_id, *drafts)
-        except TrailSealed:  # raised before anything was written, so the transaction is whole
-            return await self.append(tx, after_trail(session_id), *drafts)
-
     async def entries(
         self,
         tx: AsyncConnection,

@@ -145,7 +145,7 @@ async def test_a_sealed_trail_takes_nothing_but_its_after_trail_does(database: D
             await trail.append(tx, SESSION, Draft("viewed", "a"))
     async with database.write() as tx:
         [entry] = await trail.append(tx, after_trail(SESSION), Draft("viewed", "a"))
-        [late] = await trail.append_late(tx, SESSION, Draft("order_confirmed", "core"))
+        [late] = await trail.append(tx, after_trail(SESSION), Draft("order_confirmed", "core"))
     assert (entry.session, entry.seq) == (f"{SESSION}/after", 1)
     assert (late.session, late.seq, late.prev) == (f"{SESSION}/after", 2, entry.hash)
 
