@@ -16,7 +16,7 @@ from app.web import all_routes
 from commerce.wire import Order, PlaceOrder
 from core.http import Route
 from core.identity import Role
-from rooms import call_wire, wire
+from rooms import call_wire, moderation_wire, wire
 
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "protocol.md"
 
@@ -91,7 +91,7 @@ OUTGOING: dict[tuple[str, str], tuple[Any, str]] = {
         wire.Moderated,
         "Moderators took comments down or put them back, pinned one, or changed the rules",
     ),
-    ("/room", "moderation"): (wire.QueueChanged, "To the host and supervisors: something new for moderators"),
+    ("/room", "moderation"): (moderation_wire.QueueChanged, "To the host and supervisors: something new for moderators"),
     ("/room", "banned"): (wire.Banned, "To one who may not be in the session any more, and is out of it"),
     ("/room", "notice"): (wire.Notice, "Something everybody in the session should know"),
     ("/desk", "queue"): (call_wire.Queue, "To advisers and supervisors: the waiting line"),

@@ -107,9 +107,11 @@ class _Pending:
     shown: str
     typed: str
     flags: list[str]
+    lexicon: str  # the version that judged it
     question: bool
     suspect: bool  # the lexicon wants a moderator to see it first
     answers: Spoken | None
+    mentions: list[str]
     done: asyncio.Future[Taken]
     verdict: Verdict = SHOWN  # the transaction's that puts it on the record
 
@@ -124,8 +126,10 @@ class _Pending:
         private = {"text": self.shown, "author": self.author.masked, "person": self.author.id}
         if self.question:
             data["question"] = True
+        if self.mentions:
+            data["mentions"] = self.mentions
         if self.flags:
-            data["flags"] = self.flags
+            data |= {"flags": self.flags, "lexicon": self.lexicon}
         if self.typed != self.shown:
             private["typed"] = self.typed
         kind = kinds.COMMENT_HELD if self.verdict.held else kinds.COMMENT
@@ -156,7 +160,15 @@ class CommentDesk:
         self._wanted = asyncio.Event()
 
     async def say(
-        self, person: Person, session_id: str, text: str, *, host: bool, question: bool = False, answers: str | None = None
+        self,
+        person: Person,
+        session_id: str,
+        text: str,
+        *,
+        host: bool,
+        question: bool = False,
+        answers: str | None = None,
+        mentions: Sequence[str] = (),
     ) -> Taken:
         """Put a comment on the record and show it; answers it as it is shown, after the commit.
 
@@ -166,6 +178,7 @@ class CommentDesk:
         """
         asked = None if answers is None else await self._asked(session_id, answers, host)
         pending = self._checked(person, session_id, text.strip(), host, question, asked)
+        pending.mentions.extend(dict.fromkeys(mentions))
         room = self._rooms.setdefault(session_id, _Room())
         if len(room.waiting) >= QUEUE_MAX or len(self._rooms) > ROOMS_MAX:
             raise Unavailable(TOO_MANY_HERE)
@@ -246,9 +259,11 @@ class CommentDesk:
             shown=lexicon.masked(text, [hit for hit in found if hit.action is not Action.HOLD]),
             typed=text,
             flags=sorted({hit.term for hit in found}),
+            lexicon=lexicon.in_force().version,
             question=question and not host,
             suspect=any(hit.action is Action.HOLD for hit in found),
             answers=answers,
+            mentions=[],
             done=asyncio.get_running_loop().create_future(),
         )
 
@@ -374,6 +389,7 @@ def _shown(one: _Pending, entry: Entry) -> Comment:
         host=one.host,
         kind=spoken.kind_of(host=one.host, question=one.question, answers=one.answers is not None),
         answers=None if one.answers is None else one.answers.quoted(),
+        mentions=one.mentions,
     )
 
 

@@ -33,6 +33,7 @@ from rooms.batches import ROOM, Batches
 from rooms.call_wire import CallEvent, ProposalEvent
 from rooms.comments import Shown
 from rooms.lifecycle import CallState
+from rooms.moderation_wire import QueueChanged
 from rooms.notices import NOTICES
 from rooms.relay import Batch, MediaRun, Relay
 from rooms.rounds import ROUND_S, Round, Sold
@@ -140,7 +141,7 @@ class Fanout:
         """There is something new for those who moderate."""
         async with self._db.read() as tx:
             seq = await self._trail.last(tx, session_id)
-        await self._emit(ROOM, "moderation", moderators_room(session_id), wire.QueueChanged(session_id, seq))
+        await self._emit(ROOM, "moderation", moderators_room(session_id), QueueChanged(session_id, seq))
 
     def _write(self, session_id: str, text: str, own: Sequence[tuple[str, str]]) -> None:
         if text:

@@ -83,3 +83,10 @@ class Moderation(Struct, frozen=True):
     acts: list[ModerationAct]
     rules: RoomRules
     pinned_comment: Comment | None
+
+
+class QueueChanged(Struct, frozen=True):
+    """To the host and supervisors: there is something new for moderators (`GET /api/sessions/{id}/moderation`)."""
+
+    session: str
+    seq: int

@@ -126,7 +126,13 @@ class RoomNamespace(Namespace):
             async with self._db.read() as tx:
                 host = (await access.enter(tx, socket.person, body.session)).is_host
         taken = await self._comments.say(
-            socket.person, body.session, body.text, host=host, question=body.question, answers=body.answers
+            socket.person,
+            body.session,
+            body.text,
+            host=host,
+            question=body.question,
+            answers=body.answers,
+            mentions=body.mentions,
         )
         answer = {"id": taken.id, "comment": msgspec.to_builtins(taken.comment)}
         return answer | {"held": True} if taken.held else answer

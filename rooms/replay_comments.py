@@ -13,7 +13,6 @@ from aiohttp import hdrs, web
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from core.clock import to_text
 from core.errors import BAD_REQUEST, Refused
 from recording import kinds
 from recording.chain import read_entry
@@ -22,6 +21,7 @@ from recording.trail import Trail
 from rooms import replay
 from rooms.desks import ROOMS
 from rooms.errors import NO_REPLAY
+from rooms.spoken import Spoken, quoted
 from rooms.wire import Comment, ReplayComments, ReplayMark, ReplayMarks
 
 WINDOW_MS: Final = 60_000
@@ -32,7 +32,7 @@ _KEPT_S = 60  # how long a browser may keep an answer: a comment may yet be take
 _MEDIA_MAX = 2**53
 _DIGITS_MAX = 16
 # What takes a comment away, and what brings it back; the second is written by whoever moderates.
-_AWAY: Final = {kinds.COMMENT_REMOVED: True, "comment_restored": False}
+_AWAY: Final = {kinds.COMMENT_REMOVED: True, kinds.COMMENT_RESTORED: False}
 _SHELF: Final = (kinds.SHELF_CHANGED, kinds.PRODUCT_PINNED, kinds.PRODUCT_UNPINNED)
 
 
@@ -67,17 +67,9 @@ async def said(tx: AsyncConnection, trail: Trail, session_id: str, first: int, e
     entries = [read_entry(row.body, row.hash) for row in await tx.execute(rows.order_by(trail_entries.c.seq))]
     texts = await _texts(tx, session_id, chosen)
     away = await _away(tx, trail, session_id)
+    answered = await quoted(tx, session_id, entries)
     shown = [
-        Comment(
-            id=str(entry.data["id"]),
-            at=to_text(entry.at),
-            media_ms=entry.media_ms,
-            author=texts.get((entry.seq, "author"), "**"),
-            author_tag=str(entry.data["author_tag"]),
-            text=texts[entry.seq, "text"],
-            host=bool(entry.data["host"]),
-            kind="question" if entry.data.get("question") else "comment",
-        )
+        Spoken(entry, texts).comment(answered)
         for entry in entries
         if entry.data["id"] not in away and not entry.data.get("shadow") and (entry.seq, "text") in texts
     ]

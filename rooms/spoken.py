@@ -81,6 +81,7 @@ class Spoken:
             host=self.host,
             kind=kind_of(host=self.host, question=bool(data.get("question")), answers="answers" in data),
             answers=(quoted or {}).get(int(data.get("answers_seq", 0))),
+            mentions=list(data.get("mentions", ())),
         )
 
 

@@ -175,6 +175,7 @@ class ShowSummary(Struct, frozen=True):
 # --- comments and the room -------------------------------------------------------------------------------------------------
 
 
+AuthorTag = Annotated[str, Meta(pattern="^[0-9a-f]{16}$")]
 CommentKind = Literal["comment", "question", "answer"]
 
 
@@ -201,6 +202,7 @@ class Comment(Struct, frozen=True):
     host: bool
     kind: CommentKind = "comment"
     answers: Answered | None = None
+    mentions: list[str] = []
 
 
 class Join(In, frozen=True):
@@ -223,13 +225,14 @@ class Leave(In, frozen=True):
 class Say(In, frozen=True):
     """A comment of 1 to 100 characters; a question is asked of the host, and never left out for others.
 
-    `answers` is the id of the comment that it answers; for the host alone.
+    `answers` is the id of the comment it answers, for the host alone; `mentions` are author tags of those it speaks to.
     """
 
     session: Id
     text: Annotated[str, Meta(min_length=1, max_length=_COMMENT_SHAPE_MAX)]
     question: bool = False
     answers: Id | None = None
+    mentions: Annotated[list[AuthorTag], Meta(max_length=3)] = []
 
 
 class Joined(Struct, frozen=True):
@@ -267,13 +270,6 @@ class Moderated(Struct, frozen=True):
     restored: list[Comment]
     pinned_comment: Comment | None
     rules: RoomRules
-
-
-class QueueChanged(Struct, frozen=True):
-    """To the host and supervisors: there is something new for moderators (`GET /api/sessions/{id}/moderation`)."""
-
-    session: str
-    seq: int
 
 
 class Banned(Struct, frozen=True):

@@ -68,3 +68,15 @@ async def test_those_who_reacted_are_forgotten_in_their_turn(house: House, monke
     for number in range(10):
         desk.react(f"customer-{number}", "ses_x", "like", 1)
     assert len(desk._buckets) == 3
+
+
+async def test_who_is_mentioned_hears_so_and_what_is_no_author_s_tag_is_refused(house: House) -> None:
+    session = (await house.show())["session"]
+    one, two = await house.tab("customer-c3"), await house.tab("customer-c5")
+    tag = (await two.room("join", {"session": session}))["author_tag"]
+    said = {"session": session, "text": "@赵** 好", "mentions": [tag, tag]}
+    assert (await one.room("comment", said))["comment"]["mentions"] == [tag]
+    assert (await two.hears("comments"))["comments"][0]["mentions"] == [tag]
+    assert (await one.room("join", {"session": session}))["comments"][0]["mentions"] == [tag]
+    for wrong in (["me"], [tag] * 4):
+        assert (await one.room("comment", said | {"mentions": wrong}))["error"]["code"] == "bad_request"

@@ -22,7 +22,8 @@ import pytest
 from sqlalchemy import select
 
 from app.identity import Identity
-from bench.orders import ROOT, _crowd, _environ, _keep_recording, _market, _web
+from bench.orders import _crowd, _keep_recording, open_market
+from bench.service import ROOT, environ, web
 from commerce.tables import products
 from core.database import Database
 from core.identity import Person, Role
@@ -108,14 +109,14 @@ class Household:
 @pytest.fixture
 async def both(empty_database_url: str, tmp_path: Path) -> AsyncIterator[Both]:
     migrated = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "app.cli", "migrate", cwd=ROOT, env=_environ(empty_database_url, tmp_path)
+        sys.executable, "-m", "app.cli", "migrate", cwd=ROOT, env=environ(empty_database_url, tmp_path)
     )
     assert await migrated.wait() == 0
     redis, over = RedisServer(tmp_path), asyncio.Event()
     async with AsyncExitStack() as stack:
         db = Database(empty_database_url)
         stack.push_async_callback(db.close)
-        market = await _market(db)
+        market = await open_market(db)
         names = await _crowd(market, PEOPLE)
         async with db.read() as tx:
             unit = int((await tx.execute(select(products.c.minimum).where(products.c.id == BOND))).scalar_one())
@@ -126,7 +127,7 @@ async def both(empty_database_url: str, tmp_path: Path) -> AsyncIterator[Both]:
         stack.push_async_callback(redis.kill)
         joined = {"TELLERCAST_REDIS_URL": redis.url}
         webs = [
-            await stack.enter_async_context(_web(empty_database_url, tmp_path, f"web-{number}", **joined)) for number in (1, 2)
+            await stack.enter_async_context(web(empty_database_url, tmp_path, f"web-{number}", **joined)) for number in (1, 2)
         ]
         identity = Identity(webs[0].secret, secure_cookie=False)
         tokens = {name: identity.token(Person(name, Role.CUSTOMER, "某某")) for name in names}
