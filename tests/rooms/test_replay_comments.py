@@ -53,7 +53,7 @@ async def test_a_window_has_what_was_said_in_it_and_nothing_that_may_not_be_seen
     ]  # fmt: skip
     assert answer["comments"][0] | {"at": ""} == {
         "id": "cmt-2", "at": "", "media_ms": 2000, "author": "李**", "author_tag": "t", "text": "words 2", "host": False,
-        "kind": "comment", "mentions": [],
+        "kind": "comment", "answers": None, "mentions": [],
     }  # fmt: skip
     assert (await heard(house, session, 9000, 10_000))["comments"] == []
 
