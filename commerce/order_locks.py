@@ -95,12 +95,16 @@ class StuckRows:
                 self._stuck[row] = still
         return {request.order_id for request in requests if not self._stuck.keys().isdisjoint(_rows(request))}
 
-    async def find(self, requests: Sequence[Request]) -> None:
-        """After a group was held up: see which rows are stuck, all at once and waiting for none. Raises RowsHeldError."""
+    async def find(self, requests: Sequence[Request]) -> set[str]:
+        """After a group was held up: see which rows are stuck, all at once and waiting for none. Raises RowsHeldError.
+
+        When nobody holds any, it may be one that nobody sees: a trail's head that another transaction has made and keeps to
+        itself. The ids of those orders that would make one.
+        """
         rows = {row for request in requests for row in _rows(request)}
         first = await self._look(requests, rows)
         if not first:
-            return
+            return await self._headless(requests)
         await self._between()
         for row, owners in (await self._look(requests, first.keys())).items():
             if still := first[row] & owners:
@@ -108,6 +112,12 @@ class StuckRows:
                 self._stuck[row] = still
         for row in list(self._stuck)[:-_REMEMBERED]:
             del self._stuck[row]
+        return set()
+
+    async def _headless(self, requests: Sequence[Request]) -> set[str]:
+        async with self._db.read() as tx:
+            heads = set((await tx.execute(_HEADS, {"trails": {request.wish.session for request in requests}})).scalars())
+        return {request.order_id for request in requests if request.wish.session not in heads}
 
     async def _look(self, requests: Sequence[Request], rows: Iterable[_Row]) -> dict[_Row, frozenset[str]]:
         """Which of these somebody holds, and who."""
@@ -129,6 +139,7 @@ class StuckRows:
         return held
 
 
+_HEADS: Final = select(trail_heads.c.session_id).where(among(trail_heads.c.session_id, "trails"))
 _NOBODY: Final[frozenset[str]] = frozenset()
 
 

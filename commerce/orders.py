@@ -170,16 +170,17 @@ class OrderDesk:
         However many such rows there are, one look finds them; what is found stuck only in the last round waits for nobody.
         """
         found: dict[str, Taken | Exception] = {}
+        unseen: set[str] = set()
         try:
             for _ in range(_ROUNDS):
-                aside = await self._again(lambda: self._stuck.resting_on(requests))
+                aside = unseen | await self._again(lambda: self._stuck.resting_on(requests))
                 going = [request for request in requests if request.order_id not in aside]
                 try:
                     found = dict(zip((one.order_id for one in going), await self._together(going), strict=True))
                     break
                 except RowsHeldError:
                     _log.warning("orders_held_up", orders=len(going))
-                    await self._again(lambda: self._stuck.find(going))  # noqa: B023 - it is awaited here
+                    unseen |= await self._again(lambda: self._stuck.find(going))  # noqa: B023 - it is awaited here
         except (Unavailable, RowsHeldError) as error:
             _log.warning("order_group_busy", orders=len(requests), why=repr(error.__cause__ or error))
         outcomes = [found.get(request.order_id) or Unavailable(errors.DESK_BUSY) for request in requests]

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import pytest
-from sqlalchemy import Column, event, select, text, update
+from sqlalchemy import Column, event, insert, select, text, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.util import await_only
@@ -23,7 +23,8 @@ from core.database import is_away
 from core.errors import Unavailable
 from core.failures import failed
 from core.identity import Person
-from recording import kinds
+from recording import kinds, sessions
+from recording.chain import GENESIS
 from recording.tables import trail_heads
 from tests.commerce.conftest import BOND, C5, HOST, MIXED, Market
 from tests.commerce.core_bank import open_bank
@@ -289,6 +290,19 @@ async def test_a_stuck_trail_keeps_no_other_sessions_sale_open(market: Market) -
         assert [(change.session_id, change.reason) for change in market.sales] == [(other, "recording_stale")]
     await market.sale.check_all()
     assert {change.session_id for change in market.sales} == {market.session, other}
+
+
+async def test_a_head_that_nobody_sees_yet_holds_up_its_sessions_orders_alone(market: Market) -> None:
+    """Somebody makes the first entry of a session's trail and does not end: there is no row yet that could be found stuck."""
+    async with market.db.write() as tx:
+        new = (await sessions.create(tx, market.clock, kind="show", title="新", host_id=HOST.id, required=())).id
+    someone = await people(market, 2, market.session)
+    async with market.db.engine.begin() as tx:
+        await tx.execute(insert(trail_heads).values(session_id=new, seq=0, hash=GENESIS, sealed=0))
+        placing = [market.desk.place(someone[0], market.wish(session=new)), market.desk.place(someone[1], market.wish())]
+        outcomes = await asyncio.gather(*placing, return_exceptions=True)
+        assert list(map(code, outcomes)) == [errors.DESK_BUSY.code, "placed"]
+        await tx.rollback()
 
 
 async def test_patience_ends_with_the_transaction_and_idle_ones_are_ended(market: Market) -> None:
