@@ -152,13 +152,16 @@ class Town:
             for name in names:
                 await customers.create(tx, clock, name, (now - timedelta(days=40 * 366)).date(), "某某")
                 await assessments.record(tx, name, now, answers, questionnaire.evaluate(answers))
-        # The demo signs in its own people only; a bank's sign-in would issue these.
-        secret = hmac.digest(secret_file(self.server.folder / "var" / "secret"), b"tellercast/identity", hashlib.sha256)
-        identity = Identity(secret, secure_cookie=False)
-        self.tokens |= {name: identity.token(Person(name, Role.CUSTOMER, "某某")) for name in names}
+        self.sign_in(*names)
         for name in names:
             await self.confirm(name)
         return names
+
+    def sign_in(self, *names: str) -> None:
+        """As a bank's sign-in would: the demo signs in its own people only."""
+        secret = hmac.digest(secret_file(self.server.folder / "var" / "secret"), b"tellercast/identity", hashlib.sha256)
+        identity = Identity(secret, secure_cookie=False)
+        self.tokens |= {name: identity.token(Person(name, Role.CUSTOMER, "某某")) for name in names}
 
     async def confirm(self, who: str) -> None:
         await self.ask(who, "POST", f"/api/sessions/{self.session}/disclosures", {"product": BOND, "version": 1})
