@@ -2,8 +2,9 @@
 
 While Redis is away, or another process is not heard of, the orders of customers who are connected here are looked for once a
 second: orders never depend on Redis. When the line is back each process, and any that was away alone, says since when; then
-all tell their own clients how things stand: state, shelf and pin of what is watched here, their calls, the waiting line, and
-the orders that have changed. It is told with the numbers of the record, so that who knew it already is not told anything new.
+all tell their own clients how things stand: state, shelf, pin, what moderators took down of what is watched here, their calls,
+the waiting line, and the orders that have changed. It is told with the numbers of the record, so that who knew it already is
+not told anything new.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from sqlalchemy import or_, select
 from commerce import order_book, shelf
 from core.clock import from_text
 from core.database import Database, among
+from recording import kinds
 from recording.trail import Trail
 from rooms.fanout import Fanout
 from rooms.line import Line
@@ -32,6 +34,7 @@ _TOGETHER_S: Final = 0.2
 # A change is stamped before it is committed, and the processes' clocks differ a little.
 _MARGIN: Final = timedelta(seconds=10)
 _PEOPLE_AT_ONCE: Final = 500
+_TAKEN_DOWN: Final = frozenset({kinds.COMMENT_REMOVED, kinds.COMMENT_RESTORED})
 _TOLD_MAX: Final = 20_000
 
 Here = Callable[[], Collection[str]]
@@ -83,7 +86,7 @@ class Rejoining:
         if apart and self._apart_since is None:
             self._apart_since = self._line.good_at
         if missed is not None and up:
-            await self._everything()
+            await self._everything(missed)
             await self._calls(missed)
         since = [moment for moment in (missed, self._apart_since) if moment is not None]
         if since:
@@ -102,14 +105,17 @@ class Rejoining:
         self._missed_since = since if self._missed_since is None else min(since, self._missed_since)
         self._wanted.set()
 
-    async def _everything(self) -> None:
+    async def _everything(self, since: datetime) -> None:
         here = self._fanout.here()
         for session_id in sorted(self._watched()):
             await here.session_changed(session_id, "rejoined")
             async with self._db.read() as tx:
                 offered = await shelf.read(tx, self._trail, session_id)
+                acts = await self._trail.entries(tx, session_id, kinds=_TAKEN_DOWN)
             await here.shelf(offered)
             await here.pinned(offered)
+            gone = {str(act.data["id"]): act.kind == kinds.COMMENT_REMOVED for act in acts if act.at > since - _MARGIN}
+            await here.moderated(session_id, [comment for comment, is_gone in gone.items() if is_gone], [])
         self._fanout.line_changed()
 
     async def _calls(self, since: datetime) -> None:

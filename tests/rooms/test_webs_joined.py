@@ -228,10 +228,14 @@ async def test_after_an_outage_those_here_are_told_how_things_stand(houses: tupl
     session = show["session"]
     far = await there.tab("customer-c5")
     await far.room("join", {"session": session})
+    said = (await far.room("comment", {"session": session, "text": "加油"}))["id"]
     await redis.kill()
     await until(lambda: not up(here) and not up(there))
     status, _ = await here.api("adviser-1", "POST", f"/api/shows/{show['id']}/pin", {"product": BOND})
     assert status == 200
+    act = {"act": "remove", "comment": said, "reason": "off topic"}
+    status, _ = await here.api("adviser-1", "POST", f"/api/sessions/{session}/moderation", act)
+    assert status in (200, 201)
     status, _ = await here.api("adviser-1", "POST", f"/api/shows/{show['id']}/pause")
     assert status == 200
     caller, adviser = await there.tab("customer-c3"), await here.tab("adviser-2")
@@ -242,3 +246,4 @@ async def test_after_an_outage_those_here_are_told_how_things_stand(houses: tupl
     await caller.hears("call", lambda told: told["call"]["state"] == "accepted", "/desk")
     await far.hears("state", lambda told: told["state"] == "paused")
     await far.hears("pinned", lambda told: told["product"]["id"] == BOND)
+    await far.hears("moderated", lambda told: told["removed"] == [said])
