@@ -17,7 +17,7 @@ import hashlib
 import hmac
 from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -49,6 +49,8 @@ log = structlog.get_logger()
 # A tick waits four times as long as the last one took: comments have at most a fifth of the process, orders the rest.
 TICK_S, TICK_MOST_S, _SHARE = 0.1, 0.25, 4.0
 BURST, PER_SECOND = 3.0, 1.0
+# A question is never left out for others: who calls everything a question would be heard above all.
+ASKING_BURST, ASKING_PER_S = 2.0, 0.1
 # Of one session, in a tick; waiting: a second of that, so that nobody is acknowledged later than a person waits.
 PER_TICK = 200
 # Writing down this many takes a few dozen ms, and so long orders wait for their turn; what is more goes with the next commit.
@@ -136,11 +138,6 @@ class _Pending:
         return Draft(kind, self.author.role.value, data, private)
 
 
-@dataclass(slots=True)
-class _Room:
-    waiting: deque[_Pending] = field(default_factory=deque)
-
-
 # What one tick takes of each session, by session.
 _Batches = dict[str, list[_Pending]]
 # SQLSTATE classes of what the values or the moment are to blame for, not the database: it has undone the transaction and is
@@ -154,7 +151,8 @@ class CommentDesk:
     def __init__(self, db: Database, trail: Trail, clock: Clock, tags: AuthorTags, show: Show) -> None:
         self._db, self._trail, self._clock, self._tags, self._show = db, trail, clock, tags, show
         self._rate = Buckets(BURST, PER_SECOND, RATED_PEOPLE_MAX)
-        self._rooms: dict[str, _Room] = {}
+        self._asking = Buckets(ASKING_BURST, ASKING_PER_S, RATED_PEOPLE_MAX)
+        self._rooms: dict[str, deque[_Pending]] = {}  # what waits, by session
         self._shaping = Shapings()
         self._judge = Judge(clock)
         self._wanted = asyncio.Event()
@@ -179,10 +177,10 @@ class CommentDesk:
         asked = None if answers is None else await self._asked(session_id, answers, host)
         pending = self._checked(person, session_id, text.strip(), host, question, asked)
         pending.mentions.extend(dict.fromkeys(mentions))
-        room = self._rooms.setdefault(session_id, _Room())
-        if len(room.waiting) >= QUEUE_MAX or len(self._rooms) > ROOMS_MAX:
+        waiting = self._rooms.setdefault(session_id, deque())
+        if len(waiting) >= QUEUE_MAX or len(self._rooms) > ROOMS_MAX:
             raise Unavailable(TOO_MANY_HERE)
-        room.waiting.append(pending)
+        waiting.append(pending)
         self._wanted.set()
         try:
             async with asyncio.timeout(ACK_TIMEOUT_S):
@@ -215,7 +213,7 @@ class CommentDesk:
         """What this tick is for, off the queues; who has given up is left out."""
         taken: _Batches = {}
         for session_id in list(self._rooms):
-            waiting = self._rooms[session_id].waiting
+            waiting = self._rooms[session_id]
             batch = [waiting.popleft() for _ in range(min(PER_TICK, len(waiting)))]
             if not waiting:
                 del self._rooms[session_id]
@@ -244,7 +242,8 @@ class CommentDesk:
             raise Refused(BAD_REQUEST, detail="half a character")
         if not 1 <= len(text) <= COMMENT_MAX:
             raise Refused(COMMENT_TOO_LONG, max=COMMENT_MAX, length=len(text))
-        wait_s = self._rate.take(person.id, self._clock.monotonic())
+        now = self._clock.monotonic()
+        wait_s = self._rate.take(person.id, now) or (self._asking.take(person.id, now) if question and not host else 0.0)
         if wait_s:
             raise Refused(COMMENT_TOO_FAST, wait_s=max(1, round(wait_s)))
         found = lexicon.hits(text)

@@ -45,6 +45,18 @@ async def test_a_person_has_three_comments_at_once_and_one_a_second_over_all_tab
     assert (await tabs[0].room("comment", {"session": session, "text": "第5句"}))["ok"]
 
 
+async def test_a_person_asks_two_questions_at_once_and_then_one_in_ten_seconds(house: House) -> None:
+    session = (await house.show())["session"]
+    tab = await house.tab("customer-c3")
+    asked = [await tab.room("comment", {"session": session, "text": f"第{n}问?", "question": True}) for n in range(3)]
+    assert [ack["ok"] for ack in asked] == [True, True, False]
+    assert (asked[2]["error"]["code"], asked[2]["error"]["params"]["wait_s"]) == ("comment_too_fast", 10)
+    house.clock.advance(1)
+    assert (await tab.room("comment", {"session": session, "text": "不问了"}))["ok"]
+    house.clock.advance(9)
+    assert (await tab.room("comment", {"session": session, "text": "再问?", "question": True}))["ok"]
+
+
 @pytest.mark.parametrize(
     ("text", "code"),
     [
