@@ -38,7 +38,7 @@ check-web: node_modules/.installed
 screenshots: $(VENV)/.dev test-tools
 	$(PYTHON) -m pytest tests/browser/test_screenshots.py
 
-bench: $(VENV)/.dev test-tools
+bench: $(VENV)/.dev test-tools node_modules/.installed
 	$(PYTHON) -m bench
 
 lock: $(VENV)/.dev
