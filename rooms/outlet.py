@@ -139,6 +139,7 @@ class Outlet:
         transport = self.transport
         if transport is None:
             return
+        self._traffic.busy.discard(self)
         if not transport.is_closing():
             transport.write(GOODBYE)
             transport.close()
@@ -148,6 +149,7 @@ class Outlet:
     def abort(self) -> None:
         """At once, whatever has not been read."""
         self._forget_file()
+        self._traffic.busy.discard(self)
         if self.transport is not None:
             self.transport.abort()
 

@@ -27,6 +27,7 @@ import core.database
 from core.clock import ManualClock
 from core.database import Database, metadata
 from tests.ports import free_port
+from tests.redis_server import RedisServer
 
 # Every package with tables; importing them fills `metadata`.
 TABLE_MODULES = ("recording.tables", "compliance.tables", "commerce.tables", "rooms.tables")
@@ -258,3 +259,12 @@ def apart(work: Coroutine[Any, Any, None]) -> None:
     """Runs it on an event loop of its own, away from the test's."""
     with ThreadPoolExecutor(1) as thread:
         thread.submit(asyncio.run, work).result(timeout=60)
+
+
+@pytest.fixture
+async def redis(tmp_path: Path) -> AsyncIterator[RedisServer]:
+    """A real one of the test's own, which may be killed and started again."""
+    server = RedisServer(tmp_path)
+    await server.start()
+    yield server
+    await server.kill()

@@ -21,14 +21,6 @@ LATEST_S = 60
 
 
 @pytest.fixture
-async def redis(tmp_path: Path) -> AsyncIterator[RedisServer]:
-    server = RedisServer(tmp_path)
-    await server.start()
-    yield server
-    await server.kill()
-
-
-@pytest.fixture
 async def server(redis: RedisServer, tmp_path: Path) -> AsyncIterator[Server]:
     installed = Server(tmp_path, environ={"TELLERCAST_REDIS_URL": redis.url, "TELLERCAST_WEBS": str(WEBS)})
     try:

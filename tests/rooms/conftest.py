@@ -9,6 +9,7 @@ import pytest
 
 from core.clock import ManualClock
 from core.database import Database
+from tests.rooms.echo import EchoNamespace
 from tests.rooms.house import House
 
 
@@ -22,3 +23,10 @@ async def house(database: Database, clock: ManualClock) -> AsyncIterator[House]:
 async def http() -> AsyncIterator[aiohttp.ClientSession]:
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(20)) as session:
         yield session
+
+
+@pytest.fixture
+def echo(house: House) -> EchoNamespace:
+    namespace = EchoNamespace(house.clock)
+    house.sio.register_namespace(namespace)
+    return namespace

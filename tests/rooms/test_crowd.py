@@ -173,3 +173,16 @@ async def test_who_polls_gets_batches_and_a_bounded_number_of_them(
         while len(got) < sent:
             got += [text for text in await client.poll() if text.startswith('42/room,["comments"')]
     assert BEHIND <= sum(len(text.encode()) for text in got) <= BEHIND + 2 * 6_200
+
+
+async def test_who_has_gone_is_kept_nowhere_though_nobody_comments(
+    house: House, http: aiohttp.ClientSession, session: str
+) -> None:
+    """What was answered to them was on its way; no batch ever looks whether it has arrived."""
+    ways = [await joined(house, http, session, "customer-c3") for _ in range(3)]
+    traffic = house.sio.eio.traffic
+    assert traffic.busy
+    for ws in ways:
+        await ws.close()
+    await until(lambda: not house.sio.eio.sockets)
+    assert not traffic.busy

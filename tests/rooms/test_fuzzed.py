@@ -105,7 +105,8 @@ def kept(house: House) -> int:
     """What the tables of sockets hold, of whatever kind."""
     room: Any = house.rooms.namespaces[0]
     manager, sio = house.sio.manager, house.sio
-    tables = (sio._incoming, sio._nowhere, sio._addresses, manager.callbacks, manager._crowds, manager._rooms_of)
+    inside = (sio._incoming, sio._nowhere, sio._addresses, sio.eio.traffic.busy)
+    tables = (*inside, manager.callbacks, manager._crowds, manager._rooms_of)
     return sum(map(len, tables)) + len(room._hosting) + len(house.rooms.comments._rooms)
 
 

@@ -28,13 +28,6 @@ def database_url(tmp_path: Any) -> str:
     return f"sqlite+aiosqlite:///{tmp_path / 'tellercast.db'}"
 
 
-@pytest.fixture
-def echo(house: House) -> EchoNamespace:
-    namespace = EchoNamespace(house.clock)
-    house.sio.register_namespace(namespace)
-    return namespace
-
-
 class Node:
     """Node's client in a process of its own; what it tells is kept until it is asked for."""
 

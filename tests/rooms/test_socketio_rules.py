@@ -27,13 +27,6 @@ def database_url(tmp_path: Any) -> str:
     return f"sqlite+aiosqlite:///{tmp_path / 'tellercast.db'}"
 
 
-@pytest.fixture
-def echo(house: House) -> EchoNamespace:
-    namespace = EchoNamespace(house.clock)
-    house.sio.register_namespace(namespace)
-    return namespace
-
-
 async def opened(house: House, http: aiohttp.ClientSession) -> aiohttp.ClientWebSocketResponse:
     """A connection that is in no namespace yet."""
     ws = await http.ws_connect(house.url + WEBSOCKET, max_msg_size=0)

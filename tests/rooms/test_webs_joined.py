@@ -6,7 +6,6 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
-from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
@@ -19,14 +18,6 @@ from rooms.presence import FRESH_S
 from rooms.relay import CHANNEL, Batch, Relay
 from tests.redis_server import RedisServer
 from tests.rooms.house import AMOUNT, BOND, House
-
-
-@pytest.fixture
-async def redis(tmp_path: Path) -> AsyncIterator[RedisServer]:
-    server = RedisServer(tmp_path)
-    await server.start()
-    yield server
-    await server.kill()
 
 
 @pytest.fixture
