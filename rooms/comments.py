@@ -32,6 +32,7 @@ from core.database import Database
 from core.errors import BAD_REQUEST, FORBIDDEN, NOT_FOUND, Refused, Unavailable
 from core.identity import Person
 from core.ids import new_id
+from core.metering import Meter, metered
 from recording import kinds, sessions
 from recording.errors import TrailSealed
 from recording.trail import Draft, Entry, Trail, lock_heads
@@ -46,7 +47,7 @@ from rooms.wire import COMMENT_MAX, Comment
 
 log = structlog.get_logger()
 
-# A tick waits four times as long as the last one took: comments have at most a fifth of the process, orders the rest.
+# After a tick there is a pause of four times its work: comments have at most a fifth of the process, orders the rest.
 TICK_S, TICK_MOST_S, _SHARE = 0.1, 0.25, 4.0
 BURST, PER_SECOND = 3.0, 1.0
 # A question is never left out for others: who calls everything a question would be heard above all.
@@ -189,16 +190,16 @@ class CommentDesk:
             raise Unavailable(NOT_RECORDED) from error
 
     async def run(self) -> None:
-        """Tick for ever: at once after silence, then every 100 to 250 ms. Cancel it to stop."""
+        """Tick for ever: at once after silence, then every 100 ms, less often the more work it is. Cancel it to stop."""
         while True:
             await self._wanted.wait()
-            began = self._clock.monotonic()
+            began, work = self._clock.monotonic(), Meter()
             try:
-                await self.tick()
+                await metered(self.tick(), work)
             except Exception:  # the next tick is another chance; nobody's comment may end all others'
                 log.exception("a tick of comments failed")
-            took_s = self._clock.monotonic() - began
-            await asyncio.sleep(min(TICK_MOST_S, max(TICK_S, _SHARE * took_s)))
+            rest_s = TICK_S - (self._clock.monotonic() - began)
+            await asyncio.sleep(max(rest_s, min(TICK_MOST_S, _SHARE * work.cpu_s)))
 
     async def tick(self) -> None:
         """Record and show what waits, at most PER_TICK comments a session; the rest waits for the next tick.

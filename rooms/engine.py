@@ -34,9 +34,12 @@ from engineio import packet as eio
 from engineio.async_socket import AsyncSocket
 from engineio.exceptions import ContentTooLongError, EngineIOError, QueueEmpty, SocketIsClosedError, UnknownPacketError
 
+from core.errors import Unavailable
+from rooms.errors import TOO_MANY_HERE
 from rooms.frames import pong
 from rooms.outlet import BEHIND_MOST_S, Outlet, Traffic
 from rooms.rate import Bucket
+from rooms.turnstile import Turnstile
 
 log = structlog.get_logger()
 
@@ -49,6 +52,8 @@ _LAST_WORDS_S = 5.0
 PACKETS_BURST, PACKETS_PER_S = 200.0, 50.0
 # So many messages of one connection are taken before others get their turn: what has come is read without waiting.
 _TAKEN_AT_ONCE = 16
+# Who begins a connection, and who enters a namespace, is served so many in one turn of the event loop.
+_COMING_AT_ONCE, _COMING_MAX = 4, 10_000
 # Each step of the move from polling to WebSocket; till then the client goes on polling.
 _STEP_WITHIN_S = 10.0
 _TALK = frozenset({WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.PING, WSMsgType.PONG})
@@ -264,6 +269,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]
         self.under_way: set[asyncio.Task[None]] = set()  # closings
         self.traffic = Traffic()
         self.admit: Callable[[web.Request], None] = lambda _request: None
+        self._door = Turnstile(_COMING_AT_ONCE, _COMING_MAX)
 
     def ending(self, closing: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """A client's closing as a task of its own, kept until it is through."""
@@ -271,6 +277,11 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]
         self.under_way.add(task)
         task.add_done_callback(self.under_way.discard)
         return task
+
+    async def coming(self) -> None:
+        """To be waited for by whoever comes in. Raises Unavailable (TOO_MANY_HERE)."""
+        if not await self._door.through():
+            raise Unavailable(TOO_MANY_HERE)
 
     async def _service_task(self) -> None:
         """The library's place for looking after clients."""
@@ -285,12 +296,13 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]
                 await asyncio.wait_for(over.wait(), min(_BEAT_S, self.ping_interval / 2))
 
     async def handle_request(self, request: web.Request) -> web.StreamResponse:
-        """Raises Refused for a connection that `admit` refuses."""
+        """Raises Refused for a connection that `admit` refuses, or when too many are coming."""
         if "j" in request.query:  # JSONP, for browsers of long ago
             return web.Response(status=400)
         if request.query.get("transport") not in _TRANSPORTS:  # the library would guess
             return web.Response(status=400)
         if "sid" not in request.query:
+            await self.coming()
             self.admit(request)
         try:
             answer: web.StreamResponse = await super().handle_request(request)

@@ -243,6 +243,7 @@ class _Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio sh
     async def _take_connect(self, eio_sid: str, packet: socketio.packet.Packet) -> None:
         if packet.data is not None and not isinstance(packet.data, dict):
             raise TypeError("what comes with CONNECT is an object")
+        await self.eio.coming()
         await self._handle_connect(eio_sid, packet.namespace, packet.data)
 
     async def _take_disconnect(self, eio_sid: str, packet: socketio.packet.Packet) -> None:

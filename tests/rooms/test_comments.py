@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 from sqlalchemy import event, insert, update
@@ -245,3 +246,41 @@ def test_author_tags_are_the_same_within_a_session_and_say_nothing_across(clock:
     assert (
         len({tags.tag("ses_1", "a"), tags.tag("ses_1", "b"), tags.tag("ses_2", "a"), AuthorTags(b"x").tag("ses_1", "a")}) == 4
     )
+
+
+@pytest.mark.parametrize(
+    ("took_s", "work_s", "pause_s"),
+    [
+        pytest.param(0.06, 0.0, (0.03, 0.2), id="waited for others: the tick keeps its time"),
+        pytest.param(0.0, 0.03, (0.12, 0.25), id="worked: a pause of four times that"),
+        pytest.param(0.3, 0.0, (0.0, 0.2), id="late: at once"),
+        pytest.param(0.0, 0.1, (0.25, 0.25), id="never longer than this"),
+    ],
+)
+async def test_ticks_are_rarer_for_their_own_work_alone(
+    room: Room, monkeypatch: pytest.MonkeyPatch, took_s: float, work_s: float, pause_s: tuple[float, float]
+) -> None:
+    pauses: list[float] = []
+    paused = asyncio.Event()
+
+    async def show(_session_id: str, _batch: Shown) -> None:
+        room.clock.advance(took_s)
+        until = time.thread_time() + work_s
+        while time.thread_time() < until:
+            pass
+
+    async def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        paused.set()
+        await asyncio.Event().wait()
+
+    session_id = await room.live()
+    monkeypatch.setattr(room.desk, "_show", show)
+    monkeypatch.setattr("rooms.comments.asyncio.sleep", pause)
+    running = asyncio.create_task(room.desk.run())
+    said = asyncio.create_task(room.desk.say(Person("c", Role.CUSTOMER, "某某"), session_id, "几年?", host=False))
+    async with asyncio.timeout(20):
+        await paused.wait()
+    await said
+    running.cancel()
+    assert pause_s[0] <= pauses[0] <= pause_s[1]  # each far from what it was if waiting counted, whatever the machine

@@ -1,0 +1,77 @@
+"""Who comes in a crowd is let through some at a time, in order; with nobody else about, at once."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import aiohttp
+import pytest
+
+from rooms.turnstile import Turnstile
+from tests.rooms.by_hand import POLLING
+from tests.rooms.house import House
+
+
+@pytest.fixture(params=["sqlite"])
+def database_url(tmp_path: Any) -> str:
+    return f"sqlite+aiosqlite:///{tmp_path / 'tellercast.db'}"
+
+
+async def turn() -> None:
+    """What is ready now has run."""
+    await asyncio.sleep(0)
+
+
+async def come(door: Turnstile, name: int, through: list[int]) -> bool:
+    let_in = await door.through()
+    if let_in:
+        through.append(name)
+    return let_in
+
+
+async def test_one_alone_waits_for_nobody() -> None:
+    door = Turnstile(at_once=2, waiting_max=10)
+    waiting = door.through()
+    with pytest.raises(StopIteration):  # without a turn of the loop
+        waiting.send(None)
+
+
+async def test_a_crowd_goes_in_order_and_others_have_their_turns_between() -> None:
+    door, through = Turnstile(at_once=2, waiting_max=10), []
+    coming = [asyncio.create_task(come(door, number, through)) for number in range(7)]
+    groups, seen = [], 0
+    async with asyncio.timeout(20):
+        while seen < len(coming):
+            await turn()
+            if len(through) > seen:
+                groups.append(through[seen:])
+                seen = len(through)
+    assert groups == [[0, 1], [2, 3], [4, 5], [6]]
+    assert all(await asyncio.gather(*coming))
+
+
+async def test_who_gives_up_takes_nobodys_place() -> None:
+    door, through = Turnstile(at_once=1, waiting_max=10), []
+    coming = [asyncio.create_task(come(door, number, through)) for number in range(5)]
+    await turn()
+    for number in (1, 3):
+        coming[number].cancel()
+    async with asyncio.timeout(20):
+        answers = await asyncio.gather(*coming, return_exceptions=True)
+    assert through == [0, 2, 4]
+    assert [answer is True for answer in answers] == [True, False, True, False, True]
+
+
+async def test_too_many_are_told_so() -> None:
+    door, through = Turnstile(at_once=1, waiting_max=2), []
+    async with asyncio.timeout(20):
+        assert await asyncio.gather(*(come(door, number, through) for number in range(5))) == [True, True, True, False, False]
+    assert await come(door, 5, through), "and who comes later is let in"
+
+
+async def test_a_connection_that_cannot_wait_is_told_when_to_come_again(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(house.sio.eio, "_door", Turnstile(at_once=0, waiting_max=0))
+    async with aiohttp.ClientSession() as http, http.get(house.url + POLLING) as answer:
+        assert answer.status == 503
+        assert (await answer.json())["code"] == "too_many_here"
