@@ -319,14 +319,16 @@ class CommentDesk:
     ) -> tuple[dict[str, list[tuple[_Pending, Entry]] | Refused], list[tuple[_Pending, Refused]]]:
         """The entries of each session's batch, or why it takes none; and who was not heard, and why."""
         outcomes: dict[str, list[tuple[_Pending, Entry]] | Refused] = {}
+        # The heads first: who ends or seals a session holds its own, so what is read after that is how it will stay.
+        heads = await lock_heads(tx, batches, make=False)
         found = await sessions.several(tx, batches)
         for session_id in batches:
             if session_id not in found:
                 outcomes[session_id] = Refused(NOT_FOUND)
-            elif not found[session_id].running:
+            elif not found[session_id].running or session_id not in heads:
                 outcomes[session_id] = Refused(NOT_LIVE)
-        heads = await lock_heads(tx, batches.keys() - outcomes.keys())
-        outcomes |= {session_id: TrailSealed(session_id) for session_id, head in heads.items() if head.sealed}
+            elif heads[session_id].sealed:
+                outcomes[session_id] = TrailSealed(session_id)
         open_yet = [session_id for session_id in batches if session_id not in outcomes]
         kept: _Batches = {session_id: [] for session_id in open_yet}
         unheard: list[tuple[_Pending, Refused]] = []

@@ -12,7 +12,7 @@ from commerce.orders import Placed
 from commerce.wire import DisclosureVersion, PlaceOrder
 from core.errors import Refused, Unavailable
 from core.identity import Person, Role
-from recording import kinds
+from recording import kinds, sessions
 from recording.trail import lock_head
 from rooms.call_wire import Confirm
 from rooms.tables import calls, proposals
@@ -140,3 +140,15 @@ class Resting:
 
     async def told(self) -> None:
         """It concerns nobody."""
+
+
+async def test_a_comment_that_waits_while_its_show_ends_is_not_said_after_the_end(house: House) -> None:
+    show = await house.show()
+    async with house.db.write() as tx:
+        await sessions.move(tx, house.clock, house.trail, show["session"], "end", "adviser-1")
+        saying = asyncio.create_task(house.rooms.comments.say(PEOPLE["customer-c3"], show["session"], "等等", host=False))
+        await waiting(house, 1)
+    with pytest.raises(Refused) as caught:
+        await saying
+    assert caught.value.problem.code == "session_not_live"
+    assert (await house.entries(show["session"]))[-1].kind == kinds.SESSION_ENDED
