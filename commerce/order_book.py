@@ -34,7 +34,9 @@ _KIND_OF: Final = {
 
 @dataclass(frozen=True, slots=True)
 class OrderRecord:
-    """An order with what is needed to show it. Amount in minor units, `media_ms` on the session's axis."""
+    """An order with what is needed to show it. Amount in minor units, `media_ms` on the session's axis.
+
+    `session_seq` is the last entry of the session's own trail that speaks of it, as it was read."""
 
     id: str
     customer_id: str
@@ -54,6 +56,7 @@ class OrderRecord:
     changed_at: datetime
     media_ms: int
     trail_seq: int
+    session_seq: int
 
     def view(self, lang: str) -> wire.Order:
         """As its customer sees it."""
@@ -220,6 +223,7 @@ def _record(row: Row[Any]) -> OrderRecord:
         changed_at=row.changed_at,
         media_ms=row.media_ms,
         trail_seq=row.trail_seq,
+        session_seq=row.changed_seq,
     )
 
 

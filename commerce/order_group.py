@@ -138,6 +138,7 @@ class OrderGroup:
             changed_at=entry.at,
             media_ms=entry.media_ms or 0,
             trail_seq=entry.seq,
+            session_seq=entry.seq,
         )
 
 
@@ -291,6 +292,6 @@ def _row(record: OrderRecord, one: _Accepted) -> dict[str, Any]:
         "changed_at": record.changed_at,
         "media_ms": record.media_ms,
         "trail_seq": record.trail_seq,
-        "changed_seq": record.trail_seq,
+        "changed_seq": record.session_seq,
         "snapshot": one.snapshot,
     }

@@ -139,12 +139,15 @@ class Joining:
     async def _changed_since(
         self, tx: AsyncConnection, picture: _Picture, mine: list[OrderRecord], session_id: str, after: int
     ) -> list[OrderRecord]:
-        """Those placed or moved on since entry `after`; all of them when there is no such entry."""
+        """Those placed or moved on since entry `after`; all of them when there is no such entry.
+
+        By number, which all processes agree on. What the core answers after the seal has none of this trail: that goes by time.
+        """
         if after not in picture.moments:
             seen = await self._trail.entries(tx, session_id, after - 1, 1) if after else []
             picture.moments[after] = seen[0].at if seen else None
         moment = picture.moments[after]
-        return [order for order in mine if moment is None or order.changed_at > moment or order.trail_seq > after]
+        return [order for order in mine if moment is None or order.session_seq > after or order.changed_at > moment]
 
 
 async def _found(tx: AsyncConnection, session_id: str) -> Place | Refused:

@@ -166,6 +166,11 @@ async def test_rejoining_with_the_last_number_brings_the_orders_missed(house: Ho
     nothing_new = await back.room("join", {"session": session, "after": rejoined["seq"]})
     assert nothing_new["orders"] == []
 
+    house.clock.advance(-2)  # the next change comes from a web process on another machine, whose clock is late
+    await house.orders.cancel(PEOPLE["customer-c5"], ack["order"]["id"])
+    moved = await back.room("join", {"session": session, "after": rejoined["seq"]})
+    assert [(order["id"], order["state"]) for order in moved["orders"]] == [(ack["order"]["id"], "cancelled")]
+
 
 async def test_viewers_are_counted_exactly_by_tab_and_the_peak_is_kept(house: House) -> None:
     show = await house.show()
