@@ -2,9 +2,9 @@
 
 While Redis is away, or another process is not heard of, the orders of customers who are connected here are looked for once a
 second: orders never depend on Redis. When the line is back each process, and any that was away alone, says since when; then
-all tell their own clients how things stand: state, shelf, pin, what moderators took down of what is watched here, their calls,
-the waiting line, and the orders that have changed. It is told with the numbers of the record, so that who knew it already is
-not told anything new.
+all tell their own clients how things stand: the orders that have changed; of what is watched here state, shelf, pin, what
+moderators took down or let be seen, and the last that was said; their calls and the waiting line. It is told with the numbers
+of the record, so that who knew it already is not told anything new.
 """
 
 from __future__ import annotations
@@ -16,16 +16,20 @@ from typing import Final
 
 import structlog
 from sqlalchemy import or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from commerce import order_book, shelf
 from core.clock import from_text
 from core.database import Database, among
 from recording import kinds
-from recording.trail import Trail
+from recording.trail import Entry, Trail
+from rooms import spoken
+from rooms.comments import HISTORY
 from rooms.fanout import Fanout
 from rooms.line import Line
 from rooms.relay import Back, Relay
 from rooms.tables import calls
+from rooms.wire import Comment
 
 log = structlog.get_logger()
 
@@ -38,6 +42,10 @@ _TAKEN_DOWN: Final = frozenset({kinds.COMMENT_REMOVED, kinds.COMMENT_RESTORED})
 _TOLD_MAX: Final = 20_000
 
 Here = Callable[[], Collection[str]]
+
+
+def _earlier(one: datetime | None, other: datetime | None) -> datetime | None:
+    return min((moment for moment in (one, other) if moment is not None), default=None)
 
 
 class Rejoining:
@@ -85,14 +93,18 @@ class Rejoining:
         missed, up, apart = self._missed_since, self._line.up, self._line.apart
         if apart and self._apart_since is None:
             self._apart_since = self._line.good_at
-        if missed is not None and up:
-            await self._everything(missed)
-            await self._calls(missed)
-        since = [moment for moment in (missed, self._apart_since) if moment is not None]
-        if since:
-            await self._orders(min(since))
-        if up and self._missed_since == missed:
-            self._missed_since = None
+        if up:
+            self._missed_since = None  # who says from here on that he is back may have said what this round has read already
+        try:
+            since = [moment for moment in (missed, self._apart_since) if moment is not None]
+            if since:
+                await self._orders(min(since))
+            if missed is not None and up:
+                await self._everything(missed)
+                await self._calls(missed)
+        except BaseException:
+            self._missed_since = _earlier(missed, self._missed_since)
+            raise
         if not apart:
             self._apart_since = None
             self._told.clear()
@@ -102,7 +114,7 @@ class Rejoining:
         self._missed(since)
 
     def _missed(self, since: datetime) -> None:
-        self._missed_since = since if self._missed_since is None else min(since, self._missed_since)
+        self._missed_since = _earlier(since, self._missed_since)
         self._wanted.set()
 
     async def _everything(self, since: datetime) -> None:
@@ -111,12 +123,27 @@ class Rejoining:
             await here.session_changed(session_id, "rejoined")
             async with self._db.read() as tx:
                 offered = await shelf.read(tx, self._trail, session_id)
-                acts = await self._trail.entries(tx, session_id, kinds=_TAKEN_DOWN)
+                removed, shown = await self._talk(tx, session_id, since - _MARGIN)
             await here.shelf(offered)
             await here.pinned(offered)
-            gone = {str(act.data["id"]): act.kind == kinds.COMMENT_REMOVED for act in acts if act.at > since - _MARGIN}
-            await here.moderated(session_id, [comment for comment, is_gone in gone.items() if is_gone], [])
+            await here.moderated(session_id, removed, shown)
+            await here.queue_changed(session_id)
         self._fanout.line_changed()
+
+    async def _talk(self, tx: AsyncConnection, session_id: str, since: datetime) -> tuple[list[str], list[Comment]]:
+        """What was taken down since then, and what is shown: put back, released, or said. Of what was said the last."""
+        acts: dict[str, Entry] = {}
+        async for act in self._trail.stream(tx, session_id, kinds=_TAKEN_DOWN):
+            if act.at > since:
+                acts[str(act.data["id"])] = act
+        removed = [comment for comment, act in acts.items() if act.kind == kinds.COMMENT_REMOVED]
+        again = {int(act.data["comment"]) for act in acts.values() if act.kind == kinds.COMMENT_RESTORED}
+        back = [one for one in (await spoken.several(tx, session_id, again)).values() if not one.is_hidden]
+        quoted = await spoken.quoted(tx, session_id, [one.entry for one in back])
+        shown = {one.id: one.comment(quoted) for one in back}
+        latest = await spoken.latest(tx, self._trail, session_id, HISTORY)
+        shown |= {one.id: one for one in latest.seen_by() if from_text(one.at) > since}
+        return removed, list(shown.values())
 
     async def _calls(self, since: datetime) -> None:
         """Those of people at the desk here that are open, or have ended since."""

@@ -6,18 +6,22 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
+from datetime import datetime, timedelta
 
 import pytest
 from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
+from commerce import shelf
 from core.clock import ManualClock
 from core.database import Database
+from recording import kinds
+from recording.trail import Draft
 from rooms.line import DEAF_S, POISON, Line
 from rooms.presence import FRESH_S
 from rooms.relay import CHANNEL, Batch, Relay
 from tests.redis_server import RedisServer
-from tests.rooms.house import AMOUNT, BOND, House
+from tests.rooms.house import AMOUNT, BOND, PEOPLE, House
 
 
 @pytest.fixture
@@ -238,3 +242,75 @@ async def test_after_an_outage_those_here_are_told_how_things_stand(houses: tupl
     await far.hears("state", lambda told: told["state"] == "paused")
     await far.hears("pinned", lambda told: told["product"]["id"] == BOND)
     await far.hears("moderated", lambda told: told["removed"] == [said])
+
+
+async def test_what_moderators_did_and_others_said_in_an_outage_is_told_afterwards(
+    houses: tuple[House, House], redis: RedisServer
+) -> None:
+    here, there = houses
+    session = (await here.show())["session"]
+    near, far, host = await here.tab("customer-c3"), await there.tab("customer-c5"), await there.tab("adviser-1")
+    for tab in (near, far, host):
+        assert (await tab.room("join", {"session": session}))["ok"]
+    post = f"/api/sessions/{session}/moderation"
+
+    async def act(act: str, comment: str = "", **more: object) -> int:
+        body = {"act": act, **({"comment": comment} if comment else {}), **more}
+        status, view = await here.api("supervisor-1", "POST", post, body)
+        assert status == 200, view
+        return int(view["acts"][0]["act"])
+
+    said = (await near.room("comment", {"session": session, "text": "之前"}))["id"]
+    down = await act("remove", said)
+    await far.hears("moderated", lambda told: told["removed"] == [said])
+    many = [Draft(kinds.COMMENT_REMOVED, "adviser-1", {"id": f"cmt_{n}", "comment": 1}) for n in range(500)]
+    async with here.db.write() as tx:
+        await here.trail.append(tx, session, *many)  # more than is read of a trail in one go
+    await redis.kill()
+    await until(lambda: not up(here) and not up(there))
+    here.clock.advance(60)
+    status, _ = await here.api("supervisor-1", "DELETE", f"{post}/{down}")
+    assert status == 200
+    gone = (await near.room("comment", {"session": session, "text": "不该说的"}))["id"]
+    await act("remove", gone)
+    here.clock.advance(5)
+    asked = (await near.room("comment", {"session": session, "text": "几年?", "question": True}))["id"]
+    await act("rules", premoderated=True)
+    here.clock.advance(5)
+    held = (await near.room("comment", {"session": session, "text": "等等"}))["id"]
+    await act("release", held)
+    here.clock.advance(5)
+    assert (await near.room("comment", {"session": session, "text": "还在等"}))["held"]
+    before = len(host.all("moderation"))
+    await redis.start()
+    told = await far.hears("moderated", lambda told: gone in told["removed"])
+    assert [one["id"] for one in told["restored"]] == [said, asked, held]
+    assert {said, gone} & set(told["removed"]) == {gone}
+    await until(lambda: len(host.all("moderation")) > before)
+
+
+async def test_who_is_back_while_others_are_told_is_heard_as_well(
+    houses: tuple[House, House], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, there = houses
+    session = (await here.show(BOND))["session"]
+    far = await there.tab("customer-c5")
+    await far.room("join", {"session": session})
+    rejoining = there.rooms.rejoining
+    assert rejoining is not None
+    there._loops[-1].cancel()  # its rounds are the test's
+    everything = rejoining._everything
+
+    async def overtaken(since: datetime) -> None:
+        await everything(since)
+        async with here.db.write() as tx:  # as by a process that could not be heard, and now is back
+            await shelf.pin(tx, here.trail, session, PEOPLE["adviser-1"], BOND)
+        rejoining._missed(since + timedelta(seconds=1))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(rejoining, "_everything", overtaken)
+        rejoining._missed(here.clock.now())
+        await rejoining.round()
+    await rejoining.round()
+    await far.hears("pinned", lambda told: told["product"] is not None)
+    assert rejoining._missed_since is None
