@@ -1,7 +1,7 @@
 """What was said while a show was on, for its replay: comments by media time, and what stood on the shelf when.
 
 Read from the trail. Left out is what a moderator took down, what only its author was shown, and what was erased. An answer is
-bounded: a minute at most, and of a rush an even choice of what was said in it.
+bounded: a minute at most, and of a rush what the host said, what he was asked, and an even choice of the rest.
 """
 
 from __future__ import annotations
@@ -33,6 +33,9 @@ _MEDIA_MAX = 2**53
 _DIGITS_MAX = 16
 # What takes a comment away, and what brings it back; the second is written by whoever moderates.
 _AWAY: Final = {kinds.COMMENT_REMOVED: True, kinds.COMMENT_RESTORED: False}
+# Canonical JSON says so in exactly these characters; no text of a person's stands in it.
+_ALWAYS: Final = trail_entries.c.body.contains('"host":true') | trail_entries.c.body.contains('"question":true')
+_SHADOW: Final = trail_entries.c.body.contains('"shadow":true')
 _SHELF: Final = (kinds.SHELF_CHANGED, kinds.PRODUCT_PINNED, kinds.PRODUCT_UNPINNED)
 
 
@@ -60,9 +63,11 @@ async def said(tx: AsyncConnection, trail: Trail, session_id: str, first: int, e
     """The comments from media time `first` up to `end`, in their order, and how many an even choice has left out."""
     within = (trail_entries.c.media_ms >= first) & (trail_entries.c.media_ms < end)
     of_session = (trail_entries.c.session_id == session_id) & (trail_entries.c.kind == kinds.COMMENT)
-    query = select(trail_entries.c.seq).where(of_session, within).order_by(trail_entries.c.seq)
-    seqs = list((await tx.execute(query)).scalars())
-    chosen = _evenly(seqs, COMMENTS_MAX)
+    query = select(trail_entries.c.seq, _ALWAYS.label("always")).where(of_session, within, ~_SHADOW)
+    heard = (await tx.execute(query.order_by(trail_entries.c.seq))).all()
+    always = _evenly([row.seq for row in heard if row.always], COMMENTS_MAX)
+    rest = _evenly([row.seq for row in heard if not row.always], COMMENTS_MAX - len(always))
+    chosen = sorted((*always, *rest))
     rows = select(trail_entries.c.body, trail_entries.c.hash).where(of_session, trail_entries.c.seq.in_(chosen))
     entries = [read_entry(row.body, row.hash) for row in await tx.execute(rows.order_by(trail_entries.c.seq))]
     texts = await _texts(tx, session_id, chosen)
@@ -71,9 +76,9 @@ async def said(tx: AsyncConnection, trail: Trail, session_id: str, first: int, e
     shown = [
         Spoken(entry, texts).comment(answered)
         for entry in entries
-        if entry.data["id"] not in away and not entry.data.get("shadow") and (entry.seq, "text") in texts
+        if entry.data["id"] not in away and (entry.seq, "text") in texts
     ]
-    return shown, len(seqs) - len(chosen)
+    return shown, len(heard) - len(chosen)
 
 
 async def marks(tx: AsyncConnection, trail: Trail, session_id: str) -> list[ReplayMark]:

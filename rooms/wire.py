@@ -287,7 +287,8 @@ REACTIONS_MOST = 20
 
 
 class ReplayComments(Struct, frozen=True):
-    """What was said from one media time (ms) up to another, in its order; of a rush an even choice, without `left_out` more."""
+    """What was said from one media time (ms) up to another, in its order; of a rush all questions, what the host said, and an
+    even choice of the rest, without `left_out` more."""
 
     from_ms: int
     to_ms: int

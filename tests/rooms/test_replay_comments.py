@@ -65,6 +65,26 @@ async def test_of_a_rush_an_even_choice_is_given(house: House, tmp_path: Path, m
     assert ([one["media_ms"] for one in answer["comments"]], answer["left_out"]) == ([n * 1000 for n in range(10)], 90)
 
 
+async def test_questions_and_what_the_host_said_are_not_left_out_of_a_rush(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replay_comments, "COMMENTS_MAX", 10)
+    crowd = [comment(n, n * 100) for n in range(100)]
+    hidden = [comment(n, n * 100, shadow=True, question=True) for n in range(100, 120)]
+    asked = comment(200, 12_050, question=True)
+    answer = Draft(
+        kinds.COMMENT,
+        "adviser",
+        {"id": "cmt-201", "author_tag": "h", "host": True, "answers": "cmt-200", "answers_seq": 200},
+        {"text": "六个月", "author": "周**", "person": "adviser-1"},
+        media_ms=12_060,
+    )
+    session = await past(house, tmp_path, *crowd, *hidden, asked, answer)
+    told = await heard(house, session, 0, 60_000)
+    assert [one["id"] for one in told["comments"]][-2:] == ["cmt-200", "cmt-201"]
+    assert (len(told["comments"]), told["left_out"]) == (10, 92)
+
+
 async def test_the_shelf_s_changes_are_told_by_media_time(house: House, tmp_path: Path) -> None:
     session = await past(house, tmp_path)
     status, answer = await house.api("customer-c1", "GET", f"/api/sessions/{session}/replay/marks")
