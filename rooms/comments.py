@@ -36,7 +36,7 @@ from core.metering import Meter, metered
 from recording import kinds, sessions
 from recording.errors import TrailSealed
 from recording.trail import Draft, Entry, Trail, lock_heads
-from rooms import spoken
+from rooms import legible, spoken
 from rooms.closing import announce
 from rooms.errors import COMMENT_BLOCKED, COMMENT_TOO_FAST, COMMENT_TOO_LONG, NOT_LIVE, NOT_RECORDED, TOO_MANY_HERE
 from rooms.moderation_judging import SHOWN, Judge, Verdict, hold
@@ -237,12 +237,11 @@ class CommentDesk:
     def _checked(
         self, person: Person, session_id: str, text: str, host: bool, question: bool, answers: Spoken | None
     ) -> _Pending:
-        if any(ord(letter) < ord(" ") for letter in text):
-            raise Refused(BAD_REQUEST, detail="control characters")
-        if any("\ud800" <= letter <= "\udfff" for letter in text):  # JSON's escapes can say so; no text on the record can
-            raise Refused(BAD_REQUEST, detail="half a character")
-        if not 1 <= len(text) <= COMMENT_MAX:
-            raise Refused(COMMENT_TOO_LONG, max=COMMENT_MAX, length=len(text))
+        if (fault := legible.fault(text)) is not None:
+            raise Refused(BAD_REQUEST, detail=fault)
+        length = len(text) if legible.is_seen(text) else 0
+        if not 1 <= length <= COMMENT_MAX:
+            raise Refused(COMMENT_TOO_LONG, max=COMMENT_MAX, length=length)
         now = self._clock.monotonic()
         wait_s = self._rate.take(person.id, now) or (self._asking.take(person.id, now) if question and not host else 0.0)
         if wait_s:
@@ -393,8 +392,3 @@ def _shown(one: _Pending, entry: Entry) -> Comment:
         answers=None if one.answers is None else one.answers.quoted(),
         mentions=one.mentions,
     )
-
-
-async def latest(tx: AsyncConnection, trail: Trail, session_id: str, limit: int = HISTORY) -> list[Comment]:
-    """The session's last comments as everybody is shown them, oldest first, from the trail."""
-    return (await spoken.latest(tx, trail, session_id, limit)).seen_by()

@@ -16,8 +16,8 @@ from core.identity import Person, Role
 from recording import kinds, sessions
 from recording.tables import trail_entries, trail_heads
 from recording.trail import Trail
-from rooms import comments
-from rooms.comments import PER_COMMIT, PER_TICK, QUEUE_MAX, AuthorTags, CommentDesk, Shown
+from rooms import spoken
+from rooms.comments import HISTORY, PER_COMMIT, PER_TICK, QUEUE_MAX, AuthorTags, CommentDesk, Shown
 from rooms.shaping import READABLE_BURST
 from rooms.wire import Comment
 
@@ -76,7 +76,7 @@ async def test_a_tick_is_one_batch_and_the_rest_waits_for_the_next(room: Room) -
     assert shown == sorted(shown, key=lambda one: ids.index(one.id)), "in the order of the record"
     async with room.db.read() as tx:
         entries = await room.trail.entries(tx, session, kinds={kinds.COMMENT})
-        last = await comments.latest(tx, room.trail, session)
+        last = (await spoken.latest(tx, room.trail, session, HISTORY)).seen_by()
     assert [entry.data["id"] for entry in entries] == ids
     assert [one.id for one in last] == ids[-50:]
 
@@ -101,7 +101,7 @@ async def test_what_nobody_could_read_is_recorded_and_seen_by_who_wrote_it(room:
     assert {one.id for one in shown.comments}.isdisjoint(mine for [mine] in own.values())
     async with room.db.read() as tx:
         entries = await room.trail.entries(tx, session, kinds={kinds.COMMENT})
-        last = await comments.latest(tx, room.trail, session)
+        last = (await spoken.latest(tx, room.trail, session, HISTORY)).seen_by()
     assert [entry.data["id"] for entry in entries] == [one.id for one in said]
     assert [one.kind for one in last[-2:]] == ["question", "comment"]
 
@@ -114,7 +114,7 @@ async def test_the_last_comments_are_found_without_reading_those_before(room: Ro
     plans: list[str] = []
     async with room.db.read() as tx:
         event.listen(tx.sync_connection, "before_cursor_execute", lambda _c, _u, said, *_rest: plans.append(said))
-        assert len(await comments.latest(tx, room.trail, session)) == 50
+        assert len((await spoken.latest(tx, room.trail, session, HISTORY)).seen_by()) == 50
     [said] = [one for one in plans if "kind" in one and "DESC" in one]
     if room.db.is_sqlite:
         async with room.db.read() as tx:
@@ -180,10 +180,36 @@ async def test_sessions_that_take_none_say_why_and_cost_the_others_nothing(room:
     assert len(commits) == 1
 
 
-async def test_half_a_character_is_refused_before_it_waits(room: Room) -> None:
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("好\ud83d", "bad_request"),
+        ("\u202e赔不赚稳", "bad_request"),  # reads 稳赚不赔
+        ("\u2067赔不赚稳\u2069", "bad_request"),
+        ("上\u2028下", "bad_request"),
+        ("上\x85下", "bad_request"),
+        ("好" + "\u0301" * 5, "bad_request"),
+        ("\u200b\u2060\ufe0f", "comment_too_long"),
+        ("\u3164 \u3164", "comment_too_long"),
+    ],
+)
+async def test_what_would_not_be_shown_as_it_is_judged_is_refused_before_it_waits(room: Room, text: str, code: str) -> None:
     with pytest.raises(Refused) as refused:
-        await room.desk.say(Person("customer-x", Role.CUSTOMER, "某"), await room.live(), "好\ud83d", host=False)
-    assert refused.value.problem.code == "bad_request"
+        await room.desk.say(Person("customer-x", Role.CUSTOMER, "某"), await room.live(), text, host=False)
+    assert refused.value.problem.code == code
+
+
+async def test_emoji_marks_of_a_script_and_writing_from_right_to_left_are_taken(room: Room) -> None:
+    session = await room.live()
+    for number, text in enumerate(
+        ("👩\u200d👧🏽 ❤️ 🏴\U000e0067\U000e0062\U000e007f", "ที่นี่ น้ำ", "क्षि", "é e\u0301", "שלום مرحبا")
+    ):
+        saying = asyncio.create_task(
+            room.desk.say(Person(f"customer-{number}", Role.CUSTOMER, "某"), session, text, host=False)
+        )
+        await asyncio.sleep(0)
+        await room.desk.tick()
+        assert (await saying).comment.text == text
 
 
 async def test_what_could_not_be_committed_is_not_acknowledged_and_not_shown(room: Room) -> None:
@@ -237,7 +263,7 @@ async def test_an_erased_comment_is_gone_from_the_history(room: Room) -> None:
     async with room.db.write() as tx:
         await room.trail.erase(tx, session, 2, "text")
     async with room.db.read() as tx:
-        assert [one.id for one in await comments.latest(tx, room.trail, session)] == [tasks[1].result().id]
+        assert [one.id for one in (await spoken.latest(tx, room.trail, session, HISTORY)).seen_by()] == [tasks[1].result().id]
 
 
 def test_author_tags_are_the_same_within_a_session_and_say_nothing_across(clock: ManualClock) -> None:
