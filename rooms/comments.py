@@ -334,7 +334,9 @@ class CommentDesk:
         judged = await self._judge.judge(tx, {session_id: batches[session_id] for session_id in open_yet})
         for session_id, verdicts in judged.items():
             for one, verdict in verdicts:
-                if isinstance(verdict, Refused):
+                if one.answers is not None and await spoken.is_removed(tx, session_id, one.answers.id):
+                    unheard.append((one, Refused(NOT_FOUND)))  # taken down since: nobody may see it quoted
+                elif isinstance(verdict, Refused):
                     unheard.append((one, verdict))
                 else:
                     one.verdict = verdict

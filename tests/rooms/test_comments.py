@@ -15,7 +15,7 @@ from core.errors import Refused
 from core.identity import Person, Role
 from recording import kinds, sessions
 from recording.tables import trail_entries, trail_heads
-from recording.trail import Trail
+from recording.trail import Draft, Trail
 from rooms import spoken
 from rooms.comments import HISTORY, PER_COMMIT, PER_TICK, QUEUE_MAX, AuthorTags, CommentDesk, Shown
 from rooms.shaping import READABLE_BURST
@@ -210,6 +210,25 @@ async def test_emoji_marks_of_a_script_and_writing_from_right_to_left_are_taken(
         await asyncio.sleep(0)
         await room.desk.tick()
         assert (await saying).comment.text == text
+
+
+async def test_what_is_taken_down_while_the_host_answers_it_is_not_quoted(room: Room) -> None:
+    session = await room.live()
+    [asked] = await room.say(session, "不该问的", 1)
+    await room.desk.tick()
+    host = Person("adviser-1", Role.ADVISER, "周岚")
+    question = (await asked).id
+    answering = asyncio.create_task(room.desk.say(host, session, "这样", host=True, answers=question))
+    async with asyncio.timeout(10):
+        while not room.desk._rooms:
+            await asyncio.sleep(0)
+    async with room.db.write() as tx:
+        await room.trail.append(tx, session, Draft(kinds.COMMENT_REMOVED, "a", {"id": question, "comment": 2}))
+    await room.desk.tick()
+    with pytest.raises(Refused) as refused:
+        await answering
+    assert refused.value.problem.code == "not_found"
+    assert len(room.shown) == 1
 
 
 async def test_what_could_not_be_committed_is_not_acknowledged_and_not_shown(room: Room) -> None:
