@@ -91,9 +91,10 @@ async def several(tx: AsyncConnection, session_ids: Collection[str]) -> dict[str
 async def lock(tx: AsyncConnection, session_id: str) -> Session:
     """The session, held still until the transaction ends. Raises Refused(NOT_FOUND).
 
-    Whoever locks both takes the session before its trail (`Trail.append`), so that no two wait for each other.
+    Whoever locks both takes the session before its trail (`Trail.append`), so that no two wait for each other. Its key stays
+    free for rows that refer to it: those who hold the trail and write such rows would wait for one who waits for the trail.
     """
-    query = select(sessions).where(sessions.c.id == session_id).with_for_update()
+    query = select(sessions).where(sessions.c.id == session_id).with_for_update(key_share=True)
     return _session((await tx.execute(query)).one_or_none())
 
 

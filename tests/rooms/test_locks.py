@@ -17,6 +17,7 @@ from recording.trail import lock_head
 from rooms.call_wire import Confirm
 from rooms.tables import calls, proposals
 from tests.rooms.house import AMOUNT, BOND, PEOPLE, House
+from tests.rooms.moderated import open_stage
 from tests.rooms.test_calls import begin
 
 
@@ -152,3 +153,15 @@ async def test_a_comment_that_waits_while_its_show_ends_is_not_said_after_the_en
         await saying
     assert caught.value.problem.code == "session_not_live"
     assert (await house.entries(show["session"]))[-1].kind == kinds.SESSION_ENDED
+
+
+async def test_what_moderators_do_and_what_is_held_for_them_does_not_wait_for_who_ends_the_show(house: House) -> None:
+    stage = await open_stage(house)
+    said = await stage.say(stage.viewer, "吵")
+    await stage.do("rules", premoderated=True)
+    async with house.db.write() as tx:
+        await sessions.lock(tx, stage.session)  # who ends it has come so far, and wants the trail next
+        assert (await stage.say(stage.other, "等"))["held"]
+        await stage.do("ban", said["id"])
+        await sessions.move(tx, house.clock, house.trail, stage.session, "end", "adviser-1")
+    assert await stage.kinds() == ["room_rules_changed", "comment_held", "person_banned"]
