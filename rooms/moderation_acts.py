@@ -193,8 +193,8 @@ async def _sanction(now: Moderating, body: Act, kind: str, entered: str, until: 
     entry = await now.enter(entered, data, {"author": said.author, "person": person_id})
     await now.tx.execute(
         insert(sanctions).values(
-            session_id=now.session_id, act=entry.seq, kind=kind, person_id=person_id, author=said.author,
-            author_tag=said.author_tag, by_id=now.by.id, reason=now.reason, at=entry.at, until=until,
+            session_id=now.session_id, act=entry.seq, kind=kind, person_id=person_id, author_tag=said.author_tag,
+            by_id=now.by.id, at=entry.at, until=until,
         )
     )  # fmt: skip
     return Change(public=False, expelled=person_id if kind == "ban" else None)
@@ -296,7 +296,9 @@ async def _forgive(now: Moderating, act: Entry) -> Change:
         raise Refused(ACT_OVERTAKEN)
     await now.tx.execute(update(sanctions).where(mine).values(forgiven_at=now.clock.now()))
     data = {name: act.data[name] for name in ("id", "comment", "author_tag")}
-    await now.enter(kinds.PERSON_FORGIVEN, data, {"author": row.author, "person": row.person_id})
+    texts = await spoken.texts_of(now.tx, now.session_id, [act.seq])
+    named = {name: texts[act.seq, name] for name in ("author", "person") if (act.seq, name) in texts}  # unless erased meanwhile
+    await now.enter(kinds.PERSON_FORGIVEN, data, named)
     return PRIVATE
 
 

@@ -97,18 +97,20 @@ async def _held(tx: AsyncConnection, session_id: str) -> list[HeldComment]:
 async def _sanctions(tx: AsyncConnection, clock: Clock, place: Access) -> list[Sanction]:
     in_force = sanctions.c.forgiven_at.is_(None) & (sanctions.c.until.is_(None) | (sanctions.c.until > clock.now()))
     query = select(sanctions).where(sanctions.c.session_id == place.session.id, in_force)
+    rows = (await tx.execute(query.order_by(sanctions.c.act.desc()).limit(SANCTIONS_SHOWN))).all()
+    texts = await spoken.texts_of(tx, place.session.id, [row.act for row in rows])
     return [
         Sanction(
             act=row.act,
             kind=row.kind,
-            author=row.author,
+            author=texts.get((row.act, "author"), "**"),
             author_tag=row.author_tag,
             at=to_text(row.at),
             until=to_text(row.until) if row.until is not None else None,
             by=_name(place, row.by_id),
-            reason=row.reason,
+            reason=texts.get((row.act, "reason"), ""),
         )
-        for row in await tx.execute(query.order_by(sanctions.c.act.desc()).limit(SANCTIONS_SHOWN))
+        for row in rows
     ]
 
 

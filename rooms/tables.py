@@ -90,7 +90,8 @@ room_rules = Table(
     CheckConstraint("slow_s >= 0", name="slow_s"),
 )
 
-# Who may not comment, be in, or be seen by others. `act` is the number of the trail's entry that says so.
+# Who may not comment, be in, or be seen by others. `act` is the number of the trail's entry that says so, and
+# why; its texts stand there alone, where they can be erased.
 sanctions = Table(
     "sanctions",
     metadata,
@@ -98,10 +99,8 @@ sanctions = Table(
     Column("act", BigInteger, primary_key=True, autoincrement=False),
     Column("kind", String(8), nullable=False),
     Column("person_id", String(64), nullable=False),
-    Column("author", String(80), nullable=False),  # the masked name
     Column("author_tag", String(16), nullable=False),
     Column("by_id", String(64), nullable=False),
-    Column("reason", String(200), nullable=False),
     Column("at", Moment, nullable=False),
     Column("until", Moment),  # NULL: to the end of the session
     Column("forgiven_at", Moment),

@@ -6,6 +6,7 @@ import asyncio
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import String
 
 from compliance import lexicon
 from compliance.lexicon import Action, Hit
@@ -14,6 +15,7 @@ from core.errors import Refused
 from recording import kinds
 from recording.chain import check_chain
 from rooms.comments import AuthorTags, CommentDesk, Shown
+from rooms.tables import sanctions
 from tests.rooms.house import PEOPLE, SECRET, House
 from tests.rooms.moderated import HOST, OTHER, VIEWER, Stage, heard_until, open_stage, says
 
@@ -287,6 +289,23 @@ async def test_every_act_is_an_entry_and_the_chain_holds(stage: Stage) -> None:
     assert set(ban.data["reason"]) == {"sha256"}
     assert texts[ban.seq, "reason"] == "够了"
     assert texts[ban.seq, "person"] == VIEWER
+
+
+async def test_what_an_act_says_of_somebody_is_gone_once_it_is_erased(stage: Stage) -> None:
+    said = await stage.say(stage.viewer, "一")
+    ban = (await stage.do("ban", said["id"], reason="在别处骂过人"))["sanctions"][0]["act"]
+    async with stage.house.db.write() as tx:
+        for field in ("reason", "author", "person"):
+            await stage.house.trail.erase(tx, stage.session, ban, field)
+        assert [column.name for column in sanctions.c if isinstance(column.type, String)] == [
+            "session_id", "kind", "person_id", "author_tag", "by_id",
+        ]  # fmt: skip
+    [left] = (await stage.view())["sanctions"]
+    assert (left["author"], left["reason"]) == ("**", "")
+    assert (await stage.undo(ban))[0] == 200
+    assert (await stage.house.api(VIEWER, "GET", f"/api/sessions/{stage.session}"))[0] == 200
+    [forgiven] = await stage.house.entries(stage.session, kinds.PERSON_FORGIVEN)
+    assert set(forgiven.data) == {"id", "comment", "author_tag", "undoes"}
 
 
 async def test_what_was_laid_down_holds_in_every_process(stage: Stage) -> None:
