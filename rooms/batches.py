@@ -16,7 +16,10 @@ from rooms.sockets import Manager
 from rooms.wire import Comments, ReactionSums
 
 ROOM: Final = "/room"
-PREFIX: Final = f'2{ROOM},["comments",'
+# Socket.IO packets (protocol 5): an event without an acknowledgement.
+_COMMENTS: Final = f'2{ROOM},["comments",'
+_REACTIONS: Final = f'2{ROOM},["reactions",'
+PREFIXES: Final = (_COMMENTS, _REACTIONS)
 _ENCODER: Final = msgspec.json.Encoder()
 
 
@@ -28,13 +31,13 @@ class Batches:
 
     @staticmethod
     def text(batch: Comments) -> str:
-        """The Socket.IO packet (protocol 5): an event without an acknowledgement."""
-        return f"{PREFIX}{_ENCODER.encode(batch).decode()}]"
+        """The packet."""
+        return f"{_COMMENTS}{_ENCODER.encode(batch).decode()}]"
 
     @staticmethod
     def reactions(sums: ReactionSums) -> str:
         """The same for taps, which may be left out as well."""
-        return f'2{ROOM},["reactions",{_ENCODER.encode(sums).decode()}]'
+        return f"{_REACTIONS}{_ENCODER.encode(sums).decode()}]"
 
     def send(self, room: str, text: str) -> int:
         """To everybody in the room who can take it; answers how many could not."""

@@ -1,4 +1,4 @@
-"""What web processes tell each other besides Socket.IO's own events: batches of comments, who watches, who is at the desk.
+"""What web processes tell each other besides Socket.IO's own events: what may be left out, who watches, who is at the desk.
 
 A batch goes out once per room, as the finished text of the Socket.IO message: the others frame it once and write it; nobody
 reads its JSON. One channel; each kind is a struct, and what is none of them harms nobody.
@@ -15,7 +15,7 @@ import structlog
 from msgspec import Struct
 
 from core.clock import from_text, to_text
-from rooms.batches import PREFIX
+from rooms.batches import PREFIXES
 from rooms.line import POISON, Line
 
 log = structlog.get_logger()
@@ -24,7 +24,7 @@ CHANNEL: Final = "tellercast:rooms"
 
 
 class Batch(Struct, tag="batch", array_like=True, frozen=True):
-    """A tick's comments of one session; `own` are texts for all sockets of one person each."""
+    """A tick's comments of one session, or a second's taps; `own` are texts for all sockets of one person each."""
 
     host: str
     session: str
@@ -92,7 +92,7 @@ class Relay:
         self._heard[kind] = heard
 
     def publish(self, session_id: str, text: str, own: Sequence[tuple[str, str]] = ()) -> bool:
-        """A tick's comments to the other processes; here they have been written by the caller. Returns at once.
+        """A tick's comments, or a second's taps, to the other processes; here the caller has written them. Returns at once.
 
         `text` is the finished Socket.IO message, empty where all of the tick is somebody's `own`.
         """
@@ -123,7 +123,7 @@ def _check(said: Said) -> None:
     """Raises ValueError for what no process of ours says."""
     if isinstance(said, Batch):
         texts = [text for _person, text in said.own]
-        if not all(text.startswith(PREFIX) for text in ([said.text] if said.text else []) + texts):
+        if not all(text.startswith(PREFIXES) for text in ([said.text] if said.text else []) + texts):
             raise ValueError("no batch of comments")
     elif isinstance(said, Viewers):
         if any(count < 0 for count in said.counts.values()):

@@ -54,7 +54,7 @@ async def test_what_happens_in_one_is_seen_in_the_other(houses: tuple[House, Hou
     session = (await here.show(BOND))["session"]
     near, far = await here.tab("customer-c3"), await there.tab("customer-c5")
     host = await there.tab("adviser-1")
-    for tab in (near, far, host):
+    for tab in (host, near, far):
         assert (await tab.room("join", {"session": session}))["ok"]
 
     said = await near.room("comment", {"session": session, "text": "大家好"})
@@ -126,6 +126,32 @@ async def test_a_batch_and_its_own_parts_go_to_the_rooms_they_are_for(houses: tu
     await other.hears("comments", lambda told: "all" in told)
     assert [list(told) for told in far.all("comments")] == [["own"], ["all"]]
     assert [list(told) for told in other.all("comments")] == [["all"]]
+
+
+async def test_taps_reach_all_but_those_who_are_behind(houses: tuple[House, House], monkeypatch: pytest.MonkeyPatch) -> None:
+    here, there = houses
+    session = (await here.show())["session"]
+    near, far = await here.tab("customer-c3"), await there.tab("customer-c5")
+    for tab in (near, far):
+        assert (await tab.room("join", {"session": session}))["ok"]
+
+    async def tap(kind: str) -> None:
+        assert (await near.room("react", {"session": session, "kind": kind}))["ok"]
+        await here.rooms.reactions.tick()
+        await near.hears("reactions", lambda told: kind in told["counts"])
+
+    await tap("heart")
+    await far.hears("reactions", lambda told: "heart" in told["counts"])
+    with monkeypatch.context() as patch:
+        patch.setattr("rooms.outlet.BEHIND", -1)
+        for client in there.sio.eio.sockets.values():
+            client.out._forget_file()
+        await tap("clap")
+        shown = {"products": [BOND]}
+        show = (await here.api("adviser-1", "GET", f"/api/sessions/{session}"))[1]["show"]
+        assert (await here.api("adviser-1", "PUT", f"/api/shows/{show}/shelf", shown))[0] == 200
+        await far.hears("shelf")  # sent after the taps, by the same way
+    assert [told["counts"] for told in far.all("reactions")] == [{"heart": 1}]
 
 
 async def test_what_is_not_understood_harms_nobody(houses: tuple[House, House], redis: RedisServer) -> None:
