@@ -26,7 +26,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from compliance import lexicon
-from compliance.lexicon import Action
+from compliance.lexicon import Action, Hit
 from core.clock import Clock, to_text
 from core.database import Database
 from core.errors import BAD_REQUEST, FORBIDDEN, NOT_FOUND, Refused, Unavailable
@@ -112,7 +112,7 @@ class _Pending:
     flags: list[str]
     lexicon: str  # the version that judged it
     question: bool
-    suspect: bool  # the lexicon wants a moderator to see it first
+    suspect: Hit | None  # for what the lexicon wants a moderator to see it first
     answers: Spoken | None
     mentions: list[str]
     done: asyncio.Future[Taken]
@@ -260,7 +260,7 @@ class CommentDesk:
             flags=sorted({hit.term for hit in found}),
             lexicon=lexicon.in_force().version,
             question=question and not host,
-            suspect=any(hit.action is Action.HOLD for hit in found),
+            suspect=next((hit for hit in found if hit.action is Action.HOLD), None),
             answers=answers,
             mentions=[],
             done=asyncio.get_running_loop().create_future(),
@@ -336,6 +336,9 @@ class CommentDesk:
             for one, verdict in verdicts:
                 if one.answers is not None and await spoken.is_removed(tx, session_id, one.answers.id):
                     unheard.append((one, Refused(NOT_FOUND)))  # taken down since: nobody may see it quoted
+                elif one.suspect is not None and not one.host and found[session_id].kind == "call":
+                    # Nobody moderates a call: it would wait for ever.
+                    unheard.append((one, Refused(COMMENT_BLOCKED, term=one.suspect.term, source=one.suspect.source)))
                 elif isinstance(verdict, Refused):
                     unheard.append((one, verdict))
                 else:

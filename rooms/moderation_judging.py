@@ -43,8 +43,8 @@ class Said(Protocol):
     def host(self) -> bool: ...
 
     @property
-    def suspect(self) -> bool:
-        """Whether the lexicon wants a moderator to see it first."""
+    def suspect(self) -> object:
+        """Something where the lexicon wants a moderator to see it first."""
         ...
 
 

@@ -18,6 +18,7 @@ from rooms.comments import AuthorTags, CommentDesk, Shown
 from rooms.tables import sanctions
 from tests.rooms.house import PEOPLE, SECRET, House
 from tests.rooms.moderated import HOST, OTHER, VIEWER, Stage, heard_until, open_stage, says
+from tests.rooms.test_calls import begin
 
 
 @pytest.fixture
@@ -106,6 +107,17 @@ async def test_a_word_the_lexicon_holds_waits_for_a_moderator(stage: Stage, monk
     assert (await stage.say(stage.host, "没有内幕"))["ok"]
     await stage.do("release", ack["id"])
     assert await stage.seen_by(OTHER) == ["没有内幕", "有内幕吗"]
+
+
+async def test_what_a_moderator_has_to_see_first_is_refused_in_a_call(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    customer, adviser = await house.tab("customer-c5"), await house.tab("adviser-1")
+    session = (await begin(house, customer, adviser))["session"]
+    with monkeypatch.context() as patch:
+        patch.setattr(lexicon, "hits", lambda _text: [Hit(0, 2, "内幕", Action.HOLD, "house rule")])
+        refused = await customer.room("comment", {"session": session, "text": "内幕消息"})
+        assert (refused["error"]["code"], refused["error"]["params"]["term"]) == ("comment_blocked", "内幕")
+        assert (await adviser.room("comment", {"session": session, "text": "内幕消息不可信"}))["ok"]
+    assert await house.entries(session, kinds.COMMENT_HELD) == []
 
 
 async def test_who_is_muted_hears_so_until_his_time_is_over(stage: Stage, clock: ManualClock) -> None:
