@@ -87,6 +87,7 @@ class LexiconWatch:
     def _listening(self) -> Iterator[None]:
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGHUP, self._wanted.set)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})  # one of `tellercast serve` is born with it blocked
         try:
             yield
         finally:

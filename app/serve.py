@@ -13,6 +13,7 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import aiohttp
@@ -44,11 +45,21 @@ class Child:
 
     async def start(self) -> asyncio.subprocess.Process:
         # Its standard input is a pipe that we hold: when we vanish it reads the end and stops (`--with-parent`).
-        # A session of its own keeps the terminal's Ctrl-C from reaching it before us.
-        self.process = await asyncio.create_subprocess_exec(
-            *self.command, stdin=asyncio.subprocess.PIPE, env=self.environ, start_new_session=True, pass_fds=self.files
-        )
+        # A session of its own keeps the terminal's Ctrl-C from reaching it before us. A SIGHUP that comes before it listens
+        # would end it: it is born with the signal blocked (which exec keeps), and takes it once it listens (`app/lexicon.py`).
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+        try:
+            self.process = await asyncio.create_subprocess_exec(
+                *self.command, stdin=asyncio.subprocess.PIPE, env=self.environ, start_new_session=True, pass_fds=self.files
+            )
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
         return self.process
+
+    def read_anew(self) -> None:
+        """Has it read again what an operator may change while it runs."""
+        if self.process is not None and self.process.returncode is None:
+            self.process.send_signal(signal.SIGHUP)
 
     async def stop(self) -> None:
         """Asks it to end, then insists."""
@@ -78,6 +89,7 @@ async def serve(settings: Settings) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopping.set)
+    loop.add_signal_handler(signal.SIGHUP, _hangup(webs, stopping))
     watchers = [asyncio.create_task(_watch(child, stopping)) for child in children]
     announced = asyncio.create_task(_announce(settings, stopping))
     stopped = asyncio.create_task(stopping.wait())
@@ -93,6 +105,29 @@ async def serve(settings: Settings) -> int:
     if shared is not None:
         shared.close()
     return 0 if ready and not any(child.cannot_start for child in children) else 1
+
+
+def _hangup(webs: list[Child], stopping: asyncio.Event) -> Callable[[], None]:
+    """What SIGHUP asks of us: the web processes read their files anew. From a terminal that was closed it means the end."""
+    began_at_one = _at_terminal()
+
+    def hang_up() -> None:
+        if began_at_one and not _at_terminal():
+            stopping.set()
+            return
+        for web in webs:
+            web.read_anew()
+
+    return hang_up
+
+
+def _at_terminal() -> bool:
+    """Whether there is a terminal that we belong to."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
 
 
 def _children(settings: Settings, shared: socket.socket | None) -> tuple[list[Child], list[Child]]:
