@@ -127,7 +127,7 @@ Generated from the code by `python -m app.protocol`; a test keeps it true. The s
   after}` brings what was missed.
   Engine.IO v4 and Socket.IO v5 as published, but for JSONP; a later poll ends an earlier one with a noop. A message has at
   most 64 KiB; an event at most 4 attachments, together as large, within 5 s (no event takes one: it is refused as
-  `bad_request`). A connection that is in no namespace for 45 s is ended, as is one that does not speak the protocol.
+  `bad_request`). A connection that is in no namespace for 10 s is ended, as is one that does not speak the protocol.
   A handshake may be refused with 429, `Retry-After` and the code `too_many_connections` or `too_many_requests`, where one
   address has, or begins, more than it may.
 """

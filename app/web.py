@@ -74,6 +74,10 @@ from stream.pool import MediaPool
 
 log = structlog.get_logger()
 
+# A connection that has sent no request for so long, not a first one either, is closed. Proxies give theirs up after 60 s, and
+# would lose a request if we were quicker.
+IDLE_S = 75.0
+
 
 @dataclass(frozen=True, slots=True)
 class Web:
@@ -103,7 +107,7 @@ async def run_web(settings: Settings, stopping: asyncio.Event, listening: int | 
     await asyncio.to_thread(issuer_from, settings)
     await check(settings)
     async with open_web(settings) as built:
-        runner = web.AppRunner(built.application, access_log=None, shutdown_timeout=5)
+        runner = web.AppRunner(built.application, access_log=None, shutdown_timeout=5, keepalive_timeout=IDLE_S)
         await runner.setup()
         try:
             with taking(f"port {settings.http_port}", "TELLERCAST_HTTP_PORT"):

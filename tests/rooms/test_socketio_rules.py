@@ -6,6 +6,7 @@ here; `/echo` stands in for it.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -14,6 +15,8 @@ import pytest
 import structlog
 
 from rooms.binary import ATTACHMENTS_BYTES_MAX, ATTACHMENTS_MAX
+from rooms.dispatch import Socket
+from rooms.sockets import NAMESPACE_WITHIN_S
 from tests.rooms.by_hand import POLLING, WEBSOCKET, Polling
 from tests.rooms.echo import EchoNamespace
 from tests.rooms.house import House
@@ -116,6 +119,39 @@ async def test_who_stays_in_no_namespace_is_cut_off(
     assert await never.receive_str() == '43/room,1[{"ok":true}]'
     await never.close()
     await until(lambda: forgotten(house) and not house.sio._nowhere)
+
+
+async def test_nobody_who_says_nothing_stays_for_long(
+    house: House, http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert NAMESPACE_WITHIN_S <= 10
+    monkeypatch.setattr("rooms.sockets.NAMESPACE_WITHIN_S", 0.0)
+    async with http.get(house.url + POLLING) as opening:
+        assert (await opening.text()).startswith("0{")
+    await ends(await opened(house, http))
+    await until(lambda: forgotten(house) and not house.sio._nowhere)
+
+
+async def test_who_has_asked_to_be_let_in_is_not_cut_off_for_our_taking_long(
+    house: House, http: aiohttp.ClientSession, echo: EchoNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reached, may_go_on = asyncio.Event(), asyncio.Event()
+
+    async def entered(_socket: Socket) -> None:
+        reached.set()
+        await may_go_on.wait()
+
+    monkeypatch.setattr(echo, "entered", entered)
+    ws = await opened(house, http)
+    await ws.send_str("40/echo,")
+    await asyncio.wait_for(reached.wait(), 10)
+    [client] = house.sio._nowhere
+    house.sio._never_came(client)  # the time is over
+    may_go_on.set()
+    assert (await ws.receive_str()).startswith("40/echo,{")
+    assert not house.sio._nowhere
+    await ws.close()
+    await until(lambda: forgotten(house))
 
 
 async def in_room_at_once(
