@@ -288,7 +288,6 @@ class CommentDesk:
             if isinstance(outcome, Refused):
                 _refuse(batches[session_id], partial(_again, outcome))
                 continue
-            self._judge.spoke(session_id, (one.author.id for one, _entry in outcome if not one.host))
             comments = [(one, _shown(one, entry)) for one, entry in outcome]
             for one, comment in comments:
                 if not one.done.done():

@@ -6,31 +6,38 @@ The rules and the sanctions are read there, after the trail's head is locked. Mo
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from math import ceil
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Final, Literal, Protocol, TypeVar
 
-from sqlalchemy import Row, insert, select
+from sqlalchemy import Row, bindparam, delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from commerce.trailing import insert_or
 from core.clock import Clock, to_text
 from core.database import among
 from core.errors import Refused
 from core.identity import Person
 from rooms.errors import BANNED, COMMENT_MUTED, COMMENT_SLOW
-from rooms.tables import held_comments, room_rules, sanctions
+from rooms.moderation_wire import SLOW_MAX_S
+from rooms.tables import held_comments, last_spoken, room_rules, sanctions
 from rooms.wire import RoomRules
 
-SPOKE_MAX = 50_000
 HeldFor = Literal["lexicon", "premoderated"]
 
 _RULES = select(room_rules).where(among(room_rules.c.session_id, "ids"))
 _SANCTIONS = select(sanctions.c.session_id, sanctions.c.person_id, sanctions.c.kind, sanctions.c.until).where(
     among(sanctions.c.session_id, "ids"), among(sanctions.c.person_id, "people"), sanctions.c.forgiven_at.is_(None)
 )
+_SPOKEN = select(last_spoken).where(among(last_spoken.c.session_id, "ids"), among(last_spoken.c.person_id, "people"))
+_LONG_AGO = delete(last_spoken).where(last_spoken.c.session_id == bindparam("session"), last_spoken.c.at <= bindparam("since"))
+
+# No rule is slower: who spoke longer ago may speak again, whatever the rule will be.
+_KEPT: Final = timedelta(seconds=SLOW_MAX_S)
+# (session, person) → when he spoke last
+Spoke = dict[tuple[str, str], datetime]
 
 
 class Said(Protocol):
@@ -64,58 +71,80 @@ Judged = Verdict | Refused
 
 
 class Judge:
-    """Judges batches. In memory it has who spoke when, for slow mode: with several web processes each has its own."""
+    """Judges batches. It remembers nothing: other web processes judge the same people."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._spoke: OrderedDict[tuple[str, str], float] = OrderedDict()
 
     async def judge(self, tx: AsyncConnection, batches: Mapping[str, Sequence[One]]) -> dict[str, list[tuple[One, Judged]]]:
-        """Each comment with what becomes of it, in order. The trails' heads of the sessions are locked in `tx`."""
+        """Each comment with what becomes of it, in order. The trails' heads of the sessions are locked in `tx`.
+
+        Where slow mode holds, `tx` also notes who has spoken: of a batch that does not come to the record nothing is known.
+        """
         if not batches:
             return {}
         rules = await rules_of(tx, batches)
         people = sorted({one.author.id for batch in batches.values() for one in batch})
         found = (await tx.execute(_SANCTIONS, {"ids": sorted(batches), "people": people})).all()
-        now, told = self._clock.now(), self._clock.monotonic()
-        return {
-            session_id: self._session(session_id, batch, rules.get(session_id, RoomRules()), in_force(found, now), told)
+        slow = sorted(session_id for session_id, one in rules.items() if one.slow_s)
+        spoke = await _spoke(tx, slow, people) if slow else {}
+        now = self._clock.now()
+        sanctioned = in_force(found, now)
+        judged = {
+            session_id: _session(session_id, batch, rules.get(session_id, RoomRules()), sanctioned, spoke, now)
             for session_id, batch in batches.items()
         }
-
-    def spoke(self, session_id: str, people: Iterable[str]) -> None:
-        """They have spoken: to be called after the commit, so that nobody waits for what was not taken."""
-        now = self._clock.monotonic()
-        for person_id in people:
-            self._spoke[session_id, person_id] = now
-            self._spoke.move_to_end((session_id, person_id))
-        while len(self._spoke) > SPOKE_MAX:
-            self._spoke.popitem(last=False)
-
-    def _session(
-        self, session_id: str, batch: Sequence[One], rules: RoomRules, sanctioned: Mapping[tuple[str, str], dict[str, Any]],
-        now: float,
-    ) -> list[tuple[One, Judged]]:  # fmt: skip
-        judged: list[tuple[One, Judged]] = []
-        taken: set[str] = set()
-        for one in batch:
-            key = (session_id, one.author.id)
-            spoke = now if one.author.id in taken else self._spoke.get(key)
-            verdict = SHOWN if one.host else verdict_on(one, rules, sanctioned.get(key, {}), spoke, now)
-            if isinstance(verdict, Verdict):
-                taken.add(one.author.id)
-            judged.append((one, verdict))
+        await _note(tx, slow, judged, now)
         return judged
 
 
-def verdict_on(one: Said, rules: RoomRules, kinds: Mapping[str, datetime | None], spoke: float | None, now: float) -> Judged:
-    """One comment that is not the host's. `kinds`: its author's sanctions and how long they last; times monotonic seconds."""
+async def _spoke(tx: AsyncConnection, session_ids: Sequence[str], people: Sequence[str]) -> Spoke:
+    rows = await tx.execute(_SPOKEN, {"ids": session_ids, "people": people})
+    return {(row.session_id, row.person_id): row.at for row in rows}
+
+
+async def _note(
+    tx: AsyncConnection, session_ids: Sequence[str], judged: Mapping[str, Sequence[tuple[One, Judged]]], now: datetime
+) -> None:
+    """Who has spoken in the sessions that have slow mode; who spoke long ago is forgotten."""
+    for session_id in session_ids:
+        people = {one.author.id for one, verdict in judged[session_id] if isinstance(verdict, Verdict) and not one.host}
+        if not people:
+            continue
+        await tx.execute(_LONG_AGO, {"session": session_id, "since": now - _KEPT})
+        upsert = insert_or(tx, last_spoken)
+        places = [last_spoken.c.session_id, last_spoken.c.person_id]
+        upsert = upsert.on_conflict_do_update(index_elements=places, set_={"at": upsert.excluded.at})
+        await tx.execute(upsert, [{"session_id": session_id, "person_id": one, "at": now} for one in sorted(people)])
+
+
+def _session(
+    session_id: str, batch: Sequence[One], rules: RoomRules, sanctioned: Mapping[tuple[str, str], dict[str, Any]],
+    spoke: Spoke, now: datetime,
+) -> list[tuple[One, Judged]]:  # fmt: skip
+    judged: list[tuple[One, Judged]] = []
+    taken: set[str] = set()
+    for one in batch:
+        key = (session_id, one.author.id)
+        last = now if one.author.id in taken else spoke.get(key)
+        verdict = SHOWN if one.host else verdict_on(one, rules, sanctioned.get(key, {}), last, now)
+        if isinstance(verdict, Verdict):
+            taken.add(one.author.id)
+        judged.append((one, verdict))
+    return judged
+
+
+def verdict_on(
+    one: Said, rules: RoomRules, kinds: Mapping[str, datetime | None], spoke: datetime | None, now: datetime
+) -> Judged:
+    """One comment that is not the host's. `kinds`: its author's sanctions and how long they last; `spoke`: when he did last."""
     if "ban" in kinds:
         return Refused(BANNED)
     if "mute" in kinds:
         until = kinds["mute"]
         return Refused(COMMENT_MUTED, until=to_text(until) if until is not None else None)
-    wait_s = 0.0 if spoke is None else rules.slow_s - (now - spoke)
+    # Another machine's clock may be ahead.
+    wait_s = 0.0 if spoke is None else min(rules.slow_s, rules.slow_s - (now - spoke).total_seconds())
     if wait_s > 0:
         return Refused(COMMENT_SLOW, slow_s=rules.slow_s, wait_s=max(1, ceil(wait_s)))
     held: HeldFor | None = "lexicon" if one.suspect else "premoderated" if rules.premoderated else None

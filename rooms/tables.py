@@ -108,6 +108,15 @@ sanctions = Table(
     Index("ix_sanctions_session_person", "session_id", "person_id"),
 )
 
+# Who spoke when, while slow mode holds; who spoke long ago is forgotten.
+last_spoken = Table(
+    "last_spoken",
+    metadata,
+    Column("session_id", ForeignKey("sessions.id"), primary_key=True),
+    Column("person_id", String(64), primary_key=True),
+    Column("at", Moment, nullable=False),
+)
+
 # Comments that a moderator sees first. `seq` is the entry that holds the text.
 held_comments = Table(
     "held_comments",

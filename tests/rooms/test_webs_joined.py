@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 import pytest
 from redis.asyncio import Redis
+from sqlalchemy import func, select
 from structlog.testing import capture_logs
 
 from commerce import shelf
@@ -18,10 +19,12 @@ from core.database import Database
 from recording import kinds
 from recording.trail import Draft
 from rooms.line import DEAF_S, POISON, Line
+from rooms.moderation_wire import SLOW_MAX_S
 from rooms.presence import FRESH_S
 from rooms.relay import CHANNEL, Batch, Relay
+from rooms.tables import last_spoken
 from tests.redis_server import RedisServer
-from tests.rooms.house import AMOUNT, BOND, PEOPLE, House
+from tests.rooms.house import AMOUNT, BOND, PEOPLE, House, Tab
 
 
 @pytest.fixture
@@ -75,6 +78,37 @@ async def test_what_happens_in_one_is_seen_in_the_other(houses: tuple[House, Hou
     await far.hears("shelf")
     await near.room("leave", {"session": session})
     await host.hears("presence", lambda told: told["viewers"] == 1)
+
+
+async def test_slow_mode_counts_what_was_said_in_all_of_them(houses: tuple[House, House], clock: ManualClock) -> None:
+    here, there = houses
+    session = (await here.show())["session"]
+    near, far, other = await here.tab("customer-c3"), await there.tab("customer-c3"), await there.tab("customer-c5")
+    for tab in (near, far, other):
+        await tab.room("join", {"session": session})
+
+    async def says(tab: Tab, text: str) -> str:
+        """`ok`, or why not."""
+        clock.advance(1)
+        answer = await tab.room("comment", {"session": session, "text": text})
+        return "ok" if answer["ok"] else str(answer["error"]["code"])
+
+    async def slowed(slow_s: int) -> None:
+        act = {"act": "rules", "slow_s": slow_s}
+        assert (await here.api("adviser-1", "POST", f"/api/sessions/{session}/moderation", act))[0] == 200
+
+    spoke = select(func.count()).select_from(last_spoken)
+    assert [await says(near, "一"), await says(far, "二")] == ["ok", "ok"]
+    assert await here.scalar(spoke) == 0  # without slow mode nobody is noted
+    await slowed(15)
+    assert [await says(near, "三"), await says(far, "四"), await says(other, "五")] == ["ok", "comment_slow", "ok"]
+    clock.advance(14)
+    assert [await says(far, "六"), await says(near, "七")] == ["ok", "comment_slow"]
+    await slowed(SLOW_MAX_S)  # counts from what was said before
+    clock.advance(SLOW_MAX_S - 5)
+    assert [await says(near, "八"), await here.scalar(spoke)] == ["comment_slow", 2]
+    clock.advance(5)
+    assert [await says(near, "九"), await here.scalar(spoke)] == ["ok", 1]  # the other one's is long ago
 
 
 async def test_an_adviser_who_takes_calls_is_seen_by_all(houses: tuple[House, House]) -> None:
