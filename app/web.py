@@ -165,6 +165,7 @@ def _assemble(
     trail = Trail(clock)
     identity = Identity(_derived(settings, "identity"), secure_cookie=settings.base_url.startswith("https:"))
     own_site = OwnSite.at(settings.public_url)
+    whip_settings = _whip_settings(settings, clock)
     line = Line(settings.redis_url, clock) if settings.redis_url else None
     relay = Relay(line) if line is not None else None
     sio = _sockets(settings, own_site, line)
@@ -181,6 +182,7 @@ def _assemble(
     )  # fmt: skip
     rooms = open_rooms(
         sio, fanout, db=db, trail=trail, clock=clock, attendance=attendance, media=media, sale=sale, orders=orders,
+        end_pictures=lambda session, people: media.expel(session, [whip_settings.opaque(one) for one in people]),
         identify=identity.from_socket, may=may_emit, secret=_derived(settings, "author-tags"),
         abandoned_after_s=settings.abandoned_after_s,
         joined=(line, relay) if line is not None and relay is not None else None,
@@ -212,7 +214,7 @@ def _assemble(
     application[ROOMS] = rooms
     application[MEDIA_CLIENT] = media
     application[whip.MEDIA_DOOR] = RoomDoor(db, trail)
-    application[whip.WHIP_SETTINGS] = _whip_settings(settings, clock)
+    application[whip.WHIP_SETTINGS] = whip_settings
     application[COMPLIANCE] = review
     sio.attach(application)
 

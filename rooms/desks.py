@@ -19,6 +19,7 @@ from rooms.calls import CallDesk
 from rooms.closing import Media, SaleChecks
 from rooms.comments import AuthorTags, CommentDesk
 from rooms.dispatch import Identify, May, Namespace
+from rooms.eviction import EndPictures, Eviction
 from rooms.fanout import Fanout
 from rooms.line import Line
 from rooms.moderation import ModerationDesk
@@ -56,6 +57,7 @@ class Rooms:
     calls: CallDesk
     proposals: ProposalDesk
     abandoned: AbandonedSweep
+    eviction: Eviction
     room: RoomNamespace
     namespaces: tuple[Namespace, ...]
     rejoining: Rejoining | None
@@ -71,6 +73,7 @@ class Rooms:
             group.create_task(self._sweep_abandoned())
             group.create_task(self._mind_expired())
             group.create_task(self._mind_banned())
+            group.create_task(self.eviction.run())
             if self.rejoining is not None:
                 group.create_task(self.attendance.run())
                 group.create_task(self.rejoining.run())
@@ -121,6 +124,7 @@ def open_rooms(
     clock: Clock,
     attendance: Attendance,
     media: Media,
+    end_pictures: EndPictures,
     sale: SaleChecks,
     orders: OrderDesk,
     identify: Identify,
@@ -132,7 +136,8 @@ def open_rooms(
     """Build the desks and register both namespaces with `sio`.
 
     `fanout` is made first, because the order desk and the sale monitor tell it of changes. `secret` makes author tags and must
-    be the same on every web process and after a restart. `joined` is what joins several web processes.
+    be the same on every web process and after a restart. `joined` is what joins several web processes; `end_pictures`
+    ends what people watch of a session.
     """
     tags = AuthorTags(secret)
     presence = Presence(db, clock, fanout.presence, joined[1] if joined is not None else None)
@@ -164,8 +169,9 @@ def open_rooms(
     if joined is not None:
         people, watched, at_desk = room.customers, room.watched, desk.people
         rejoining = Rejoining(*joined, fanout, db, trail, people=people, watched=watched, at_desk=at_desk)
-    moderation = ModerationDesk(db, trail, clock, fanout, room.expel)
+    eviction = Eviction(db, clock, end_pictures)
+    moderation = ModerationDesk(db, trail, clock, fanout, room.expel, eviction.wake)
     return Rooms(
         sio, db, trail, clock, attendance, fanout, presence, comments, moderation, reactions, shows, calls, proposals,
-        abandoned, room, (room, desk), rejoining,
+        abandoned, eviction, room, (room, desk), rejoining,
     )  # fmt: skip

@@ -4,7 +4,8 @@ The life of an act:
 1. who asks moderates this show;
 2. the trail's head is locked: no comment of the session is judged meanwhile, and no other act is under way;
 3. rows (rules, sanctions, held comments) and the entry, with who did it and why;
-4. after the commit the room hears what is shown now, moderators that there is something new, and who was banned leaves.
+4. after the commit the room hears what is shown now, moderators that there is something new, and who was banned leaves
+   (the room at once, the picture by `rooms/eviction.py`).
 """
 
 from __future__ import annotations
@@ -32,8 +33,12 @@ Expel = Callable[[set[tuple[str, str]]], Awaitable[None]]
 class ModerationDesk:
     """What moderators do and see."""
 
-    def __init__(self, db: Database, trail: Trail, clock: Clock, fanout: Fanout, expel: Expel) -> None:
-        self._db, self._trail, self._clock, self._fanout, self._expel = db, trail, clock, fanout, expel
+    def __init__(
+        self, db: Database, trail: Trail, clock: Clock, fanout: Fanout, expel: Expel, banned: Callable[[], None]
+    ) -> None:
+        """`expel` puts people out of a session's room; `banned` hears that somebody was banned."""
+        self._db, self._trail, self._clock, self._fanout = db, trail, clock, fanout
+        self._expel, self._banned = expel, banned
 
     async def view(self, person: Person, session_id: str) -> Moderation:
         """Raises Refused: NOT_FOUND, CALL_NOT_YOURS, FORBIDDEN."""
@@ -67,6 +72,7 @@ class ModerationDesk:
     async def _tell(self, session_id: str, change: Change) -> None:
         steps: list[Awaitable[None]] = []
         if change.expelled is not None:
+            self._banned()
             steps.append(self._expel({(session_id, change.expelled)}))
         if change.public:
             steps.append(self._fanout.moderated(session_id, change.removed, change.restored))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from abc import ABC, abstractmethod
+from collections.abc import Collection
 from itertools import islice
 
 import structlog
@@ -130,6 +131,13 @@ class Carrier(ABC):
     async def delete(self, resource_id: str) -> None:
         """Ends one peer, and returns when it has ended. Raises Refused(NOT_FOUND)."""
         await self._end_all([self._find(resource_id)], "left")
+
+    def expel(self, session: str, owners: Collection[str]) -> None:
+        """Ends these owners' subscribers in the session; what they publish goes on. May be repeated."""
+        theirs = frozenset(owners)
+        for resource in self._of_session(session):
+            if resource.owner in theirs and isinstance(resource.role, Subscriber):
+                resource.peer.end("expelled")
 
     def streams(self) -> list[StreamView]:
         """What is going on now."""

@@ -6,7 +6,7 @@ Raises what the media process refused with, and Unavailable(MEDIA_UNAVAILABLE) w
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from types import MappingProxyType
@@ -22,7 +22,18 @@ from core import errors as core_errors
 from core.clock import to_text
 from core.errors import Refused, Unavailable
 from stream.errors import MEDIA_UNAVAILABLE, PROBLEMS
-from stream.wire import AckIn, HealthOut, LayerIn, OpenedOut, ProblemIn, PublishIn, RestartedOut, SubscribeIn
+from stream.wire import (
+    EXPELLED_AT_ONCE,
+    AckIn,
+    ExpelIn,
+    HealthOut,
+    LayerIn,
+    OpenedOut,
+    ProblemIn,
+    PublishIn,
+    RestartedOut,
+    SubscribeIn,
+)
 
 _log = structlog.get_logger(__name__)
 
@@ -30,6 +41,7 @@ _BY_CODE = MappingProxyType({p.code: p for p in (*core_errors.PROBLEMS, *PROBLEM
 # The feed sends an empty line every second; this long without one and the media process is gone.
 _SILENCE_S = 5.0
 _CLOSE_TIMEOUT_S = 60.0
+_EXPEL_TIMEOUT_S = 2.0
 _MAX_LINE = 1024 * 1024
 _REFUSED_FROM = 400
 _CONNECTIONS = 100
@@ -87,6 +99,13 @@ class MediaClient:
     async def delete(self, resource: str) -> None:
         """Ends a publisher or subscriber. Refused: not_found."""
         await self._call("DELETE", f"/v1/resources/{quote(resource, safe='')}")
+
+    async def expel(self, session: str, owners: Sequence[str]) -> None:
+        """Ends these owners' subscribers in the session. May be repeated."""
+        path = f"/v1/sessions/{quote(session, safe='')}/expel"
+        for begin in range(0, len(owners), EXPELLED_AT_ONCE):
+            body = ExpelIn(list(owners[begin : begin + EXPELLED_AT_ONCE]))
+            await self._call("POST", path, body, timeout_s=_EXPEL_TIMEOUT_S)
 
     async def close_session(self, session: str) -> None:
         """Stops a session's media; `session_closed` is on the feed when this returns. May be repeated."""

@@ -144,6 +144,13 @@ class MediaPool:
                 return member, own
         raise Refused(NOT_FOUND)
 
+    async def expel(self, session: str, owners: Sequence[str]) -> None:
+        """As of `MediaClient`, with all processes: when one can't be told, the others are, and then it is raised."""
+        told = await asyncio.gather(*(member.client.expel(session, owners) for member in self._members), return_exceptions=True)
+        for failure in told:
+            if failure is not None:
+                raise failure
+
     async def close_session(self, session: str) -> None:
         """As of `MediaClient`: the home tells the edges."""
         await self._home.close_session(session)

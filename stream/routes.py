@@ -23,7 +23,7 @@ from stream.hub import Hub
 from stream.relay_wire import read_wish
 from stream.sdp import read_fragment
 from stream.sink import StreamKey
-from stream.wire import AckIn, HealthOut, LayerIn, Name, OpenedOut, PublishIn, RestartedOut, SubscribeIn
+from stream.wire import AckIn, ExpelIn, HealthOut, LayerIn, Name, OpenedOut, PublishIn, RestartedOut, SubscribeIn
 
 _log = structlog.get_logger(__name__)
 
@@ -80,6 +80,7 @@ def _carrier_app(carrier: Carrier, secret: str) -> web.Application:
             web.patch("/v1/resources/{resource}", patch_resource),
             web.delete("/v1/resources/{resource}", delete_resource),
             web.post("/v1/resources/{resource}/layer", choose_layer),
+            web.post("/v1/sessions/{session}/expel", expel),
             web.get("/metrics", metrics),
         ]
     )
@@ -165,6 +166,12 @@ async def choose_layer(request: web.Request) -> web.Response:
 
 async def delete_resource(request: web.Request) -> web.Response:
     await request.app[CARRIER].delete(request.match_info["resource"])
+    return _json({})
+
+
+async def expel(request: web.Request) -> web.Response:
+    body: ExpelIn = await read_body(request, ExpelIn)
+    request.app[CARRIER].expel(request.match_info["session"], body.owners)
     return _json({})
 
 

@@ -74,6 +74,10 @@ class WhipSettings:
     ice_servers: tuple[IceServer, ...] = ()
     turn: TurnServers | None = None
 
+    def opaque(self, person_id: str) -> str:
+        """Tells media processes, and TURN servers, which peers are one person's, and not whose."""
+        return hmac.new(self.secret, f"owner\0{person_id}".encode(), hashlib.sha256).hexdigest()[:_MAC_HEX]
+
 
 MEDIA_DOOR: web.AppKey[MediaDoor] = web.AppKey("media_door", MediaDoor)
 WHIP_SETTINGS: web.AppKey[WhipSettings] = web.AppKey("whip_settings", WhipSettings)
@@ -114,7 +118,8 @@ async def post_whip(request: web.Request) -> web.Response:
     owner = person(request).id
     grant = await request.app[MEDIA_DOOR].publish_grant(request, session)
     offer = await _read(request, SDP)
-    opened = await request.app[MEDIA_CLIENT].publish(session, grant.stream, grant.started_at, offer, _opaque(request, owner))
+    opaque = request.app[WHIP_SETTINGS].opaque(owner)
+    opened = await request.app[MEDIA_CLIENT].publish(session, grant.stream, grant.started_at, offer, opaque)
     return _created(request, "whip", session, owner, opened)
 
 
@@ -123,7 +128,7 @@ async def post_whep(request: web.Request) -> web.Response:
     owner = person(request).id
     grant = await request.app[MEDIA_DOOR].subscribe_grant(request, session, request.query.get("stream"))
     offer = await _read(request, SDP)
-    opened = await request.app[MEDIA_CLIENT].subscribe(session, grant.stream, offer, _opaque(request, owner))
+    opened = await request.app[MEDIA_CLIENT].subscribe(session, grant.stream, offer, request.app[WHIP_SETTINGS].opaque(owner))
     return _created(request, "whep", session, owner, opened)
 
 
@@ -192,7 +197,7 @@ def _created(request: web.Request, way: Way, session: str, owner: str, opened: O
     response.headers["ETag"] = opened.etag
     if way == "whep":
         response.headers.add("Link", f'<{response.headers["Location"]}/layer>; rel="{_LAYER_REL}"')
-    turn = settings.turn.for_owner(_opaque(request, owner)) if settings.turn is not None else ()
+    turn = settings.turn.for_owner(settings.opaque(owner)) if settings.turn is not None else ()
     for server in (*settings.ice_servers, *turn):
         response.headers.add("Link", server.link())
     return response
@@ -212,11 +217,6 @@ def _own(request: web.Request, way: Way) -> str:
 def _mac(secret: bytes, way: Way, session: str, owner: str, resource: str) -> str:
     message = "\0".join(("tellercast-media-resource", way, session, owner, resource)).encode()
     return hmac.new(secret, message, hashlib.sha256).hexdigest()[:_MAC_HEX]
-
-
-def _opaque(request: web.Request, owner: str) -> str:
-    """Tells the media process, and TURN servers, which peers are one person's, and not whose."""
-    return hmac.new(request.app[WHIP_SETTINGS].secret, f"owner\0{owner}".encode(), hashlib.sha256).hexdigest()[:_MAC_HEX]
 
 
 def is_media(path: str) -> bool:

@@ -16,6 +16,8 @@ Sdp = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_OFFER_BYTES)]
 Owner = Annotated[str, msgspec.Meta(max_length=128)]
 Instant = Annotated[str, msgspec.Meta(min_length=20, max_length=40)]
 
+EXPELLED_AT_ONCE = 500
+
 
 class PublishIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A publisher's offer. `started_at` is the session's start (RFC 3339), media time 0."""
@@ -41,6 +43,12 @@ class LayerIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     quality: Wish = "auto"
     height: Annotated[int, msgspec.Meta(ge=0, le=16_384)] = 0
+
+
+class ExpelIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Whose subscribers of a session are to be ended."""
+
+    owners: Annotated[list[Owner], msgspec.Meta(max_length=EXPELLED_AT_ONCE)]
 
 
 class OpenedOut(msgspec.Struct, frozen=True):

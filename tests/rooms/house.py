@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any, Self
 
@@ -68,12 +68,18 @@ class PlayedMedia:
 
     def __init__(self) -> None:
         self.closed: list[str] = []
+        self.dark: list[tuple[str, list[str]]] = []  # sessions and people whose pictures were ended
         self.failing: Exception | None = None
 
     async def close_session(self, session: str) -> None:
         if self.failing is not None:
             raise self.failing
         self.closed.append(session)
+
+    async def end_pictures(self, session: str, people: Sequence[str]) -> None:
+        if self.failing is not None:
+            raise self.failing
+        self.dark.append((session, sorted(people)))
 
 
 class Tab:
@@ -159,6 +165,7 @@ class House:
             clock=self.clock,
             attendance=attendance,
             media=self.media,
+            end_pictures=self.media.end_pictures,
             sale=self.sale,
             orders=self.orders,
             identify=self.identity.from_socket,

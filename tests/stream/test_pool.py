@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import aiohttp
@@ -195,3 +196,48 @@ async def test_any_whep_client_is_served_by_whichever_process_it_lands_on(site: 
             assert answer.status == 200
     await until(lambda: site.subscribers() == [3, 1, 0])
     await runner.cleanup()
+
+
+async def test_whose_subscribers_are_expelled_is_told_to_all_and_nobody_else_loses_anything(
+    site: Site, clients: Clients
+) -> None:
+    assert site.home.hub is not None
+    publisher = clients.publisher()
+    opened = await site.pool.publish(KEY.session, KEY.stream, datetime.now(UTC), await publisher.offer(), "expelled")
+    await publisher.answer(opened.sdp)
+    hub = site.home.hub
+    await until(lambda: any(s.epoch for s in hub.streams()))
+    viewers = {owner: [clients.subscriber() for _ in range(4)] for owner in ("expelled", "another")}
+    for owner, theirs in viewers.items():
+        for viewer in theirs:
+            answer = await site.pool.subscribe(KEY.session, KEY.stream, await viewer.offer(), owner)
+            await viewer.answer(answer.sdp)
+    assert all(site.subscribers())
+    await until(lambda: all(v.pc.connectionState == "connected" for theirs in viewers.values() for v in theirs))
+
+    await site.pool.expel("ses_2", ["expelled"])
+    await site.pool.expel(KEY.session, ["nobody"])
+    for viewer in viewers["expelled"]:
+        await viewer.frame("video")
+    await site.pool.expel(KEY.session, ["expelled"])
+    await until(lambda: {v.pc.connectionState for v in viewers["expelled"]} == {"closed"})
+    assert sum(site.subscribers()) == 4
+    for viewer in viewers["another"]:
+        await viewer.frame("video")
+    assert publisher.pc.connectionState == "connected"
+
+
+async def test_one_process_that_is_away_does_not_keep_the_others_from_it(site: Site, clients: Clients) -> None:
+    await site.home.publish(clients.publisher())
+    viewers = [clients.subscriber() for _ in range(5)]
+    for viewer in viewers:
+        answer = await site.pool.subscribe(KEY.session, KEY.stream, await viewer.offer(), "expelled")
+        await viewer.answer(answer.sdp)
+    at_home, _, last = site.subscribers()
+    assert at_home
+    assert last
+    await site.sides[0].runner.cleanup()
+    with pytest.raises(Unavailable) as refused:
+        await site.pool.expel(KEY.session, ["expelled"])
+    assert refused.value.problem is MEDIA_UNAVAILABLE
+    await until(lambda: (site.subscribers()[0], site.subscribers()[2]) == (0, 0))
