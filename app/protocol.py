@@ -129,7 +129,9 @@ Generated from the code by `python -m app.protocol`; a test keeps it true. The s
   most 64 KiB; an event at most 4 attachments, together as large, within 5 s (no event takes one: it is refused as
   `bad_request`). A connection that is in no namespace for 10 s is ended, as is one that does not speak the protocol.
   A handshake may be refused with 429, `Retry-After` and the code `too_many_connections` or `too_many_requests`, where one
-  address has, or begins, more than it may.
+  address has, or begins, more than it may. To enter a namespace (CONNECT) is refused, with the problem as `data`, with the
+  code `not_signed_in`, `too_many_requests`, or `too_many_open`: one person has at most 20 connections to a namespace of one
+  web process, and the newest is the one that is refused.
 """
 
 

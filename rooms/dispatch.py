@@ -9,6 +9,7 @@ nothing.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -25,6 +26,7 @@ from core.errors import FORBIDDEN, NOT_SIGNED_IN, TOO_MANY, Refused
 from core.failures import failed
 from core.http import convert
 from core.identity import Person
+from rooms.errors import TOO_MANY_OPEN
 from rooms.rate import Buckets
 
 log = structlog.get_logger()
@@ -34,6 +36,9 @@ EVENTS_BURST, EVENTS_PER_S = 20.0, 10.0
 # A person's tabs that lost a server come back at once; whoever comes all the time is a program, and waits for his refusal.
 ARRIVALS_BURST, ARRIVALS_PER_S = 10.0, 0.5
 REFUSED_AFTER_MOST_S = 2.0
+# A person's connections to one namespace of one web process: nobody reads so many tabs. With more the newest is refused: an
+# older one that was ended for it would come again and end the next, and which tab is silent would change all the time.
+OPEN_MAX = 20
 BUCKETS_MAX = 100_000
 WAITING_MAX = 16
 HANDLER_TIMEOUT_S = 20.0
@@ -80,6 +85,7 @@ class Namespace(socketio.AsyncNamespace):  # type: ignore[misc]  # python-socket
         super().__init__(namespace)
         self._identify, self._may, self._clock = identify, may, clock
         self.sockets: dict[str, Socket] = {}
+        self._open: Counter[str] = Counter()  # how many of them are one person's
         # A person's, not a socket's: to connect anew would bring a new one.
         self._buckets = Buckets(EVENTS_BURST, EVENTS_PER_S, BUCKETS_MAX)
         self._arrivals = Buckets(ARRIVALS_BURST, ARRIVALS_PER_S, BUCKETS_MAX)
@@ -114,13 +120,16 @@ class Namespace(socketio.AsyncNamespace):  # type: ignore[misc]  # python-socket
             # Told at once, he would be back at once; meanwhile nothing else of this connection is read.
             await asyncio.sleep(min(wait_s, REFUSED_AFTER_MOST_S))
             raise SocketRefused("too_many_requests", Refused(TOO_MANY, wait_s=max(1, round(wait_s))).to_json(lang))
+        if self._open[person.id] >= OPEN_MAX:
+            raise SocketRefused("too_many_open", Refused(TOO_MANY_OPEN, max=OPEN_MAX).to_json(lang))
         proof = partial(self._identify, environ, auth)
         socket = self.sockets[sid] = Socket(sid, person, lang, proof, self._clock.monotonic())
+        self._open[person.id] += 1
         try:
             await self.entered(socket)
         except Exception:
             log.exception("a socket could not enter", namespace=self.namespace)
-            self.sockets.pop(sid, None)
+            self._drop(sid)
             await self._gone(socket)  # it may have entered half
             raise SocketRefused("internal_error") from None
 
@@ -135,8 +144,18 @@ class Namespace(socketio.AsyncNamespace):  # type: ignore[misc]  # python-socket
                 await self.disconnect(socket.sid)
         return ended
 
-    async def _disconnect(self, sid: str) -> None:
+    def _drop(self, sid: str) -> Socket | None:
+        """It is none of ours any more."""
         socket = self.sockets.pop(sid, None)
+        if socket is not None:
+            person_id = socket.person.id
+            self._open[person_id] -= 1
+            if not self._open[person_id]:
+                del self._open[person_id]
+        return socket
+
+    async def _disconnect(self, sid: str) -> None:
+        socket = self._drop(sid)
         if socket is not None and socket.waiting == 0:
             await self._gone(socket)
 

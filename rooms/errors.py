@@ -122,6 +122,11 @@ TOO_MANY_CONNECTIONS = Problem(
     "Your network has {max} connections to us already.", "您所在的网络已有 {max} 个连接。",
     "Close pages you don't need, or try again in {wait_s} s.", "请关闭不需要的页面，或 {wait_s} 秒后重试。", "retry",
 )  # fmt: skip
+TOO_MANY_OPEN = Problem(
+    "too_many_open", 429,
+    "You have this open {max} times already.", "您已同时打开 {max} 个页面。",
+    "Close one of them; this one goes on by itself within seconds.", "请关闭其中一个，本页将在数秒内自动恢复。", "retry",
+)  # fmt: skip
 TOO_MANY_JOINED = Problem(
     "too_many_joined", 409,
     "One connection can be in {max} sessions at most.", "同一连接最多可进入 {max} 个场次。",
@@ -150,5 +155,6 @@ PROBLEMS = (
     TOO_MANY_HERE,
     NOT_RECORDED,
     TOO_MANY_CONNECTIONS,
+    TOO_MANY_OPEN,
     TOO_MANY_JOINED,
 )

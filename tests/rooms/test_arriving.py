@@ -9,7 +9,7 @@ import pytest
 import socketio
 
 from core.identity import Person, Role
-from rooms.dispatch import ARRIVALS_BURST
+from rooms.dispatch import ARRIVALS_BURST, OPEN_MAX
 from rooms.namespace import JOINS_BURST
 from tests.rooms.house import AMOUNT, BOND, House
 
@@ -103,3 +103,36 @@ async def test_who_connects_all_the_time_waits_for_his_refusal_and_others_come_i
     assert (await house.tab("customer-c5")).client.connected
     house.clock.advance(2)
     assert (await house.tab("customer-c3")).client.connected
+
+
+async def test_the_newest_of_too_many_tabs_is_told_so_and_comes_in_once_another_is_closed(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert OPEN_MAX == 20
+    monkeypatch.setattr("rooms.dispatch.OPEN_MAX", 3)
+    open_ones = [await house.tab("customer-c3") for _ in range(3)]
+    client, told = socketio.AsyncClient(reconnection=False), asyncio.get_running_loop().create_future()
+    client.on("connect_error", told.set_result, namespace="/room")
+    auth = {"token": house.token("customer-c3"), "lang": "zh"}
+    with pytest.raises(socketio.exceptions.ConnectionError):
+        await client.connect(house.url, namespaces=["/room"], transports=["websocket"], auth=auth)
+    said = await told
+    await client.shutdown()
+    assert (said["message"], said["data"]["code"], said["data"]["params"]) == ("too_many_open", "too_many_open", {"max": 3})
+    assert said["data"]["title"] == "您已同时打开 3 个页面。"
+    assert all(tab.client.connected for tab in open_ones)
+    assert (await open_ones[0].room("leave", {"session": "any"}))["ok"]
+    assert (await house.tab("customer-c5")).client.connected
+
+    handlers = house.sio.namespace_handlers.values()
+    await open_ones[1].close()
+    async with asyncio.timeout(10):
+        while any(handler._open["customer-c3"] == 3 for handler in handlers):
+            await asyncio.sleep(0)
+    open_ones.append(await house.tab("customer-c3"))
+    for tab in (*open_ones, *house.tabs):
+        await tab.close()
+    async with asyncio.timeout(10):
+        while any(handler.sockets for handler in handlers):
+            await asyncio.sleep(0)
+    assert [dict(handler._open) for handler in handlers] == [{}, {}]

@@ -4,7 +4,7 @@ import { Problem, offline } from "./api.js";
 import { lang, onLang } from "./i18n.js";
 import { askToSignIn } from "./sign_in.js";
 
-/** @typedef {"connecting"|"connected"|"reconnecting"|"offline"|"signed_out"} Status `signed_out`: the server knows nobody here any more; it is not tried again */
+/** @typedef {"connecting"|"connected"|"reconnecting"|"offline"|"crowded"|"signed_out"} Status `signed_out`: the server knows nobody here any more; it is not tried again; `crowded`: too many tabs are open, it is */
 /**
  * @typedef {object} Connection
  * @property {(event: string, payload?: unknown, timeoutMs?: number) => Promise<any>} emit the acknowledgement; throws Problem on ok:false or when nobody answered
@@ -30,6 +30,7 @@ export function connect(namespace, { relang = false } = {}) {
   /** @type {Status} */
   let status = "connecting";
   let failures = 0;
+  let crowded = false;
   let before = false;
   let closed = false;
   /** @type {Problem | null} */
@@ -47,7 +48,7 @@ export function connect(namespace, { relang = false } = {}) {
   function dropped() {
     if (closed || signedOut) return;
     const away = !navigator.onLine || failures >= FAILURES_UNTIL_OFFLINE;
-    tell(away ? "offline" : before ? "reconnecting" : "connecting");
+    tell(crowded ? "crowded" : away ? "offline" : before ? "reconnecting" : "connecting");
     // A connection that the server ended or refused is not retried by the client library: we do.
     if (!socket.active && again === undefined)
       again = window.setTimeout(retry, Math.min(10_000, 500 * 2 ** Math.min(failures, 5)));
@@ -62,6 +63,7 @@ export function connect(namespace, { relang = false } = {}) {
   /** @param {{data?: import("./api.js").ProblemBody}} error */
   function failed({ data }) {
     failures += 1;
+    crowded = data?.code === "too_many_open";
     if (data?.code !== "not_signed_in") return dropped();
     signedOut = new Problem(data);
     tell("signed_out");
@@ -86,6 +88,7 @@ export function connect(namespace, { relang = false } = {}) {
 
   function connected() {
     failures = 0;
+    crowded = false;
     before = true;
     tell("connected");
   }
