@@ -14,6 +14,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    text,
 )
 
 from core.database import Moment, metadata
@@ -64,6 +65,8 @@ fragments = Table(
     CheckConstraint("end_ms >= start_ms", name="order"),
 )
 
+_COMMENTS = text("kind = 'comment'")
+
 # `session_id` of the three trail tables is a trail's name: a session's id, or that id and "/after" for what follows the seal.
 trail_heads = Table(
     "trail_heads",
@@ -84,6 +87,10 @@ trail_entries = Table(
     Column("body", Text, nullable=False),  # the canonical JSON that `hash` is over
     Column("hash", String(64), nullable=False),
     Index("ix_trail_entries_session_kind_seq", "session_id", "kind", "seq"),
+    # A minute of a replay, whatever the length of its show. Of comments alone: an order's entries cost nothing more.
+    Index(
+        "ix_trail_entries_comments_media", "session_id", "media_ms", "seq", sqlite_where=_COMMENTS, postgresql_where=_COMMENTS
+    ),
 )
 
 trail_texts = Table(

@@ -6,16 +6,17 @@ bounded: a minute at most, and of a rush what the host said, what he was asked, 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, Final
 
 import msgspec
 from aiohttp import hdrs, web
-from sqlalchemy import select
+from sqlalchemy import literal, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.errors import BAD_REQUEST, Refused
 from recording import kinds
-from recording.chain import read_entry
+from recording.chain import Entry, read_entry
 from recording.tables import trail_entries, trail_texts
 from recording.trail import Trail
 from rooms import replay
@@ -62,7 +63,9 @@ async def get_marks(request: web.Request) -> web.StreamResponse:
 async def said(tx: AsyncConnection, trail: Trail, session_id: str, first: int, end: int) -> tuple[list[Comment], int]:
     """The comments from media time `first` up to `end`, in their order, and how many an even choice has left out."""
     within = (trail_entries.c.media_ms >= first) & (trail_entries.c.media_ms < end)
-    of_session = (trail_entries.c.session_id == session_id) & (trail_entries.c.kind == kinds.COMMENT)
+    # The kind stands in the statement itself: an index of comments alone is taken only where it is known beforehand.
+    said_aloud = trail_entries.c.kind == literal(kinds.COMMENT, literal_execute=True)
+    of_session = (trail_entries.c.session_id == session_id) & said_aloud
     query = select(trail_entries.c.seq, _ALWAYS.label("always")).where(of_session, within, ~_SHADOW)
     heard = (await tx.execute(query.order_by(trail_entries.c.seq))).all()
     always = _evenly([row.seq for row in heard if row.always], COMMENTS_MAX)
@@ -86,7 +89,7 @@ async def marks(tx: AsyncConnection, trail: Trail, session_id: str) -> list[Repl
     found: list[ReplayMark] = []
     products: list[str] = []
     pinned: str | None = None
-    for entry in await trail.entries(tx, session_id, limit=MARKS_MAX, kinds=_SHELF):
+    for entry in await _of_kinds(tx, trail, session_id, _SHELF, MARKS_MAX):
         if entry.kind == kinds.SHELF_CHANGED:
             products = [str(product["id"]) for product in entry.data["products"]]
             pinned = entry.data["pinned"]
@@ -94,6 +97,16 @@ async def marks(tx: AsyncConnection, trail: Trail, session_id: str) -> list[Repl
             pinned = str(entry.data["product"]) if entry.kind == kinds.PRODUCT_PINNED else None
         found.append(ReplayMark(entry.media_ms or 0, products, pinned))
     return found
+
+
+async def _of_kinds(tx: AsyncConnection, trail: Trail, session_id: str, wanted: Collection[str], most: int) -> list[Entry]:
+    """The first `most` of these kinds in their order, one by one: for several at once SQLite reads all of the trail."""
+    found = [entry for kind in wanted for entry in await trail.entries(tx, session_id, limit=most, kinds=(kind,))]
+    return sorted(found, key=_seq)[:most]
+
+
+def _seq(entry: Entry) -> int:
+    return entry.seq
 
 
 def _evenly(seqs: list[int], most: int) -> list[int]:
@@ -114,10 +127,9 @@ async def _texts(tx: AsyncConnection, session_id: str, seqs: list[int]) -> dict[
 
 
 async def _away(tx: AsyncConnection, trail: Trail, session_id: str) -> set[str]:
-    """The comments that are taken down now; some were brought back."""
-    away: dict[str, bool] = {}
-    async for entry in trail.stream(tx, session_id, kinds=_AWAY):
-        away[str(entry.data.get("id"))] = _AWAY[entry.kind]
+    """The comments that are taken down now; some were brought back. Kind by kind, as in `_of_kinds`."""
+    acts = [entry for kind in _AWAY async for entry in trail.stream(tx, session_id, kinds=(kind,))]
+    away = {str(entry.data.get("id")): _AWAY[entry.kind] for entry in sorted(acts, key=_seq)}
     return {comment for comment, gone in away.items() if gone}
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import event, text
 
 from recording import kinds
 from recording.trail import Draft
@@ -83,6 +84,31 @@ async def test_questions_and_what_the_host_said_are_not_left_out_of_a_rush(
     told = await heard(house, session, 0, 60_000)
     assert [one["id"] for one in told["comments"]][-2:] == ["cmt-200", "cmt-201"]
     assert (len(told["comments"]), told["left_out"]) == (10, 92)
+
+
+async def test_a_minute_costs_the_same_however_long_the_show_was(house: House, tmp_path: Path) -> None:
+    session = await past(house, tmp_path, *(comment(n, n * 100) for n in range(3000)))
+    if not house.db.is_sqlite:
+        async with house.db.write() as tx:
+            await tx.execute(text("ANALYZE trail_entries"))
+    asked: list[tuple[str, Any]] = []
+    async with house.db.read() as tx:
+        event.listen(
+            tx.sync_connection, "before_cursor_execute", lambda _c, _u, what, given, *_rest: asked.append((what, given))
+        )
+        found, _left_out = await replay_comments.said(tx, house.trail, session, 100_000, 110_000)
+        await replay_comments.marks(tx, house.trail, session)
+    assert len(found) == 100
+    read = [(what, given) for what, given in asked if "FROM trail_entries" in what]
+    explain = "EXPLAIN QUERY PLAN" if house.db.is_sqlite else "EXPLAIN"
+    async with house.db.read() as tx:
+        plans = ["\n".join(row[-1] for row in await tx.exec_driver_sql(f"{explain} {what}", given)) for what, given in read]
+    [window] = [plan for (what, _), plan in zip(read, plans, strict=True) if "media_ms >=" in what]
+    assert "ix_trail_entries_comments_media" in window
+    assert len(plans) >= 5
+    for plan in plans:
+        assert "Seq Scan" not in plan
+        assert "(session_id=? AND seq>?)" not in plan, "all of the trail is read"
 
 
 async def test_the_shelf_s_changes_are_told_by_media_time(house: House, tmp_path: Path) -> None:
