@@ -46,7 +46,9 @@ _WATCH = """async ([seconds, pace]) => {
   const video = document.querySelector("video");
   const list = document.querySelector('[data-testid="comment-list"]');
   const air = document.querySelector('[data-testid="danmaku-layer"]');
-  const found = { frames: 0, dropped: 0, nodes: 0, rows: 0, flying: 0, said: 0, long_tasks: 0, long_ms: 0, worst_ms: 0 };
+  const found = { frames: 0, dropped: 0, worst_ms: 0, nodes: 0, rows: 0, flying: 0, said: 0, waited: 0 };
+  Object.assign(found, { long_tasks: 0, long_ms: 0 });
+  video.onwaiting = () => { found.waited += 1; };
   const tasks = new PerformanceObserver((some) => {
     for (const one of some.getEntries()) { found.long_tasks += 1; found.long_ms += one.duration; }
   });
@@ -95,6 +97,7 @@ class Window:
         return {
             "at_s": round(self.at_s),
             "played_s": round(seen["played_s"], 1),
+            "waited": seen["waited"],
             "dropped_percent": dropped_percent([seen]),
             "floor_dropped_percent": dropped_percent([self.floor]),
             "comments": seen["said"],

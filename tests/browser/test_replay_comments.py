@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Page, Route, expect
+from playwright.async_api import FloatRect, Page, Route, expect
 
 from tests.browser.people import DESKTOP, PHONE, People
 from tests.browser.steps import until
 from tests.browser.test_comment_plane import HOLD_SOCKETS, live_show
 
 MINUTES, PER_MINUTE, OFFSET_MS = 3, 500, 2000
+CONTROLS = 72  # px at a film's foot, Chromium's own
 FILM = "color=c=navy:s=160x90:r=2"
 
 
@@ -80,8 +81,9 @@ async def test_comments_come_at_their_time_in_the_film(people: People, tmp_path:
         now_ms = OFFSET_MS + at_s * 1000
         await expect(texts.last).to_have_text(f"said at {now_ms // 120 * 120}")
         assert await texts.count() == 50
-        if viewport is DESKTOP:
-            await expect(page.get_by_test_id("pinned-card")).to_have_count(int(now_ms >= 90_000))
+        await expect(page.get_by_test_id("pinned-card")).to_have_count(int(now_ms >= 90_000))
+    if viewport is PHONE:
+        await _the_shelf_is_at_hand(page, product)
     before = await page.evaluate("() => document.querySelectorAll('*').length")
     await page.get_by_test_id("video").evaluate("video => { video.muted = true; video.playbackRate = 4; return video.play(); }")
     await until(lambda: page.get_by_test_id("video").evaluate("video => video.currentTime > 172"), "it plays on")
@@ -94,6 +96,37 @@ async def test_comments_come_at_their_time_in_the_film(people: People, tmp_path:
     await expect(page.get_by_test_id("danmaku-layer").locator(".danmaku-item").first).to_be_attached()
     await expect(page.get_by_test_id("danmaku-settings")).to_be_visible()
     await page.screenshot(path=tmp_path / "replay.png")
+
+
+async def _the_shelf_is_at_hand(page: Page, product: str) -> None:
+    """Card and bag lie apart, under the film and over its controls, with small letters and large; the bag has the shelf."""
+    for large in (True, False):
+        await page.evaluate("large => document.documentElement.toggleAttribute('data-elder', large)", large)
+        card, bag, list_ = [await _box(page, name) for name in ("pinned-card", "shelf-open", "comment-list")]
+        film_ends = (await _box(page, "video"))["y"] + PHONE["width"] * 9 / 16
+        for one in (card, bag):
+            assert one["x"] >= 0
+            assert one["x"] + one["width"] <= PHONE["width"]
+            assert one["y"] + one["height"] <= PHONE["height"] - CONTROLS
+        assert min(card["y"], list_["y"]) >= film_ends - 1
+        assert list_["y"] + list_["height"] <= card["y"]
+        if not large:
+            assert card["x"] + card["width"] <= bag["x"]
+            assert list_["height"] > 100
+        await expect(page.get_by_test_id("pinned-view")).to_be_in_viewport(ratio=1)
+        await expect(page.get_by_test_id("pinned-card").get_by_test_id("sale-reason")).to_be_in_viewport(ratio=1)
+    await page.get_by_test_id("shelf-open").click()
+    buy = page.get_by_test_id("shelf-sheet").locator(f'[data-product="{product}"]').get_by_test_id("buy")
+    await expect(buy).to_have_attribute("aria-disabled", "true")
+    await page.keyboard.press("Escape")
+    await expect(page.get_by_test_id("shelf-sheet")).to_have_count(0)
+    await expect(page.get_by_test_id("shelf-open")).to_be_focused()
+
+
+async def _box(page: Page, name: str) -> FloatRect:
+    box = await page.get_by_test_id(name).bounding_box()
+    assert box is not None, f"{name} is not to be seen"
+    return box
 
 
 async def _seek(page: Page, at_s: int) -> None:

@@ -162,7 +162,11 @@ function draw(snapshot) {
   comments.update(session);
   reactions.update(session);
   if (picture.replaying && session.replay) {
-    if (!replay.began) tools.prepend(flyingBar); // the dock, which is to talk and buy with, is gone
+    if (!replay.began) {
+      // The dock, which is to talk with, is gone; its settings and its bag are not.
+      tools.prepend(flyingBar);
+      shelf.pinned.after(bag);
+    }
     replay.begin(session.replay.offset_ms);
   }
   shelf.update(picture.replaying ? replay.as(session) : session, picture.replaying);

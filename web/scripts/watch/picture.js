@@ -22,7 +22,7 @@ export class Picture {
     icon("muted"),
     h("span", { t: "watch.sound" }),
   );
-  mute = h("button", { class: "button-icon", type: "button", testid: "mute", onclick: () => this.#toggleSound() });
+  mute = h("button", { class: "button-icon watch-mute", type: "button", testid: "mute", onclick: () => this.#toggleSound() });
   full = h(
     "button",
     { class: "button-icon only-wide", type: "button", tLabel: "watch.fullscreen", onclick: () => this.#fullscreen() },
@@ -290,6 +290,7 @@ export class Picture {
   #fit() {
     const { videoWidth: width, videoHeight: height, clientWidth, clientHeight } = this.video;
     const cuts = cutsTooMuch({ width, height }, { width: clientWidth, height: clientHeight });
+    this.element.toggleAttribute("data-wide", width > height);
     this.video.classList.toggle("is-whole", this.replaying || (this.chosen ?? cuts));
   }
 

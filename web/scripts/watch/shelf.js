@@ -77,31 +77,40 @@ export class Shelf {
     );
   }
 
-  /** @param {Product} product @returns {HTMLElement} */
-  #reason(product) {
+  /** @param {Product} product @param {string} id @returns {HTMLElement} */
+  #reason(product, id) {
     const sale = this.session?.sale ?? { open: false, reason: null };
-    const own = h("p", { class: "sale-reason", testid: "sale-reason", id: `reason-${product.id}` });
+    const own = h("p", { class: "sale-reason", testid: "sale-reason", id });
     if (!sale.open) fill(own, saleSentence(sale, lang()) || h("span", { t: "sale.closed" }));
     else if (!product.sale_open) fill(own, h("span", { t: "product.closed" }));
     else own.hidden = true;
     return own;
   }
 
-  /** @param {Product} product @param {boolean} now */
-  #card(product, now) {
-    const reason = this.#reason(product);
+  /**
+   * What can be done with a product, wherever its card stands, and why it can't be: the button, and the words under it.
+   * @param {Product} product @param {"shelf" | "pinned"} where @param {boolean} [now] it is being explained
+   */
+  #action(product, where, now = false) {
+    const reason = this.#reason(product, where === "pinned" ? "pinned-reason" : `reason-${product.id}`);
     const closed = !reason.hidden;
-    const buy = h("button", {
-      class: `button ${now && !closed ? "button-accent" : ""}`,
+    // What is pinned is looked at first: its sheet has the facts, and says itself that nothing is sold.
+    const looks = { class: "button button-small button-primary", testid: "pinned-view", t: "watch.view" };
+    const buys = { class: `button ${now && !closed ? "button-accent" : ""}`, testid: "buy", t: "buy" };
+    const button = h("button", {
+      ...(where === "pinned" ? looks : { ...buys, "aria-disabled": String(closed) }),
       type: "button",
-      testid: "buy",
-      "aria-disabled": String(closed),
       "aria-describedby": reason.id,
-      t: "buy",
       onclick: () => {
-        if (!closed) this.onBuy(product);
+        if (where === "pinned" || !closed) this.onBuy(product);
       },
     });
+    return { reason, button };
+  }
+
+  /** @param {Product} product @param {boolean} now */
+  #card(product, now) {
+    const { reason, button } = this.#action(product, "shelf", now);
     return h(
       "article",
       { class: `product ${now ? "product-now" : ""}`, testid: "product-card", data: { product: product.id } },
@@ -120,14 +129,13 @@ export class Shelf {
         h("span", { t: termKey(product), tp: { days: product.term_days } }),
         h("span", { t: "product.from", tp: { minimum: { money: [product.minimum, product.currency] } } }),
       ),
-      h("div", { class: "product-foot" }, reason, buy),
+      h("div", { class: "product-foot" }, reason, button),
     );
   }
 
   /** @param {Product} product */
   #pinnedCard(product) {
-    const reason = this.#reason(product);
-    reason.id = "pinned-reason";
+    const { reason, button } = this.#action(product, "pinned");
     return h(
       "article",
       { class: "pinned-card light", testid: "pinned-card", data: { pinned: product.id } },
@@ -141,17 +149,15 @@ export class Shelf {
       h("p", { class: "pinned-rate" }, product.rate_text),
       h(
         "div",
-        { class: "pinned-foot" },
-        h("p", { class: "product-facts" }, h("span", { t: termKey(product), tp: { days: product.term_days } })),
-        h("button", {
-          class: "button button-small button-primary",
-          type: "button",
-          testid: "pinned-view",
-          t: "watch.view",
-          onclick: () => this.onBuy(product),
-        }),
+        { class: "pinned-action" },
+        h(
+          "div",
+          { class: "pinned-foot" },
+          h("p", { class: "product-facts" }, h("span", { t: termKey(product), tp: { days: product.term_days } })),
+          button,
+        ),
+        reason,
       ),
-      reason,
     );
   }
 }
