@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 import textwrap
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -15,7 +15,7 @@ from app import accounts, assertions, middleware
 from app.problems import PROBLEMS
 from commerce import catalogue_errors, delivery_errors, questionnaire
 from commerce import errors as commerce_errors
-from commerce.gate import RULES
+from commerce.gate import REPLAY_RULES, RULES, Rule
 from commerce.reasons import SENTENCES
 from commerce.risk import RISK_RULES, RiskLimits, RiskRule
 from compliance import errors as compliance_errors
@@ -69,13 +69,15 @@ def gate() -> str:
             "refuses it, and nothing is changed. What the gate saw and which rules it passed stand in the order and in its",
             "entry of the trail.",
         ),
-        "| | rule | is it so that … | by | refuses with |",
-        "|---|---|---|---|---|",
+        *_rules(RULES, {}),
+        "\n## In a replay\n",
+        _paragraph(
+            "While a finished show is seen again, these are asked (`REPLAY_RULES`; docs/decisions/0019).",
+        ),
+        *_rules(REPLAY_RULES, {rule.name: number for number, rule in enumerate(RULES, 1)}),
     ]
-    for number, rule in enumerate(RULES, 1):
-        codes = ", ".join(_anchor(problem.code) for problem in rule.codes)
-        parts.append(f"| {number} | `{rule.name}` | {_cell(rule.asks)} | {_cell(rule.source)} | {codes} |")
-    parts += ["", "## What it says\n", *_problems(_once(problem for rule in RULES for problem in rule.codes))]
+    said = _once(problem for rule in (*RULES, *REPLAY_RULES) for problem in rule.codes)
+    parts += ["", "## What it says\n", *_problems(said)]
     parts += ["", "## Why a sale is closed\n", "The sentences of `sale_closed`, by `reason` (`commerce/reasons.py`).\n"]
     parts += ["| reason | sentence |", "|---|---|"]
     parts += [f"| `{reason}` | {_both(en, zh)} |" for reason, (en, zh) in SENTENCES.items()]
@@ -91,6 +93,18 @@ def gate() -> str:
     ]
     parts += [_risk_rule(rule, RiskLimits()) for rule in RISK_RULES]
     return "\n".join(parts) + "\n"
+
+
+def _rules(rules: Sequence[Rule], known: Mapping[str, int]) -> list[str]:
+    """A table of rules in their order; those that are `known` by a number elsewhere are only named."""
+    rows = ["| | rule | is it so that … | by | refuses with |", "|---|---|---|---|---|"]
+    for number, rule in enumerate(rules, 1):
+        if rule.name in known:
+            rows.append(f"| {number} | `{rule.name}` | as in rule {known[rule.name]} above | as there | as there |")
+            continue
+        codes = ", ".join(_anchor(problem.code) for problem in rule.codes)
+        rows.append(f"| {number} | `{rule.name}` | {_cell(rule.asks)} | {_cell(rule.source)} | {codes} |")
+    return rows
 
 
 def refusals() -> str:

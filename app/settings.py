@@ -80,6 +80,9 @@ class Settings:
     risk_velocity_minutes: int = _setting(10, "Minutes the rule above looks back")
     risk_amount_factor: int = _setting(10, "An order this many times above all that is known of a customer goes to a call")
     risk_amount_floor: int = _setting(50_000_000, "Minor units below which no order is too large for that rule")
+    replay_sales: bool = _setting(
+        False, "Whether what is still on sale can be bought while a finished show is seen again; see docs/decisions/0019"
+    )
     lexicon: str = _setting("", "TOML file of phrases to look for, beside the built-in ones; see docs/lexicon.md")
     sample_percent: int = _setting(10, "Of every hundred sessions, how many compliance reviews though no rule asked")
     seal_wait_s: int = _setting(30, "Seconds an ended session waits for its last fragments before it is sealed")

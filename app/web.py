@@ -41,6 +41,7 @@ from commerce import routes as commerce_routes
 from commerce.catalogue_book import BOOK, CatalogueBook
 from commerce.customers import CUSTOMERS, Customers
 from commerce.orders import ORDERS, OrderDesk
+from commerce.replaying import Replays
 from commerce.risk import RiskLimits
 from commerce.routes import SHOP, Shop
 from commerce.sale import SaleMonitor
@@ -57,7 +58,7 @@ from recording.intake import Intake
 from recording.playable import make_playable
 from recording.poster import make_poster
 from recording.trail import Trail
-from rooms import access, moderation_routes
+from rooms import access, moderation_routes, replay
 from rooms import routes as rooms_routes
 from rooms.addresses import Addresses
 from rooms.attendance import Attendance
@@ -178,7 +179,7 @@ def _assemble(
     )
     orders = OrderDesk(
         db, trail, clock, sale, on_change=fanout.order_to_customer, noted=fanout.order_noted, wake=out.outbox.wake,
-        limits=_risk_limits(settings),
+        limits=_risk_limits(settings), replays=Replays(db, is_on=settings.replay_sales, watchable=replay.is_shown),
     )  # fmt: skip
     rooms = open_rooms(
         sio, fanout, db=db, trail=trail, clock=clock, attendance=attendance, media=media, sale=sale, orders=orders,

@@ -5,15 +5,17 @@ from __future__ import annotations
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from commerce import catalogue, errors
+from commerce import catalogue, errors, gate_replay, replaying
+from commerce.replaying import Past
 from commerce.tables import disclosure_confirmations, explanations, shelf
 from commerce.trailing import insert_new
+from commerce.wire import ConfirmDisclosure
 from core.clock import Clock
 from core.errors import FORBIDDEN, Refused
 from core.identity import Person, Role
 from recording import kinds, sessions
 from recording.lifecycle import FINAL
-from recording.trail import Draft, Trail, lock_head
+from recording.trail import Draft, Trail, after_trail, lock_head
 
 
 async def confirm(
@@ -39,6 +41,41 @@ async def confirm(
     table = disclosure_confirmations
     mine = (table.c.session_id == session_id) & (table.c.customer_id == person.id) & (table.c.product_id == product_id)
     await tx.execute(update(table).where(mine, table.c.version == version).values(trail_seq=entry.seq))
+    return entry.seq
+
+
+async def confirm_again(
+    tx: AsyncConnection, trail: Trail, clock: Clock, person: Person, wish: ConfirmDisclosure, session_id: str, past: Past
+) -> int | None:
+    """The same while the finished session is seen again: on record after its seal, at the film's moment.
+
+    What was confirmed before the seal, or before the product's last change, is confirmed anew; else it is None as above. Raises
+    Refused: FORBIDDEN, NOT_FOUND, DISCLOSURE_OUTDATED, and why nothing is sold at that moment.
+    """
+    if person.role is not Role.CUSTOMER:
+        raise Refused(FORBIDDEN)
+    session = await sessions.get(tx, session_id)
+    product = await catalogue.get(tx, wish.product)
+    await lock_head(tx, after_trail(session_id), briefly=True)
+    changed_at = (await replaying.changed_at(tx, [product.id])).get(product.id)
+    closed = gate_replay.moment_closed(session.kind, session.state, past.facts(product, changed_at, None), product.id)
+    if closed is not None:
+        raise closed
+    current = product.disclosure
+    if wish.version != current.version:
+        raise Refused(errors.DISCLOSURE_OUTDATED, product=product.id, current=current.version, confirmed=wish.version)
+    table, now = disclosure_confirmations, clock.now()
+    row = {"session_id": session_id, "customer_id": person.id, "product_id": product.id, "version": wish.version}
+    mine = [table.c[name] == value for name, value in row.items()]
+    if not await insert_new(tx, table, **row, at=now, trail_seq=0):
+        known = [moment for moment in (session.sealed_at, changed_at) if moment is not None]
+        if not known or (await tx.execute(select(table.c.at).where(*mine))).scalar_one() > max(known):
+            return None
+    data = {"product": product.id, "version": wish.version, "disclosure_sha256": current.sha256}
+    data |= {"replay": {"media_ms": past.media_ms}}
+    draft = Draft(kinds.DISCLOSURE_CONFIRMED, Role.CUSTOMER.value, data, {"customer": person.id}, media_ms=past.media_ms)
+    [entry] = await trail.append(tx, after_trail(session_id), draft)
+    await tx.execute(update(table).where(*mine).values(at=now, trail_seq=entry.seq))
     return entry.seq
 
 

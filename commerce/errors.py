@@ -111,6 +111,35 @@ RISK_REVIEW = Problem(
     "{sentence_en}", "{sentence_zh}",
     "{next_en}", "{next_zh}", "call",
 )  # fmt: skip
+REPLAY_SALES_OFF = Problem(
+    "replay_sales_off", 409,
+    "Nothing is sold in replays.", "回放中不提供购买。",
+    "Buy in the next show, or call an adviser about this product.", "请在下一场直播中购买，或呼叫理财经理咨询该产品。", "call",
+)  # fmt: skip
+REPLAY_NOT_SEALED = Problem(
+    "replay_not_sealed", 409,
+    "Only a show that is over, sealed and open to be seen again sells in its replay.",
+    "只有已结束、已封存且开放回放的直播才能在回放中购买。",
+    "Choose another show in the lobby; one that has just ended is ready within minutes.",
+    "请到首页选择其他场次；刚结束的直播需等待几分钟。", "lobby",
+)  # fmt: skip
+REPLAY_NOT_RECORDED = Problem(
+    "replay_not_recorded", 409,
+    "At this moment of the show nothing was recorded, so nothing can be bought at it.", "该时刻没有录制，无法在此下单。",
+    "Go to another moment of the film and order there.", "请播放到其他时刻后再下单。", "retry",
+)  # fmt: skip
+REPLAY_NOT_ON_SHELF = Problem(
+    "replay_not_on_shelf", 409,
+    "At this moment of the show the product was not on its shelf.", "该产品在直播的这一时刻不在货架上。",
+    "Go to a moment at which it is offered, or call an adviser about it.",
+    "请播放到该产品在售的时刻，或呼叫理财经理咨询。", "call",
+)  # fmt: skip
+REPLAY_TERMS_CHANGED = Problem(
+    "replay_terms_changed", 409,
+    "Since this show the product has changed: {changed_en}.", "该产品自本场直播以来已有变更：{changed_zh}。",
+    "Look at the terms of today, read the current disclosure and confirm it again, then order.",
+    "请查看当前条款，重新阅读并确认现行风险揭示书后再下单。", "disclosure",
+)  # fmt: skip
 IDEMPOTENCY_CONFLICT = Problem(
     "idempotency_conflict", 409,
     "This order key was already used for another order.", "该订单编号已用于另一笔订单。",
@@ -166,6 +195,11 @@ PROBLEMS = (
     ELDER_NEEDS_CALL,
     EXPLANATION_MISSING,
     RISK_REVIEW,
+    REPLAY_SALES_OFF,
+    REPLAY_NOT_SEALED,
+    REPLAY_NOT_RECORDED,
+    REPLAY_NOT_ON_SHELF,
+    REPLAY_TERMS_CHANGED,
     IDEMPOTENCY_CONFLICT,
     ASSESSMENT_LIMIT,
     ANSWERS_INCOMPLETE,

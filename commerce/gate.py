@@ -1,6 +1,7 @@
 """The sale gate: decides whether an order may be taken, from values alone. Pure; `orders.py` loads the values under locks.
 
-The rules stand in `RULES` in their order; the first that refuses ends the matter. docs/gate.md is written from that table. What
+The rules stand in `RULES` in their order, those of a replay in `REPLAY_RULES`; the first that refuses ends the matter.
+docs/gate.md is written from these tables. What
 the gate saw and what it decided go into the order and the trail (`GateInput.to_json`, `Verdict.to_json`), so that years later
 the decision can be made again from the record. No rule sees a person's price, a commission, a margin or a sales target: no such
 field exists (`gate_input.py`).
@@ -13,8 +14,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from commerce import errors
-from commerce.gate_input import CustomerFacts, GateInput, ProductFacts, SessionFacts, streams_to_json
+from commerce import errors, gate_replay
+from commerce.gate_input import CustomerFacts, GateInput, ProductFacts, ReplayFacts, SessionFacts, streams_to_json
 from commerce.reasons import sentences
 from commerce.risk import RISK_RULES
 from compliance.rules import assessment_valid as still_valid
@@ -32,10 +33,12 @@ from core.money import Money
 from recording.coverage import sale_blocker
 
 __all__ = [
+    "REPLAY_RULES",
     "RULES",
     "CustomerFacts",
     "GateInput",
     "ProductFacts",
+    "ReplayFacts",
     "Rule",
     "SessionFacts",
     "Verdict",
@@ -80,7 +83,7 @@ class Rule:
 def decide(given: GateInput) -> Verdict:
     """Ask every rule in order until one refuses."""
     passed: list[str] = []
-    for rule in RULES:
+    for rule in RULES if given.replay is None else REPLAY_RULES:
         refusal = rule.refuse(given)
         if refusal is not None:
             return Verdict(tuple(passed), rule.name, refusal)
@@ -322,6 +325,46 @@ RULES: Final[tuple[Rule, ...]] = (
         "the bank's own caution (`commerce/risk.py`)", (errors.RISK_REVIEW,),
     ),
 )  # fmt: skip
+
+_IN_REPLAY: Final[tuple[Rule, ...]] = (
+    Rule(
+        "replay_on", gate_replay.replay_on, "the bank sells in replays at all (`TELLERCAST_REPLAY_SALES`)",
+        "docs/decisions/0019: off unless the bank wants it", (errors.REPLAY_SALES_OFF,),
+    ),
+    Rule(
+        "replay_sealed", gate_replay.replay_sealed,
+        "it is a show, it is over, its trail is sealed, and its replay is not withheld; a call never sells again",
+        "only what is sealed can be proved to have been shown so", (errors.REPLAY_NOT_SEALED,),
+    ),
+    Rule(
+        "replay_recorded", gate_replay.replay_recorded,
+        "each stream the show required shows the film's moment, by a fragment under the seal and with all its tracks",
+        "银监办发〔2017〕110号: a sale is recorded; here what is not recorded can't be sold", (errors.REPLAY_NOT_RECORDED,),
+    ),
+    Rule(
+        "replay_on_shelf", gate_replay.replay_on_shelf, "the product was on the show's shelf at that moment",
+        "what is sold in a replay is what its trail says was offered then", (errors.REPLAY_NOT_ON_SHELF,),
+    ),
+    Rule(
+        "replay_terms", gate_replay.replay_terms,
+        "its price, rating, term, wording and disclosure are those of then, or its disclosure was confirmed since they changed",
+        "银监办发〔2017〕110号: what was said in the film may be true no more", (errors.REPLAY_TERMS_CHANGED,),
+    ),
+)  # fmt: skip
+
+
+def _replayed() -> tuple[Rule, ...]:
+    """The rules of a running session in their order, the three that ask for one exchanged for those of a replay."""
+    on, sealed, recorded, on_shelf, terms = _IN_REPLAY
+    instead = {"session_live": (on, sealed), "sale_open": (recorded,), "on_shelf": (on_shelf,)}
+    rules: list[Rule] = []
+    for rule in RULES:
+        rules += (terms,) if rule.name == "disclosed" else ()
+        rules += instead.get(rule.name, (rule,))
+    return tuple(rules)
+
+
+REPLAY_RULES: Final = _replayed()
 
 
 def _money(given: GateInput, minor: int) -> str:

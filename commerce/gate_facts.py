@@ -14,12 +14,13 @@ from typing import Protocol
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from commerce import catalogue, customers
+from commerce import catalogue, customers, replaying
 from commerce.catalogue import Product
 from commerce.customers import Standing
-from commerce.gate import CustomerFacts, GateInput, ProductFacts, SessionFacts
+from commerce.gate import CustomerFacts, GateInput, ProductFacts, ReplayFacts, SessionFacts
 from commerce.history import Buying, Historian
 from commerce.lifecycle import STANDING
+from commerce.replaying import Past
 from commerce.risk import History, RiskLimits
 from commerce.tables import disclosure_confirmations, explanations, orders, sales, shelf
 from commerce.wire import PlaceOrder
@@ -44,6 +45,7 @@ _CONFIRMED = (
         disclosure_confirmations.c.customer_id,
         disclosure_confirmations.c.product_id,
         func.max(disclosure_confirmations.c.version).label("version"),
+        func.max(disclosure_confirmations.c.at).label("at"),
     )
     .where(
         among(disclosure_confirmations.c.session_id, "sessions"),
@@ -78,6 +80,9 @@ class Wished(Protocol):
     @property
     def channel(self) -> str: ...
 
+    @property
+    def past(self) -> Past | None: ...
+
 
 @dataclass(frozen=True, slots=True)
 class Facts:
@@ -89,11 +94,12 @@ class Facts:
     shelves: frozenset[tuple[str, str]]
     products: Mapping[str, Product]
     customers: Mapping[str, Standing]
-    confirmed: Mapping[Told, int]
+    confirmed: Mapping[Told, tuple[int, datetime]]
     explained: frozenset[Told]
     ordered: Mapping[tuple[str, str], int]
     histories: Mapping[Buying, History]
     left: dict[str, int]
+    changed: Mapping[str, datetime]
 
     def given(self, asked: Wished) -> GateInput:
         """What the gate sees of this order. Raises Refused(NOT_FOUND) when there is no such session."""
@@ -112,7 +118,16 @@ class Facts:
             product=product,
             customer=self._customer(asked, product.currency),
             limits=self.limits,
+            replay=self._replay(asked),
         )
+
+    def _replay(self, asked: Wished) -> ReplayFacts | None:
+        if asked.past is None:
+            return None
+        product = asked.wish.product
+        confirmed = self.confirmed.get((asked.wish.session, asked.customer_id, product))
+        confirmed_at = confirmed[1] if confirmed is not None else None
+        return asked.past.facts(self.products.get(product), self.changed.get(product), confirmed_at)
 
     def _product(self, wish: PlaceOrder) -> ProductFacts:
         product = self.products.get(wish.product)
@@ -145,7 +160,7 @@ class Facts:
             age=standing.customer.age(self.now),
             grade=standing.grade,
             assessed_at=standing.assessed_at,
-            confirmed_version=self.confirmed.get(told),
+            confirmed_version=self.confirmed[told][0] if told in self.confirmed else None,
             explained=told in self.explained,
             ordered=self.ordered.get((asked.customer_id, asked.wish.product), 0),
             history=self.histories.get((asked.customer_id, currency), History()),
@@ -164,6 +179,7 @@ async def load(
     products = await catalogue.by_ids(tx, keys["products"])
     wanted = {(one.customer_id, products[one.wish.product].currency) for one in asked if one.wish.product in products}
     confirmed = await tx.execute(_CONFIRMED, keys)
+    replayed = {one.wish.product for one in asked if one.past is not None}
     return Facts(
         now=now,
         limits=limits,
@@ -171,7 +187,7 @@ async def load(
         shelves=frozenset(tuple(row) for row in await tx.execute(_SHELVES, {"sessions": keys["sessions"]})),
         products=products,
         customers=await customers.standing(tx, keys["customers"]),
-        confirmed={(row.session_id, row.customer_id, row.product_id): row.version for row in confirmed},
+        confirmed={(row.session_id, row.customer_id, row.product_id): (row.version, row.at) for row in confirmed},
         explained=frozenset(tuple(row) for row in await tx.execute(_EXPLAINED, keys)),
         ordered={
             (row.customer_id, row.product_id): int(row.amount)
@@ -179,6 +195,7 @@ async def load(
         },
         histories=await historian.histories(tx, wanted, now, limits),
         left={product.id: product.left for product in products.values()},
+        changed=await replaying.changed_at(tx, replayed) if replayed else {},
     )
 
 

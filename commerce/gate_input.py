@@ -68,8 +68,36 @@ class CustomerFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class ReplayFacts:
+    """The moment of a replay at which somebody wants to buy: what the sealed record says of it, and what has changed since.
+
+    `on_shelf` is whether the product was offered then; `changed` names its terms that are others now, `confirmed_since` whether
+    this customer has confirmed the disclosure after they had changed.
+    """
+
+    is_on: bool
+    media_ms: int
+    is_sealed: bool
+    is_recorded: bool
+    on_shelf: bool
+    changed: tuple[str, ...] = ()
+    confirmed_since: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "on": self.is_on,
+            "media_ms": self.media_ms,
+            "sealed": self.is_sealed,
+            "recorded": self.is_recorded,
+            "on_shelf": self.on_shelf,
+            "changed": list(self.changed),
+            "confirmed_since": self.confirmed_since,
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class GateInput:
-    """Everything the gate looks at, and nothing else."""
+    """Everything the gate looks at, and nothing else. `replay` is None for an order in a running session."""
 
     now: datetime
     channel: str
@@ -80,6 +108,7 @@ class GateInput:
     product: ProductFacts
     customer: CustomerFacts
     limits: RiskLimits = field(default_factory=RiskLimits)
+    replay: ReplayFacts | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The snapshot for order and trail. The age is kept only as the answer the rule needed."""
@@ -119,6 +148,7 @@ class GateInput:
                 "history": customer.history.to_json(),
             },
             "limits": self.limits.to_json(),
+            **({} if self.replay is None else {"replay": self.replay.to_json()}),
         }
 
 

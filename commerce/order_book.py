@@ -36,7 +36,9 @@ _KIND_OF: Final = {
 class OrderRecord:
     """An order with what is needed to show it. Amount in minor units, `media_ms` on the session's axis.
 
-    `session_seq` is the last entry of the session's own trail that speaks of it, as it was read."""
+    `trail_seq` is the number of its entry: in the session's trail, or of one placed in a `replay` in that after the seal.
+    `session_seq` is the last number of the session's trail at which something about it was written, or at which it was.
+    """
 
     id: str
     customer_id: str
@@ -57,6 +59,12 @@ class OrderRecord:
     media_ms: int
     trail_seq: int
     session_seq: int
+    replay: bool
+
+    @property
+    def told_seq(self) -> int:
+        """The number pages know it by: of its entry, or of the session's last one when it came after the seal."""
+        return self.session_seq if self.replay else self.trail_seq
 
     def view(self, lang: str) -> wire.Order:
         """As its customer sees it."""
@@ -74,6 +82,7 @@ class OrderRecord:
             trail_seq=self.trail_seq,
             receipt_url=f"/receipt/{self.id}",
             cancellable_until=to_text(self.cancellable_until),
+            replay=self.replay,
         )
 
 
@@ -224,6 +233,7 @@ def _record(row: Row[Any]) -> OrderRecord:
         media_ms=row.media_ms,
         trail_seq=row.trail_seq,
         session_seq=row.changed_seq,
+        replay="replay" in row.snapshot["inputs"],
     )
 
 

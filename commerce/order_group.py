@@ -68,7 +68,7 @@ class OrderGroup:
         found: dict[str, Taken | Refused] = await _earlier(tx, requests)
         fresh = [request for request in requests if request.order_id not in found]
         found |= await _fallen(tx, fresh)
-        heads = await _hold_trails(tx, {request.wish.session for request in fresh}, note=note)
+        heads = await _hold_trails(tx, fresh, note=note)
         await catalogue.hold(tx, {request.wish.product for request in fresh})
         facts = await gate_facts.load(tx, self.clock.now(), self.historian, self.limits, fresh)
         accepted: dict[str, _Accepted] = {}
@@ -91,14 +91,15 @@ class OrderGroup:
             for order_id, entry in zip(part.order_ids, made, strict=True)
             if order_id is not None and order_id in accepted
         }
-        records = await self._write_down(tx, accepted, placed)
+        records = await self._write_down(tx, heads, accepted, placed)
         taken = {record.id: Taken(record, created=True) for record in records}
         return [taken.get(request.order_id) or found[request.order_id] for request in requests]
 
     async def _write_down(
-        self, tx: AsyncConnection, accepted: dict[str, _Accepted], placed: dict[str, Entry]
+        self, tx: AsyncConnection, heads: dict[str, Head], accepted: dict[str, _Accepted], placed: dict[str, Entry]
     ) -> list[OrderRecord]:
-        records = [self._record(one, placed[order_id]) for order_id, one in accepted.items()]
+        last = {order_id: heads[one.request.wish.session].seq for order_id, one in accepted.items()}
+        records = [self._record(one, placed[order_id], last[order_id]) for order_id, one in accepted.items()]
         if not records:
             return []
         rows = [_row(record, accepted[record.id]) for record in records]
@@ -117,7 +118,7 @@ class OrderGroup:
                 await basis.taken(tx, record)
         return records
 
-    def _record(self, one: _Accepted, entry: Entry) -> OrderRecord:
+    def _record(self, one: _Accepted, entry: Entry, last: int) -> OrderRecord:
         request, product = one.request, one.product
         return OrderRecord(
             id=request.order_id,
@@ -138,7 +139,8 @@ class OrderGroup:
             changed_at=entry.at,
             media_ms=entry.media_ms or 0,
             trail_seq=entry.seq,
-            session_seq=entry.seq,
+            session_seq=entry.seq if request.past is None else last,
+            replay=request.past is not None,
         )
 
 
@@ -156,16 +158,18 @@ class _Part:
             self.drafts.append(draft)
 
 
-async def _hold_trails(tx: AsyncConnection, session_ids: set[str], *, note: bool) -> dict[str, Head]:
-    """The heads of these sessions' trails, and with `note` of the trails after the seal of those that are sealed: there the
-    refusals go. Made where they are missing, for sessions that exist; all before the products, as `outbox_moves.py` does.
+async def _hold_trails(tx: AsyncConnection, requests: Sequence[Request], *, note: bool) -> dict[str, Head]:
+    """The heads of these sessions' trails, and of the trails after the seal of those that are sealed: there the refusals go
+    (with `note`), and what is bought in a replay. Made where they are missing, for sessions that exist; all before the
+    products, as `outbox_moves.py` does.
     """
+    session_ids = {request.wish.session for request in requests}
     heads = await lock_heads(tx, session_ids, make=False)
     if missing := session_ids - heads.keys():  # nothing is on record of it yet, or there is no such session
         heads |= await lock_heads(tx, (await sessions.several(tx, missing)).keys())
-    if note:
-        heads |= await lock_heads(tx, {after_trail(name) for name, head in heads.items() if head.sealed})
-    return heads
+    replayed = {request.wish.session for request in requests if request.past is not None}
+    late = {after_trail(name) for name, head in heads.items() if head.sealed and (note or name in replayed)}
+    return heads | await lock_heads(tx, late)
 
 
 def _drafts(
@@ -179,7 +183,7 @@ def _drafts(
     for request in requests:
         name = request.wish.session
         if request.order_id in accepted:
-            draft = _placed(accepted[request.order_id])
+            draft, name = _placed(accepted[request.order_id]), request.trail
         elif request.order_id in noted:
             draft = refusing.draft(*noted[request.order_id])
             name = after_trail(name) if heads[name].sealed else name
@@ -256,7 +260,8 @@ def _judge(request: Request, facts: Facts) -> _Accepted | Refused:
 
 
 def _placed(one: _Accepted) -> Draft:
-    request, product = one.request, one.product
+    request, product, past = one.request, one.product, one.given.replay
+    marks = one.given.session.watermarks
     data = {
         "order": request.order_id,
         "product": product.id,
@@ -267,10 +272,17 @@ def _placed(one: _Accepted) -> Draft:
         "channel": request.channel,
         "proposal": request.wish.proposal,
         "disclosure": {"version": product.disclosure.version, "sha256": product.disclosure.sha256},
-        "streams": gate.streams_to_json(one.given.session.watermarks),
+        "streams": gate.streams_to_json(marks),
         "gate": one.snapshot,
     }
-    return Draft(kinds.ORDER_PLACED, Role.CUSTOMER.value, data, {"customer": request.customer_id})
+    if past is not None:  # of the film only what was required is asked to show it
+        required = {name: marks[name] for name in one.given.session.required if name in marks}
+        data |= {
+            "streams": gate.streams_to_json(required),
+            "replay": {"media_ms": past.media_ms, "changed": list(past.changed)},
+        }
+    media_ms = past.media_ms if past is not None else None
+    return Draft(kinds.ORDER_PLACED, Role.CUSTOMER.value, data, {"customer": request.customer_id}, media_ms=media_ms)
 
 
 def _row(record: OrderRecord, one: _Accepted) -> dict[str, Any]:

@@ -10,9 +10,10 @@ from sqlalchemy import Column
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from commerce.order_book import OrderRecord
+from commerce.replaying import Past
 from commerce.wire import PlaceOrder
 from core.errors import Refused
-from recording.trail import Draft
+from recording.trail import Draft, after_trail
 
 
 class Basis(Protocol):
@@ -56,6 +57,13 @@ class Request:
     channel: str
     hash: str
     basis: Basis | None = None
+    past: Past | None = None
+    """The moment of the replay it is ordered in; None in a running session."""
+
+    @property
+    def trail(self) -> str:
+        """Where its entry goes: what is bought in a replay comes after the seal."""
+        return self.wish.session if self.past is None else after_trail(self.wish.session)
 
 
 @dataclass(frozen=True, slots=True)

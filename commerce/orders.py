@@ -12,7 +12,8 @@ Life of an order:
    `order_refused`, at most one for each customer, session and code in ten seconds; its key may be used again.
 5. The stock is taken by `UPDATE … WHERE left >= amount`: it can't go below zero even if a lock were missing.
 6. The trail gets `order_placed` with the terms, the gate's inputs and verdict, and how far each stream was safely on disk.
-   The entry's time and media time are the order's.
+   The entry's time and media time are the order's. What is bought in a replay goes to the trail after the seal, at the media
+   time of the film's moment, which was looked up before (`replaying.py`): it stands under the seal.
 7. The outbox gets its row: what the bank's core must hear can't be forgotten any more.
 8. Commit. Only now is it acknowledged, and only now do others hear of it (`telling.py`), whether or not the customer still
    waits for the answer.
@@ -45,10 +46,11 @@ from commerce.order_book import OnOrder, OrderChanged, OrderRecord
 from commerce.order_group import OrderGroup, StockMovedError
 from commerce.order_locks import RowsHeldError, StuckRows, held_up
 from commerce.order_request import Basis, Outcomes, Request, Taken
+from commerce.replaying import Past, Replays
 from commerce.risk import RiskLimits
 from commerce.sale import SaleMonitor
 from commerce.telling import Step, Telling
-from commerce.wire import Order, PlaceOrder
+from commerce.wire import Order, PlaceOrder, ReplayMoment
 from core.canonical import canonical, sha256_hex
 from core.clock import Clock, to_text
 from core.database import Database, is_away
@@ -108,6 +110,7 @@ class OrderDesk:
         limits: RiskLimits | None = None,
         cooling_off: timedelta = COOLING_OFF,
         group_max: int = GROUP_MAX,
+        replays: Replays | None = None,
     ) -> None:
         self._db = db
         self._trail = trail
@@ -116,6 +119,7 @@ class OrderDesk:
         self._on_change = on_change
         self._noted = noted
         self._wake = wake
+        self.replays = replays
         self._checking: dict[str, asyncio.Task[None]] = {}
         self._stuck = StuckRows(db)
         self._telling = Telling()
@@ -141,9 +145,19 @@ class OrderDesk:
         if person.role is not Role.CUSTOMER:
             raise Refused(FORBIDDEN)
         body = {**msgspec.to_builtins(wish), "channel": channel}
-        taken = await self._grouping.do(Request(new_id("ord"), person.id, wish, channel, sha256_hex(canonical(body)), basis))
+        if wish.replay is None:
+            del body["replay"]  # so that a key that was used before replays sold stays the same order's
+        past = await self.past(wish.session, wish.product, wish.replay) if wish.replay is not None else None
+        request = Request(new_id("ord"), person.id, wish, channel, sha256_hex(canonical(body)), basis, past)
+        taken = await self._grouping.do(request)
         record = taken.record
-        return Placed(record.view(lang), taken.created, record.trail_seq, record)
+        return Placed(record.view(lang), taken.created, record.told_seq, record)
+
+    async def past(self, session_id: str, product_id: str, moment: ReplayMoment) -> Past:
+        """A moment of a finished show, as far as it matters for selling the product there. Raises Unavailable(DESK_BUSY)."""
+        if self.replays is None:
+            return Past(False, moment.media_ms)
+        return await self._again(partial(self.replays.past, session_id, product_id, moment.media_ms))
 
     async def cancel(self, person: Person, order_id: str) -> OrderChanged:
         """The customer withdraws the order within its cooling-off time; cancelling twice is the same as once.
@@ -154,6 +168,10 @@ class OrderDesk:
         if new:
             self._tell([change], [partial(self._announce, change)])
         return change
+
+    @property
+    def sells_in_replays(self) -> bool:
+        return self.replays is not None and self.replays.is_on
 
     async def close(self) -> None:
         """At the process's end: take no order any more, answer those that wait, and leave no task behind. Bounded in time."""
@@ -194,7 +212,7 @@ class OrderDesk:
         steps: list[Step] = []
         for request, outcome in zip(requests, outcomes, strict=True):
             if isinstance(outcome, Taken) and outcome.created:
-                changes.append(OrderChanged(outcome.record, outcome.record.trail_seq))
+                changes.append(OrderChanged(outcome.record, outcome.record.told_seq))
                 steps.append(partial(self._announce, changes[-1]))
                 if request.basis is not None:
                     steps.append(request.basis.told)
@@ -262,7 +280,7 @@ class OrderDesk:
         async with self._db.write() as tx:
             order = await order_book.get(tx, order_id, customer_id=person.id, lock=True)
             if order.state is State.CANCELLED:
-                return OrderChanged(order, order.trail_seq), False
+                return OrderChanged(order, order.told_seq), False
             if order.state is State.REJECTED:
                 raise Refused(errors.NOT_CANCELLABLE, state=order.state.value)
             if self._clock.now() > order.cancellable_until:

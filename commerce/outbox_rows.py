@@ -69,7 +69,7 @@ def partner_payload(core: dict[str, Any]) -> dict[str, Any]:
     return {name: core[name] for name in _PARTNERS if name in core}
 
 
-_PARTNERS: Final = ("order", "session", "product", "amount", "currency", "placed_at", "media_ms", "trail_seq")
+_PARTNERS: Final = ("order", "session", "product", "amount", "currency", "placed_at", "media_ms", "trail_seq", "replay")
 
 
 def seal_facts(seal: Seal) -> dict[str, Any]:
@@ -89,7 +89,8 @@ def seal_facts(seal: Seal) -> dict[str, Any]:
 
 
 def order_facts(order: OrderRecord) -> dict[str, Any]:
-    """An order as the core hears of it."""
+    """An order as the core hears of it; `replay` only of one placed in a replay."""
+    replay = {"replay": True} if order.replay else {}
     return {
         "order": order.id,
         "customer": order.customer_id,
@@ -100,6 +101,7 @@ def order_facts(order: OrderRecord) -> dict[str, Any]:
         "placed_at": to_text(order.placed_at),
         "media_ms": order.media_ms,
         "trail_seq": order.trail_seq,
+        **replay,
     }
 
 

@@ -32,7 +32,9 @@ async def of_order(tx: AsyncConnection, order: OrderRecord, lang: str) -> wire.R
     trail, late = order.session_id, after_trail(order.session_id)
     last = select(orders.c.changed_seq).where(orders.c.id == order.id).scalar_subquery()
     own = trail_entries.c.seq.between(order.trail_seq, last)
-    entries = [*await _about(tx, trail, order.id, own), *await _about(tx, late, order.id, true())]
+    before = [] if order.replay else await _about(tx, trail, order.id, own)
+    since = trail_entries.c.seq >= order.trail_seq if order.replay else true()
+    entries = [*before, *await _about(tx, late, order.id, since)]
     placed = next(entry for entry in entries if entry.kind == kinds.ORDER_PLACED)
     seal = await register.seal_of(tx, order.session_id)
     title = (await tx.execute(select(sessions.c.title).where(sessions.c.id == order.session_id))).scalar_one_or_none()

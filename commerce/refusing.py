@@ -1,6 +1,6 @@
 """What a refusal leaves on the record: one entry `order_refused` in the transaction that judged the order, and at most one for
 each customer, session and code in ten seconds, so that nobody floods a trail with them. That a sealed session takes no orders
-is written down for nobody: it would be for ever."""
+any more, or none in its replay, is written down for nobody: it would be for ever."""
 
 from __future__ import annotations
 
@@ -77,11 +77,13 @@ def draft(asked: Wished, why: Refused) -> Draft:
         "channel": asked.channel,
         "params": {name: value for name, value in why.params.items() if "_" not in name},
     }
+    if asked.past is not None:
+        data["replay"] = {"media_ms": asked.past.media_ms}
     return Draft(kinds.ORDER_REFUSED, Role.CUSTOMER.value, data, {"customer": asked.customer_id})
 
 
 def _matters(why: Refused, *, sealed: bool) -> bool:
-    if sealed and why.problem is errors.SESSION_NOT_LIVE:
+    if sealed and why.problem in (errors.SESSION_NOT_LIVE, errors.REPLAY_SALES_OFF):
         return False
     return not isinstance(why, Unavailable) and why.problem not in (errors.IDEMPOTENCY_CONFLICT, NOT_FOUND)
 

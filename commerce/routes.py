@@ -58,6 +58,12 @@ SHOP = web.AppKey("shop", Shop)
 PRODUCTS: Final = 100
 MOST_PRODUCTS: Final = 200
 
+_REPLAY: tuple[Problem, ...] = (
+    errors.REPLAY_SALES_OFF,
+    errors.REPLAY_NOT_SEALED,
+    errors.REPLAY_NOT_RECORDED,
+    errors.REPLAY_NOT_ON_SHELF,
+)
 _GATE: tuple[Problem, ...] = (
     errors.SESSION_NOT_LIVE,
     errors.SALE_CLOSED,
@@ -78,6 +84,8 @@ _GATE: tuple[Problem, ...] = (
     errors.ELDER_NEEDS_CALL,
     errors.EXPLANATION_MISSING,
     errors.RISK_REVIEW,
+    *_REPLAY,
+    errors.REPLAY_TERMS_CHANGED,
     errors.IDEMPOTENCY_CONFLICT,
     errors.DESK_BUSY,
     NOT_FOUND,
@@ -102,10 +110,10 @@ def routes() -> list[Route]:
             "POST",
             "/api/sessions/{session}/disclosures",
             confirm_disclosure,
-            "Confirm a product's disclosure in a session",
+            "Confirm a product's disclosure in a session, or in its replay",
             takes=wire.ConfirmDisclosure,
             status=204,
-            problems=(errors.DISCLOSURE_OUTDATED, *told),
+            problems=(errors.DISCLOSURE_OUTDATED, errors.DESK_BUSY, *_REPLAY, *told),
         ),
         Route(
             "POST",
@@ -157,8 +165,12 @@ async def assess(request: web.Request, body: wire.Answers) -> wire.Assessment:
 
 async def confirm_disclosure(request: web.Request, body: wire.ConfirmDisclosure) -> None:
     shop, customer, session = request.app[SHOP], person(request), request.match_info["session"]
+    past = await shop.desk.past(session, body.product, body.replay) if body.replay is not None else None
     async with shop.db.write() as tx:
         await shop.enter(tx, customer, session)
+        if past is not None:
+            await disclosing.confirm_again(tx, shop.trail, shop.clock, customer, body, session, past)
+            return
         seq = await disclosing.confirm(tx, shop.trail, shop.clock, customer, session, body.product, body.version)
     if shop.on_confirmed is not None and seq is not None:
         try:

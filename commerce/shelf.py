@@ -70,7 +70,7 @@ async def put(tx: AsyncConnection, trail: Trail, session_id: str, person: Person
     ]
     if rows:
         await tx.execute(insert(shelf), rows)
-    terms = [_terms(known[product]) for product in product_ids]
+    terms = [terms_of(known[product]) for product in product_ids]
     [entry] = await trail.append(tx, session_id, Draft(kinds.SHELF_CHANGED, person.id, {"products": terms, "pinned": pinned}))
     return ShelfState(session_id, entry.seq, tuple(known[product] for product in product_ids), pinned)
 
@@ -127,7 +127,7 @@ async def terms_changed(
     for head in heads:
         offered = [known[row.product_id] for row in shelves[head.trail]]
         data = {
-            "products": [_terms(product) for product in offered],
+            "products": [terms_of(product) for product in offered],
             "pinned": next((row.product_id for row in shelves[head.trail] if row.pinned), None),
             "changed": [product.id for product in offered if product.id in changed],
         }
@@ -144,7 +144,7 @@ async def terms_changed(
     ]
 
 
-def _terms(product: Product) -> dict[str, object]:
+def terms_of(product: Product) -> dict[str, object]:
     """What the trail keeps of an offer: everything that it is, so that what was on offer when, and that it was the same for
     everyone (invariant 6), can be shown from the trail alone."""
     return {

@@ -18,6 +18,8 @@ OrderState = Literal["placed", "sent", "confirmed", "rejected", "cancelled"]
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=40, pattern=r"^[A-Za-z0-9_-]+$")]
 Key = Annotated[str, msgspec.Meta(min_length=8, max_length=64, pattern=r"^[A-Za-z0-9_-]+$")]
 Amount = Annotated[int, msgspec.Meta(gt=0, le=10**15)]
+# No session lasts longer than the numbers that JSON can hold everywhere.
+MediaTime = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
 Version = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 
 
@@ -99,6 +101,12 @@ class DisclosureVersion(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     version: Version
 
 
+class ReplayMoment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is on screen while a finished show is seen again: a moment of its recording."""
+
+    media_ms: MediaTime
+
+
 class PlaceOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A customer's wish to buy. The same `key` with the same body is the same order, however often it is sent."""
 
@@ -110,13 +118,16 @@ class PlaceOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     disclosure: DisclosureVersion
     proposal: Id | None = None
     """The adviser's proposal this order answers; only in a call."""
+    replay: ReplayMoment | None = None
+    """Ordered while the session, which is over, is seen again: what of it is on screen."""
 
 
 class ConfirmDisclosure(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The customer has read and confirms this version of the product's disclosure, in this session."""
+    """The customer has read and confirms this version of the product's disclosure, in this session or in its replay."""
 
     product: Id
     version: Version
+    replay: ReplayMoment | None = None
 
 
 class ExplainRisk(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -149,10 +160,12 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     media_ms: int
     """The moment in the session's recording it is bound to."""
     trail_seq: int
-    """Its entry in the session's trail."""
+    """Its entry in the session's trail; of one placed in a replay in the trail of what came after the seal."""
     receipt_url: str
     cancellable_until: str
     """Until then the customer may cancel, unless it has been confirmed or rejected before."""
+    replay: bool
+    """Whether it was placed while the show was seen again."""
 
 
 class ReceiptDisclosure(msgspec.Struct, frozen=True, kw_only=True):
@@ -193,7 +206,7 @@ class Receipt(Order, frozen=True, kw_only=True):
     """As it was when the order was placed."""
     disclosure: ReceiptDisclosure
     entry_hash: str
-    """SHA-256 of the order's entry, number `trail_seq` of the session's trail: what a bundle of evidence is checked against."""
+    """SHA-256 of the order's entry, number `trail_seq` of its trail: what a bundle of evidence is checked against."""
     history: list[ReceiptStep]
     seal: ReceiptSeal | None
     """None until the session is sealed."""

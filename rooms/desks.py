@@ -56,6 +56,7 @@ class Rooms:
     shows: ShowDesk
     calls: CallDesk
     proposals: ProposalDesk
+    orders: OrderDesk
     abandoned: AbandonedSweep
     eviction: Eviction
     room: RoomNamespace
@@ -173,5 +174,5 @@ def open_rooms(
     moderation = ModerationDesk(db, trail, clock, fanout, room.expel, eviction.wake)
     return Rooms(
         sio, db, trail, clock, attendance, fanout, presence, comments, moderation, reactions, shows, calls, proposals,
-        abandoned, eviction, room, (room, desk), rejoining,
+        orders, abandoned, eviction, room, (room, desk), rejoining,
     )  # fmt: skip

@@ -68,6 +68,11 @@ async def of_session(tx: AsyncConnection, session_id: str) -> Replay | None:
     return view(session_id, (await of_shows(tx, [session_id])).get(session_id, Copies()))
 
 
+async def is_shown(tx: AsyncConnection, session_id: str) -> bool:
+    """Whether it can be seen again now: it is a show, it is over, and its film is made and not withheld."""
+    return (await of_session(tx, session_id)) is not None
+
+
 def view(session_id: str, copies: Copies) -> Replay | None:
     """The addresses for the pages."""
     if copies.film is None:

@@ -56,8 +56,9 @@ async def get_marks(request: web.Request) -> web.StreamResponse:
     """GET …/replay/marks."""
     await _may_see(request)
     rooms, session_id = request.app[ROOMS], request.match_info["session"]
+    sells = rooms.orders.sells_in_replays
     async with rooms.db.read() as tx:
-        return _kept(ReplayMarks(await marks(tx, rooms.trail, session_id)))
+        return _kept(ReplayMarks(await marks(tx, rooms.trail, session_id), sells))
 
 
 async def said(tx: AsyncConnection, trail: Trail, session_id: str, first: int, end: int) -> tuple[list[Comment], int]:

@@ -305,9 +305,10 @@ class ReplayMark(Struct, frozen=True):
 
 
 class ReplayMarks(Struct, frozen=True):
-    """How the shelf changed during a show, in order."""
+    """How the shelf changed during a show, in order, and whether what stands there can be bought while it is seen again."""
 
     marks: list[ReplayMark]
+    sells: bool
 
 
 class React(In, frozen=True):

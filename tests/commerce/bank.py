@@ -171,10 +171,10 @@ async def _nobody(_change: SaleChanged) -> None:
 
 
 @asynccontextmanager
-async def open_bank(database: Database, clock: ManualClock, folder: Path) -> AsyncIterator[Bank]:
-    """The real application in demo mode over this database, which has all tables."""
+async def open_bank(database: Database, clock: ManualClock, folder: Path, **more: str) -> AsyncIterator[Bank]:
+    """The real application in demo mode over this database, which has all tables; `more` are settings."""
     url = database.url.render_as_string(hide_password=False)
-    settings = load({"TELLERCAST_DATA_DIR": str(folder), "TELLERCAST_DEMO": "1", "TELLERCAST_DATABASE_URL": url})
+    settings = load({"TELLERCAST_DATA_DIR": str(folder), "TELLERCAST_DEMO": "1", "TELLERCAST_DATABASE_URL": url, **more})
     async with open_web(settings, clock) as built, aiohttp.ClientSession() as http:
         server = TestServer(built.application)
         await server.start_server()

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from commerce.catalogue import ranked
-from commerce.gate import RULES, CustomerFacts, GateInput, ProductFacts, SessionFacts, decide
+from commerce.gate import REPLAY_RULES, RULES, CustomerFacts, GateInput, ProductFacts, SessionFacts, decide
 from commerce.risk import RISK_RULES, History, RiskLimits
 from compliance.rules import assessment_valid_until
 from core.canonical import canonical
@@ -233,7 +233,8 @@ def test_the_page_knows_every_answer_of_the_gate() -> None:
     script = (Path(__file__).parents[2] / "web/scripts/lib/order_model.js").read_text()
     listed = re.search(r"const GATE = new Set\(\[(.*?)\]\)", script, re.DOTALL)
     assert listed is not None
-    assert set(re.findall(r'"(\w+)"', listed[1])) == {code for _wrong, _rule, code in REFUSALS} | {
+    of_replays = {problem.code for rule in REPLAY_RULES for problem in rule.codes}
+    assert set(re.findall(r'"(\w+)"', listed[1])) == {code for _wrong, _rule, code in REFUSALS} | of_replays | {
         "proposal_gone",
         "proposal_differs",
     }

@@ -24,6 +24,7 @@ from commerce.routes import SHOP
 from core.clock import ManualClock
 from core.database import Database
 from tests.commerce.bank import BOND, EQUITY, MIXED, YUAN, Ask, Bank, open_bank
+from tests.commerce.replayed import HOLE_MS, LATE_MS, again, past
 
 Scenario = Callable[[Bank], Awaitable[Ask]]
 ANNUITY, CERTIFICATE, DEPOSIT, STRATEGY = "prd-r2-annuity", "prd-r1-certificate", "prd-r1-structured", "prd-r5-strategy"
@@ -168,6 +169,28 @@ async def a_database_that_takes_nothing(bank: Bank) -> Ask:
     return await bank.wish()
 
 
+async def in_a_replay(bank: Bank) -> Ask:
+    return again(bank, await bank.customer(), await past(bank))
+
+
+async def in_a_running_shows_replay(bank: Bank) -> Ask:
+    return again(bank, await bank.customer(), await bank.show(BOND))
+
+
+async def at_a_moment_nobody_recorded(bank: Bank) -> Ask:
+    return again(bank, await bank.customer(), await past(bank), HOLE_MS)
+
+
+async def before_it_was_offered(bank: Bank) -> Ask:
+    return again(bank, await bank.customer(), await past(bank, later=MIXED), LATE_MS - 1, MIXED)
+
+
+async def at_terms_that_are_no_more(bank: Bank) -> Ask:
+    session, who = await past(bank, DEPOSIT), await bank.customer()
+    await bank.product(DEPOSIT, rate_text_en="Another wording", rate_text_zh="另一表述")
+    return again(bank, who, session, product=DEPOSIT)
+
+
 # Some codes have more than one way; a code without any is found by `test_every_code_has_its_scenario`.
 SCENARIOS: list[tuple[str, Scenario]] = [
     ("session_not_live", not_live),
@@ -190,6 +213,11 @@ SCENARIOS: list[tuple[str, Scenario]] = [
     ("explanation_missing", old_and_not_explained_to),
     ("risk_review", far_above_all_before),
     ("risk_review", one_after_the_other),
+    ("replay_sales_off", in_a_replay),
+    ("replay_not_sealed", in_a_running_shows_replay),
+    ("replay_not_recorded", at_a_moment_nobody_recorded),
+    ("replay_not_on_shelf", before_it_was_offered),
+    ("replay_terms_changed", at_terms_that_are_no_more),
     ("idempotency_conflict", the_same_key),
     ("assessment_limit", a_third_assessment),
     ("answers_incomplete", half_an_assessment),
@@ -207,10 +235,11 @@ async def test_every_refusal_is_reached_and_explains_itself(database: Database, 
     """All in one application, for the time it takes to open one: each scenario has people, a show and a product of its own."""
     statuses = {problem.code: problem.status for problem in errors.PROBLEMS}
     wrong: list[str] = []
-    async with open_bank(database, clock, tmp_path) as bank:
+    others = {"order_desk_busy": locked, "replay_sales_off": without_replays}
+    async with open_bank(database, clock, tmp_path, TELLERCAST_REPLAY_SALES="1") as bank:
         for code, scenario in SCENARIOS:
             asked = await scenario(bank)
-            async with locked(bank) if code == "order_desk_busy" else as_it_is():
+            async with others[code](bank) if code in others else as_it_is():
                 for lang in ("en", "zh"):
                     status, said = await bank.ask(asked, lang)
                     wrong += [f"{scenario.__name__} ({lang}): {fault}" for fault in faults(said, code, lang)]
@@ -236,6 +265,16 @@ def faults(said: dict[str, Any], code: str, lang: str) -> list[str]:
 @asynccontextmanager
 async def as_it_is() -> AsyncIterator[None]:
     yield
+
+
+@asynccontextmanager
+async def without_replays(bank: Bank) -> AsyncIterator[None]:
+    """A bank that sells in no replay."""
+    replays = bank.built.application[SHOP].desk.replays
+    assert replays is not None
+    replays.is_on = False
+    yield
+    replays.is_on = True
 
 
 @asynccontextmanager

@@ -126,6 +126,11 @@ const GATE = new Set([
   "elder_needs_call",
   "explanation_missing",
   "risk_review",
+  "replay_sales_off",
+  "replay_not_sealed",
+  "replay_not_recorded",
+  "replay_not_on_shelf",
+  "replay_terms_changed",
   "proposal_gone",
   "proposal_differs",
 ]);
