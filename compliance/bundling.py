@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import shutil
 import tempfile
@@ -178,7 +177,7 @@ class Bundler:
             fragments = await self._put_entries(writer, session.id, summary, alive)
             await self._put_lines(writer, bundle.TEXTS, self._texts(session.id, summary.entries))
             await self._put_lines(writer, bundle.DISCLOSURES, self._disclosures(session.id))
-            await self._put_lines(writer, bundle.AFTER, self._after(session.id))
+            await self._put_lines(writer, bundle.AFTER, self._after(session.id, summary))
             await self._copy_fragments(writer, fragments, out.parent, summary, alive)
             await asyncio.to_thread(writer.put, bundle.INDEX, render(summary).encode())
             return await asyncio.to_thread(self._finish, writer, evidence_id, session.id, summary.exported_at, part, out)
@@ -241,12 +240,14 @@ class Bundler:
         for item in await self._disclosed(session_id):
             yield canonical({name: item[name] for name in ("product", "version", "sha256", "text")})
 
-    async def _after(self, session_id: str) -> AsyncIterator[bytes]:
+    async def _after(self, session_id: str, summary: Summary) -> AsyncIterator[bytes]:
         after = 0
         while page := await self._page(after_trail(session_id), after):
-            for body, _stored in page:
+            for body, stored in page:
+                entry = read_entry(body, stored)
+                after = entry.seq
+                summary.add_late(entry)
                 yield body.encode()
-            after = int(json.loads(page[-1][0])["seq"])
 
     async def _put_lines(self, writer: _Writer, name: str, lines: AsyncIterator[bytes]) -> None:
         """Through a side file: a zip takes one member at a time, and a thread none of the loop's iterators."""

@@ -1,9 +1,9 @@
 """The examination of one session's record, wherever it comes from: a bundle's files or the database and the archive. Pure.
 
 Feed it in this order: `take_seal`; `take_sealed_hash` for each sealed hash at hand, `take_entry` for each body and `take_text`
-for its texts, hash before entry, text not long before or after its own; `end_entries`; then disclosures, fragments, register;
-`close`, and `report`. It holds a packed hash per entry (two where it differs from the sealed one), one reference per fragment,
-gap and order, and nothing else grows with the session.
+for its texts, hash before entry, text not long before or after its own; `end_entries`; the trail after the seal by `take_late`;
+then disclosures, fragments, register; `close`, and `report`. It holds a packed hash per entry (two where it differs from the
+sealed one), one reference per fragment, gap and order, and nothing else grows with the session.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import rfc8785
 
+from compliance import fairness_late
 from compliance.fairness import Ledger
 from compliance.findings import Findings, Report
 from compliance.record import Disclosure, FragmentRef, Record, text_of, whole
@@ -179,6 +180,12 @@ class Examination:
             self._disclosed.add(told)
         else:
             self.findings.add("disclosure_unknown", where)
+
+    def take_late(self, entry: Entry) -> None:
+        """An entry of the trail after the seal, of which only what was confirmed and bought in a replay says anything here."""
+        self.record.hear_late(entry)
+        for code, params in fairness_late.faults(self._ledger.offers, self._ledger.ended, entry):
+            self.findings.add(code, f"entry {entry.seq} after the seal", **params)
 
     def take_fragment(self, ref: FragmentRef, size: int | None, digest: str | None) -> None:
         """What stands at a fragment's path: its size in bytes and SHA-256, None when nothing does."""

@@ -11,7 +11,7 @@ foreign: every value is looked at before it is kept.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -38,7 +38,7 @@ _FIRST_PRICE: Final = frozenset({"unit_price", "fee_bps"})
 _GATE: Final = ("issuer_risk", "bank_risk", "minimum", "step", "cap", "sale_from", "sale_until")
 _MOST_TERMS: Final = 4_000
 _NO_SIGNS: Final = str.maketrans("", "", '{}"')
-_UNREADABLE: Final = (KeyError, TypeError, ValueError, RecursionError, rfc8785.CanonicalizationError)
+UNREADABLE: Final = (KeyError, TypeError, ValueError, RecursionError, rfc8785.CanonicalizationError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +181,7 @@ class Ledger:
         self._findings: list[Unfair] = []
         self._more = 0
         self._is_full = False
+        self.ended: int | None = None
 
     def add(self, entry: Said) -> None:
         """The next entry."""
@@ -199,15 +200,21 @@ class Ledger:
                 self._orders += 1
                 self._order(entry)
             elif entry.kind == kinds.SESSION_ENDED:
+                self.ended = entry.seq
                 for offer in self._now.values():
                     offer.until, offer.until_ms = entry.seq, entry.media_ms
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             self._find("fairness_unreadable", entry, detail=repr(error))
 
     def skip(self, seq: int, error: Exception) -> None:
         """An entry that can't be read at all."""
         self._entries += 1
         self._keep(Unfair("fairness_unreadable", seq, None, {"detail": repr(error)}))
+
+    @property
+    def offers(self) -> Sequence[Offer]:
+        """What was on offer so far, in the order in which it began."""
+        return self._offers
 
     def close(self) -> Fairness:
         """What all of them come to."""
@@ -265,7 +272,7 @@ class Ledger:
 
     def _order(self, entry: Said) -> None:
         data = entry.data
-        product, price = _text(data["product"]), _price(data.get("price"))
+        product, price = _text(data["product"]), canonical_price(data.get("price"))
         offer = self._now.get(product)
         if offer is None:
             if not self._is_full:
@@ -275,7 +282,7 @@ class Ledger:
         if price != offer.terms.price:
             prices = {"price": plain(price), "offered": plain(offer.terms.price)}
             self._find("order_price", entry, product=product, since=offer.since, **prices)
-        for code, told in _others(data, offer.terms):
+        for code, told in differing(data, offer.terms):
             self._find(code, entry, product=product, since=offer.since, **told)
         sold = offer.sold
         if not sold.price:
@@ -308,7 +315,7 @@ def _offered(said: Mapping[str, Any]) -> Terms:
     if len(rest) > _MOST_TERMS:
         raise ValueError(f"terms of more than {_MOST_TERMS} characters")
     gate = tuple((name, said[name]) for name in _GATE if name in said)
-    named = _price(said["price"]), _text(said["class"]), _whole(said["risk"]), _disclosure(said["disclosure"])
+    named = canonical_price(said["price"]), _text(said["class"]), _whole(said["risk"]), _disclosure(said["disclosure"])
     return Terms(*named, rest, gate)
 
 
@@ -317,7 +324,7 @@ def plain(price: str) -> str:
     return price.translate(_NO_SIGNS).replace(":", " ").replace(",", ", ")
 
 
-def _others(data: Mapping[str, Any], offered: Terms) -> list[tuple[str, dict[str, str]]]:
+def differing(data: Mapping[str, Any], offered: Terms) -> list[tuple[str, dict[str, str]]]:
     """(code, what fills its sentence) of the terms beside the price that an order has otherwise than they were on offer."""
     found: list[tuple[str, dict[str, str]]] = []
     if (disclosure := _disclosure(data.get("disclosure"))) != offered.disclosure:
@@ -342,7 +349,7 @@ def _short(disclosure: str) -> str:
     return disclosure if len(disclosure) <= _SHORT else f"{disclosure[:_SHORT]}…"
 
 
-def _price(value: Any) -> str:
+def canonical_price(value: Any) -> str:
     """Its canonical text. The first trails knew a price of one unit alone: that is the same price as one of kind "price"."""
     if isinstance(value, dict) and value.keys() == _FIRST_PRICE:
         value = {"kind": "price", "value": value["unit_price"], "date": None, "fee_bps": value["fee_bps"]}

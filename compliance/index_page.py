@@ -49,18 +49,23 @@ class Summary:
         if entry.kind == kinds.FRAGMENT:
             self.fragments += 1
         elif entry.kind == kinds.ORDER_PLACED:
-            row = (
-                str(entry.seq),
-                clock_text(entry.media_ms),
-                str(data.get("order", "")),
-                str(data.get("product", "")),
-                _money(data),
-            )
-            self._keep(self.orders, row)
+            self._keep(self.orders, self._order(str(entry.seq), entry))
         elif entry.kind == kinds.GAP:
             span = f"{clock_text(data.get('from_ms'))} – {clock_text(data.get('to_ms'))}"
             what = " ".join(str(data[name]) for name in ("stream", "track") if name in data)
             self._keep(self.gaps, (str(entry.seq), what, span, str(data.get("reason", ""))))
+
+    def add_late(self, entry: Entry) -> None:
+        """Notes an entry after the seal if it is an order: one placed in a replay."""
+        if entry.kind == kinds.ORDER_PLACED:
+            place = f"{entry.seq}, in a replay · 回放"
+            self._keep(self.orders, self._order(place, entry))
+
+    @staticmethod
+    def _order(place: str, entry: Entry) -> tuple[str, ...]:
+        data = entry.data
+        named = (str(data.get(name, "")) for name in ("order", "product"))
+        return (place, clock_text(entry.media_ms), *named, _money(data))
 
     def miss(self, what: str) -> None:
         """A fragment whose file could not be had."""

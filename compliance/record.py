@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from compliance.findings import Findings
@@ -64,6 +64,11 @@ class _Order:
     product: str
     price: str | None
     streams: tuple[str, ...]  # those that were required when it was placed
+    late: bool = False  # placed in a replay, on record after the seal
+
+    @property
+    def where(self) -> str:
+        return f"entry {self.seq}{' after the seal' if self.late else ''}, order {self.id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +124,23 @@ class Record:
             code = "fragment_entry" if entry.kind == kinds.FRAGMENT else "entry_unreadable"
             self._findings.add(code, f"entry {entry.seq}", detail=repr(error))
 
+    def hear_late(self, entry: Entry) -> None:
+        """An entry of the trail after the seal: what was confirmed and bought while the session was seen again.
+
+        What it says of the streams that had to show its moment is not believed: the session's own say that.
+        """
+        try:
+            if entry.kind == kinds.DISCLOSURE_CONFIRMED and self._has_room():
+                self._disclosure(entry)
+            elif entry.kind == kinds.ORDER_PLACED and self._has_room():
+                whole(entry.data["replay"]["media_ms"])
+                order = self._read_order(entry)
+                if order.media_ms != entry.data["replay"]["media_ms"]:
+                    raise ValueError("two media times")
+                self.orders.append(replace(order, streams=self.required, late=True))
+        except (KeyError, TypeError, ValueError) as error:
+            self._findings.add("entry_unreadable", f"entry {entry.seq} after the seal", detail=repr(error))
+
     def _has_room(self) -> bool:
         if self.is_full:
             return False
@@ -162,16 +184,15 @@ class Record:
             for order in orders:
                 if order.media_ms is not None and order.media_ms not in missing:
                     continue
-                where = f"entry {order.seq}, order {order.id}"
-                if order.id in self._excused:
-                    self._findings.add("note_order_uncovered", where)
+                if order.id in self._excused and not order.late:
+                    self._findings.add("note_order_uncovered", order.where)
                 else:
-                    self._findings.add("order_uncovered", where, ms=order.media_ms, stream=stream)
+                    self._findings.add("order_uncovered", order.where, ms=order.media_ms, stream=stream)
 
     def _check_prices(self) -> None:
         for order in self.orders:
             if order.price is None:
-                self._findings.add("note_price", f"entry {order.seq}, order {order.id}")
+                self._findings.add("note_price", order.where)
 
     def _started(self, entry: Body | Entry) -> None:
         self.started = True
@@ -193,12 +214,15 @@ class Record:
         self._gaps.append(_Gap(text_of(data["stream"]), *span, text_of(data.get("reason") or ""), entry.seq, track))
 
     def _order(self, entry: Body | Entry) -> None:
+        self.orders.append(self._read_order(entry))
+
+    def _read_order(self, entry: Body | Entry) -> _Order:
         data = entry.data
         price = data.get("price")
         told = None if price is None else sys.intern(text_of(canonical_value(price).decode()))
         at = moment(data.get("media_ms", entry.media_ms))
         streams = self._names(data.get("streams") or self.required)
-        self.orders.append(_Order(entry.seq, _name(data["order"]), at, sys.intern(_name(data["product"])), told, streams))
+        return _Order(entry.seq, _name(data["order"]), at, sys.intern(_name(data["product"])), told, streams)
 
     def _names(self, names: Any) -> tuple[str, ...]:
         """Names of streams; a record that has very many of them is none of ours, and would take for ever to check."""

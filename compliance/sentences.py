@@ -78,6 +78,20 @@ _SENTENCES: Final[dict[str, tuple[str, str]]] = {
 }
 
 
+# Of entries that were made while a finished show was seen again.
+_IN_REPLAY: Final[dict[str, tuple[str, str]]] = {
+    kinds.DISCLOSURE_CONFIRMED: (
+        "{customer} confirmed the disclosure of {product}, version {version}, in the replay",
+        "{customer} 在回放中确认 {product} 的风险揭示（第 {version} 版）",
+    ),
+    kinds.ORDER_PLACED: ("{customer} ordered {money} of {product} in the replay", "{customer} 在回放中购买 {product} {money}"),
+    kinds.ORDER_REFUSED: (
+        "An order of {product} in the replay was refused: {code}",
+        "拒绝在回放中购买 {product}:{code}",
+    ),
+}
+
+
 # Why, where an entry has a code for it.
 _REASONS: Final[dict[str, tuple[str, str]]] = {
     "recording_not_started": ("the recording had not begun", "录制尚未开始"),
@@ -153,7 +167,7 @@ def sentence(kind: str, actor: str, data: Mapping[str, Any], erased: frozenset[s
     words["money"] = _money(data)
     start, end = data.get("from_ms", data.get("start_ms")), data.get("to_ms", data.get("end_ms"))
     words["span"] = f"{clock_text(start)}–{clock_text(end)}"
-    found = _SENTENCES.get(kind)
+    found = (_IN_REPLAY.get(kind) if data.get("replay") else None) or _SENTENCES.get(kind)
     return found[zh].format_map(words) if found is not None else kind
 
 

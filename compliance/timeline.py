@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from sqlalchemy import select
@@ -24,11 +24,16 @@ HITS_LANE: Final = "hits"
 LANES: Final = (*kinds.LANES, HITS_LANE)
 MOST_ENTRIES: Final = 100_000
 MOST_LOOKS: Final = 50
+MOST_REPLAYED: Final = 2_000
+_REPLAYED: Final = (kinds.DISCLOSURE_CONFIRMED, kinds.ORDER_PLACED)
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One entry to be drawn. `erased` names the personal texts that are gone; times RFC 3339, media times ms."""
+    """One entry to be drawn. `erased` names the personal texts that are gone; times RFC 3339, media times ms.
+
+    One of `after_seal` has its number in the trail after the seal.
+    """
 
     seq: int
     media_ms: int | None
@@ -40,6 +45,7 @@ class Line:
     data: Mapping[str, Any]
     hash: str
     erased: tuple[str, ...]
+    after_seal: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +82,17 @@ async def read(db: Database, trail: Trail, clock: Clock, session_id: str, lang: 
     more = after if len(page) == PAGE else None
     if more is None:
         async with db.read() as tx:
+            lines += await _replayed(tx, trail, session_id, lang, names)
             lines += await _hits(tx, session_id)
     return Timeline(duration_ms(session, clock), lines, more)
+
+
+async def _replayed(tx: AsyncConnection, trail: Trail, session_id: str, lang: str, names: Mapping[str, str]) -> list[Line]:
+    """What was confirmed and bought while the session was seen again, the first `MOST_REPLAYED`: at the film's moment."""
+    trail_after = after_trail(session_id)
+    page = await trail.entries(tx, trail_after, limit=MOST_REPLAYED, kinds=_REPLAYED)
+    texts = await trail.texts(tx, trail_after, page[0].seq, page[-1].seq) if page else {}
+    return [replace(line(entry, texts, lang, names), after_seal=True) for entry in page if "replay" in entry.data]
 
 
 async def looks(tx: AsyncConnection, trail: Trail, session_id: str, lang: str) -> list[Line]:

@@ -18,14 +18,16 @@ from core.clock import Clock
 from core.database import Database
 from core.errors import Refused
 from recording import register, sessions
+from recording.chain import Chain
 from recording.errors import RECORDING_NOT_READY
 from recording.keys import SigningKeys
 from recording.register import Seal
 from recording.tables import fragments, trail_entries
-from recording.trail import PAGE, Trail
+from recording.trail import PAGE, Trail, after_trail
 
 TIMEOUT_S: Final = 600.0
 _BLOCK: Final = 1 << 20
+_MOST_LATE: Final = 100
 
 
 class Verification:
@@ -51,6 +53,7 @@ class Verification:
             exam = Examination()
             exam.take_seal(seal.checkpoint, keys, trusted=True)
             await self._entries(exam, session_id)
+            await self._late(exam, session_id)
             await self._fragments(exam, session_id)
             await self._register(exam, seal, keys)
             # The texts of disclosures are no part of the recording's own tables; the bundle carries and proves them.
@@ -71,6 +74,20 @@ class Verification:
                 break
             after = page[-1].seq
         await asyncio.to_thread(exam.end_entries)
+
+    async def _late(self, exam: Examination, session_id: str) -> None:
+        """What came after the seal: its chain, and what was bought in a replay."""
+        name = after_trail(session_id)
+        chain, after = Chain(name), 0
+        while True:
+            async with self._db.read() as tx:
+                page = await self._trail.stored(tx, name, after, PAGE)
+            await asyncio.to_thread(_take_late, exam, chain, [(row.body, row.hash) for row in page])
+            if len(page) < PAGE:
+                break
+            after = page[-1].seq
+        for finding in chain.findings[:_MOST_LATE]:
+            exam.findings.add("after_chain", name, detail=finding)
 
     async def _fragments(self, exam: Examination, session_id: str) -> None:
         query = select(fragments.c.path, fragments.c.sha256).where(fragments.c.session_id == session_id)
@@ -116,6 +133,12 @@ def _take(exam: Examination, page: Sequence[tuple[str, str]], opened: Mapping[tu
     for body, stored in page:
         exam.take_sealed_hash(stored)
         exam.take_entry(body.encode())
+
+
+def _take_late(exam: Examination, chain: Chain, page: Sequence[tuple[str, str]]) -> None:
+    for body, stored in page:
+        if (entry := chain.add(body, stored)) is not None:
+            exam.take_late(entry)
 
 
 def _check(chain: RegisterChain, page: Sequence[Seal]) -> None:

@@ -119,11 +119,11 @@ class _Verification:
         self._step(ENTRIES, self._entries)
         self._take_texts(None, self._texts)
         self._guarded(ENTRIES, self._exam.end_entries)
+        self._step(AFTER, self._after)
         for where, item in self._objects(DISCLOSURES):
             self._guarded(where, partial(self._exam.take_disclosure, item))
         self._fragments()
         self._step(REGISTER, self._register)
-        self._step(AFTER, self._after)
         self._members()
         self._guarded(ENTRIES, self._exam.close)
         return self._exam.report(str(session))
@@ -327,7 +327,9 @@ class _Verification:
             return
         chain = Chain(f"{claim.session}/after")
         for line in self._bundle.lines(name):
-            chain.add(line, sha256_hex(line))
+            entry = chain.add(line, sha256_hex(line))
+            if entry is not None:
+                self._exam.take_late(entry)
             if len(chain.findings) > _MOST_AFTER:
                 break
         for finding in chain.findings:

@@ -160,6 +160,7 @@ def _entry(item: Line) -> TimelineEntry:
         data=dict(data),
         hash=item.hash,
         erased=list(item.erased),
+        after_seal=item.after_seal,
     )
 
 

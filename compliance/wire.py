@@ -167,6 +167,8 @@ class TimelineEntry(msgspec.Struct, frozen=True, kw_only=True):
     data: dict[str, Any]
     hash: str
     erased: list[str]
+    after_seal: bool
+    """It stands in the trail after the seal, and `seq` is its number there: what was bought while the show was seen again."""
 
 
 class TimelineView(msgspec.Struct, frozen=True, kw_only=True):

@@ -46,7 +46,7 @@ export function createInspector({ onLink }) {
         "div",
         { class: "inspector-head" },
         h("h3", { class: "inspector-title", t: `entry.${entry.kind}` }),
-        h("span", { class: "inspector-seq" }, `#${entry.seq}`),
+        h("span", { class: "inspector-seq" }, `#${entry.seq}${entry.after_seal ? "/after" : ""}`),
       ),
       entry.text ? h("p", { class: "inspector-text" }, entry.text) : null,
       h(

@@ -13,6 +13,9 @@ export const ORDER = ["session", "picture", "gaps", "pins", "disclosures", "sale
 /** @param {Entry} entry */
 export const laneOf = (entry) => entry.lane;
 
+/** Its number in the session's own trail, by which others find it; null for one of what came after the seal. @param {Entry} entry */
+export const seqOf = (entry) => (entry.lane === "review" || entry.after_seal ? null : entry.seq);
+
 /** @param {Entry} entry what has no media time came before the start */
 export const msOfEntry = (entry) => entry.media_ms ?? 0;
 

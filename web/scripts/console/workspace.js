@@ -10,7 +10,7 @@ import { createControls } from "./controls.js";
 import { createEntryList } from "./entries.js";
 import { createFairness } from "./fairness.js";
 import { createInspector } from "./inspector.js";
-import { filtered, inOrder, msOfEntry, sortIntoLanes } from "./lanes.js";
+import { filtered, inOrder, msOfEntry, seqOf, sortIntoLanes } from "./lanes.js";
 import { createPlayer } from "./player.js";
 import { createSeal } from "./seal.js";
 import { createTimeline } from "./timeline.js";
@@ -63,7 +63,7 @@ export function openWorkspace(root, place, person, does) {
     fill(root, made.bar, made.seal.findings, made.stage, made.side);
     list.show(made.entries);
     if (place.seq !== null) {
-      const entry = made.entries.find((e) => e.seq === place.seq && e.lane !== "review");
+      const entry = made.entries.find((e) => seqOf(e) === place.seq);
       if (entry) made.select(entry, place.t === null);
     }
     if (place.t !== null) {
@@ -106,14 +106,14 @@ export function openWorkspace(root, place, person, does) {
         toggle: () => player().toggle(),
         skip: (ms) => jump(player().time() + ms),
         speed: (n) => player().setSpeed(n),
-        link: () => void copy({ session, t: player().time(), seq: selected?.seq ?? null, view }),
+        link: () => void copy({ session, t: player().time(), seq: selected && seqOf(selected), view }),
         zoom: (factor) => line.zoom(factor),
         fit: () => line.fit(),
       },
       total,
     );
     const list = createEntryList({ onSelect: (entry) => select(entry, true), onEnter: enter });
-    const inspector = createInspector({ onLink: (entry) => void copy({ session, t: msOfEntry(entry), seq: entry.seq }) });
+    const inspector = createInspector({ onLink: (entry) => void copy({ session, t: msOfEntry(entry), seq: seqOf(entry) }) });
     const line = createTimeline(
       lanes,
       total,
@@ -165,12 +165,12 @@ export function openWorkspace(root, place, person, does) {
       list.show(filtered(entries, { hidden, text: words }));
     }
     function tellPlace() {
-      does.onPlace({ session, t: player().time(), seq: selected?.seq ?? null, view });
+      does.onPlace({ session, t: player().time(), seq: selected && seqOf(selected), view });
     }
 
     const fairness = createFairness(session, {
       onMoment: ({ seq }) => {
-        const entry = entries.find((e) => e.seq === seq && e.lane !== "review");
+        const entry = entries.find((e) => seqOf(e) === seq);
         if (entry) select(entry, true);
       },
     });
