@@ -4,7 +4,7 @@ import { describe, test } from "node:test";
 import { CommentsModel } from "../../web/scripts/lib/comments_model.js";
 import { QuestionsModel } from "../../web/scripts/lib/questions_model.js";
 import { changed, emptySnapshot, joined } from "../../web/scripts/lib/session_model.js";
-import { markAt, ReplayTimeline } from "../../web/scripts/watch/replay_model.js";
+import { markAt, momentOf, ReplayTimeline, saleOf } from "../../web/scripts/watch/replay_model.js";
 import { floating, Taps } from "../../web/scripts/watch/reactions_model.js";
 import { inserted, mentionsIn, waitLeft, withMention } from "../../web/scripts/lib/talking_model.js";
 
@@ -183,6 +183,19 @@ describe("the comments of a replay", () => {
     assert.equal(markAt(marks, 4999)?.pinned, null);
     assert.equal(markAt(marks, 5000)?.pinned, "a");
     assert.equal(markAt([], 1), null);
+  });
+
+  test("what is on screen is a whole moment within the film, also at its very end", () => {
+    const film = { offset_ms: 120, duration_ms: 61_000 };
+    assert.equal(momentOf(film, 0), 120);
+    assert.equal(momentOf(film, 3.0004), 3120);
+    assert.equal(momentOf(film, 61.02), 60_620);
+    assert.equal(momentOf({ offset_ms: 0, duration_ms: 100 }, 0.1), 0);
+  });
+
+  test("it sells where the bank wants it, and says by a code that it doesn't", () => {
+    assert.deepEqual(saleOf(true), { open: true, reason: null });
+    assert.deepEqual(saleOf(false), { open: false, reason: "replay_sales_off" });
   });
 });
 

@@ -57,7 +57,7 @@ export function callAbout(product, amount) {
   return `/call?${about}`;
 }
 
-/** @typedef {{product: string, amount: number, key: string, disclosure: {version: number}, proposal?: string}} OrderBody */
+/** @typedef {{product: string, amount: number, key: string, disclosure: {version: number}, proposal?: string, replay?: {media_ms: number}}} OrderBody */
 /** @typedef {{session: string, product: string, proposal?: string}} Intent what is being bought where; of it one order at a time is on its way */
 
 /**

@@ -23,6 +23,7 @@ export function termKey(product) {
  * @param {Product} options.product
  * @param {number} [options.amount] minor units; given and fixed by a proposal
  * @param {string} [options.proposal]
+ * @param {{media_ms: number}} [options.replay] what is on screen of a show that is seen again
  * @param {(body: import("./order_model.js").OrderBody) => Promise<Order>} options.place throws Problem
  * @param {(order: Order) => void} [options.onPlaced]
  * @param {() => void} [options.onClose]
@@ -112,7 +113,13 @@ class OrderSheet {
     this.surface = sheet({
       title: options.proposal ? "buy.proposal" : "buy.title",
       testid: "sheet",
-      content: [this.facts, disclosure, amount, this.answer],
+      content: [
+        ...(options.replay ? [h("p", { class: "field-hint", t: "buy.replay", testid: "buy-replay" })] : []),
+        this.facts,
+        disclosure,
+        amount,
+        this.answer,
+      ],
       canClose: () => !this.busy,
       onClose: () => {
         this.stopLang();
@@ -154,14 +161,20 @@ class OrderSheet {
   // The record gets the moment of the tick; should that be lost on the way, placing the order sends it again.
   #confirmDisclosure() {
     const version = this.product.disclosure.version;
-    const path = `/api/sessions/${encodeURIComponent(this.options.session)}/disclosures`;
     this.confirmation = {
       version,
-      done: api("POST", path, { product: this.product.id, version }).then(
+      done: this.#tellConfirmed(version).then(
         () => true,
         () => false,
       ),
     };
+  }
+
+  /** @param {number} version */
+  #tellConfirmed(version) {
+    const { session, replay } = this.options;
+    const path = `/api/sessions/${encodeURIComponent(session)}/disclosures`;
+    return api("POST", path, { product: this.product.id, version, ...(replay && { replay }) });
   }
 
   #watchDisclosure() {
@@ -277,12 +290,11 @@ class OrderSheet {
 
   /** A first attempt: the disclosure is on the record before the order goes out. @param {import("./order_model.js").Intent} intent */
   async #prepared(intent) {
-    const { session, proposal } = this.options;
+    const { proposal, replay } = this.options;
     const { version } = this.product.disclosure;
-    if (this.confirmation?.version !== version || !(await this.confirmation.done))
-      await api("POST", `/api/sessions/${encodeURIComponent(session)}/disclosures`, { product: intent.product, version });
+    if (this.confirmation?.version !== version || !(await this.confirmation.done)) await this.#tellConfirmed(version);
     const body = { product: intent.product, amount: this.amount ?? 0, disclosure: { version } };
-    return this.attempts.begin(intent, proposal ? { ...body, proposal } : body);
+    return this.attempts.begin(intent, { ...body, ...(proposal && { proposal }), ...(replay && { replay }) });
   }
 
   /** @param {Order} order */
@@ -329,6 +341,11 @@ class OrderSheet {
       this.input.focus();
       this.input.select();
     };
+    if (problem.code === "replay_terms_changed") {
+      this.confirmed = this.check.checked = false; // what was confirmed stood beside other terms
+      this.confirmation = null;
+      this.#refresh();
+    }
     const toDisclosure = () => {
       fill(this.answer);
       this.text.scrollIntoView();

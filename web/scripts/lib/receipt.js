@@ -13,7 +13,7 @@ export function receipt(order) {
     { class: "receipt", testid: "receipt", data: { order: order.id } },
     head(order),
     h("dl", { class: "facts" }, number(order), placed(order), moment(order), entry(order)),
-    h("p", { class: "receipt-note", t: "receipt.note" }),
+    h("p", { class: "receipt-note", t: order.replay ? "receipt.note.replay" : "receipt.note" }),
     cancelling(order),
   );
 }
@@ -121,7 +121,13 @@ function number(order) {
 
 /** @param {Order} order */
 function placed(order) {
-  return row("receipt.placed", h("span", { t: "plain.time", tp: { at: { dateTime: order.placed_at } } }));
+  const at = { t: "plain.time", tp: { at: { dateTime: order.placed_at } } };
+  return row(
+    "receipt.placed",
+    order.replay
+      ? h("span", null, h("span", at), " ", h("span", { t: "receipt.replay", testid: "receipt-replay" }))
+      : h("span", at),
+  );
 }
 
 /** @param {Order} order */
@@ -131,7 +137,10 @@ function moment(order) {
 
 /** @param {Order} order */
 function entry(order) {
-  return row("receipt.entry", h("span", { t: "receipt.entry.value", tp: { seq: order.trail_seq } }));
+  return row(
+    "receipt.entry",
+    h("span", { t: order.replay ? "receipt.entry.after" : "receipt.entry.value", tp: { seq: order.trail_seq } }),
+  );
 }
 
 /** @param {string} hex */

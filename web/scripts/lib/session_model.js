@@ -1,7 +1,7 @@
 // What a page knows of a session, and how each event of `/room` changes it. Pure: old snapshot in, new snapshot out.
 
 /** @typedef {{id: string, name: string, class: "deposit"|"wealth"|"fund"|"insurance", risk: string, risk_meaning: string, term_days: number | null, rate_text: string, currency: string, minimum: number, step: number, cap: number | null, left: number | null, sale_open: boolean, pinned?: boolean, disclosure: {version: number, text: string}}} Product */
-/** @typedef {{id: string, session: string, product: {id: string, name: string, risk: string}, amount: number, currency: string, state: "placed"|"sent"|"confirmed"|"rejected"|"cancelled", reason?: string | null, placed_at: string, media_ms: number, trail_seq: number, receipt_url: string, cancellable_until: string | null}} Order */
+/** @typedef {{id: string, session: string, product: {id: string, name: string, risk: string}, amount: number, currency: string, state: "placed"|"sent"|"confirmed"|"rejected"|"cancelled", reason?: string | null, placed_at: string, media_ms: number, trail_seq: number, receipt_url: string, cancellable_until: string | null, replay?: boolean}} Order */
 /** @typedef {{id: string, at: string, media_ms: number, author: string, author_tag: string, text: string, host: boolean, kind?: "comment"|"question"|"answer", answers?: {id: string, author: string, text: string} | null, mentions?: string[]}} Comment */
 /** @typedef {{slow_s: number, premoderated: boolean}} Rules of a room: one comment a person in so many seconds (0: any); each is seen by a moderator first */
 /** @typedef {{mp4: string, poster: string | null, offset_ms: number, duration_ms: number}} Replay how an ended show is seen again */

@@ -167,10 +167,11 @@ function draw(snapshot) {
       tools.prepend(flyingBar);
       shelf.pinned.after(bag);
     }
-    replay.begin(session.replay.offset_ms);
+    replay.begin(session.replay);
   }
-  shelf.update(picture.replaying ? replay.as(session) : session, picture.replaying);
-  drawBuying(session);
+  const shown = picture.replaying ? replay.as(session) : session;
+  shelf.update(shown, picture.replaying);
+  drawBuying(shown);
   if (session.state === "scheduled" && session.show && askedShow !== session.show) void askShow(session.show);
 }
 
@@ -199,23 +200,36 @@ function drawBuying(session) {
   const closed = product && !product.sale_open ? t("product.closed") : "";
   buying.sheet.sale(
     closed ? { open: false, reason: "product_sale_closed" } : session.sale,
-    closed || saleSentence(session.sale, lang()),
+    closed || (session.sale.reason === "replay_sales_off" ? t("replay.sales_off") : saleSentence(session.sale, lang())),
   );
 }
 
 /** @param {Product} product */
 function buy(product) {
   shelfSheet?.close();
+  const held = picture.replaying ? replay.hold() : null;
   const made = orderSheet({
     session: id,
     product,
+    replay: held ? { media_ms: held.media_ms } : undefined,
     onClose: () => {
       buying = null;
+      held?.resume();
     },
-    place: async (body) => (await client.emit("order", body, 10_000)).order,
+    place: async (body) => (held ? replayed(body) : (await client.emit("order", body, 10_000)).order),
   });
   buying = { sheet: made, product: product.id };
-  if (client.snapshot.session) drawBuying(client.snapshot.session);
+  if (client.snapshot.session) draw(client.snapshot);
+}
+
+/** @param {import("../lib/order_model.js").OrderBody} body */
+async function replayed(body) {
+  try {
+    return await api("POST", "/api/orders", { session: id, ...body });
+  } catch (error) {
+    void client.refresh(); // the terms may be others than those that were shown
+    throw error;
+  }
 }
 
 function openShelf() {

@@ -1,6 +1,6 @@
 // The comments and the shelf of a show that is seen again: they follow the film, wherever it is moved to.
 import { api } from "../lib/api.js";
-import { markAt, MINUTE_MS, ReplayTimeline } from "./replay_model.js";
+import { markAt, MINUTE_MS, momentOf, ReplayTimeline, saleOf } from "./replay_model.js";
 
 /** @typedef {import("../lib/session_model.js").SessionView} SessionView */
 /** @typedef {import("./comments.js").Comments} Comments */
@@ -12,8 +12,9 @@ export class ReplayPlane {
   marks = [];
   /** @type {import("./replay_model.js").Mark | null} */
   mark = null;
-  offset = 0;
+  film = { offset_ms: 0, duration_ms: 0 };
   began = false;
+  sells = false;
 
   /** @param {string} session @param {HTMLVideoElement} video @param {Comments} comments @param {Flying} flying @param {() => void} onMark the shelf is another */
   constructor(session, video, comments, flying, onMark) {
@@ -24,11 +25,11 @@ export class ReplayPlane {
     this.onMark = onMark;
   }
 
-  /** Once the page has turned into that of a replay. @param {number} offset the film's beginning, media time */
-  begin(offset) {
+  /** Once the page has turned into that of a replay. @param {import("../lib/session_model.js").Replay} film */
+  begin(film) {
     if (this.began) return;
     this.began = true;
-    this.offset = offset;
+    this.film = film;
     for (const event of ["timeupdate", "seeked", "loadedmetadata"]) this.video.addEventListener(event, () => this.#moved());
     this.video.addEventListener("pause", () => this.flying.pause());
     this.video.addEventListener("play", () => this.flying.resume());
@@ -37,7 +38,7 @@ export class ReplayPlane {
   }
 
   get now() {
-    return this.offset + this.video.currentTime * 1000;
+    return this.film.offset_ms + this.video.currentTime * 1000;
   }
 
   #moved() {
@@ -64,18 +65,32 @@ export class ReplayPlane {
 
   async #askMarks() {
     try {
-      this.marks = (await api("GET", `${this.address}/marks`)).marks;
+      ({ marks: this.marks, sells: this.sells } = await api("GET", `${this.address}/marks`));
       this.#moved();
+      this.onMark();
     } catch {
       this.marks = []; // the shelf stays as it was at the end
     }
   }
 
+  /** While somebody buys the film stands still: what is on screen is what the order is bound to. @returns {{media_ms: number, resume: () => void}} */
+  hold() {
+    const played = !this.video.paused;
+    this.video.pause();
+    return {
+      media_ms: momentOf(this.film, this.video.currentTime),
+      resume: () => {
+        if (played) this.video.play().catch(() => undefined); // the browser wants a tap first: its controls are there
+      },
+    };
+  }
+
   /** The session with the shelf of this moment of the film, as far as its products are still there. @param {SessionView} session @returns {SessionView} */
   as(session) {
-    if (!this.mark) return session;
+    const sale = saleOf(this.sells);
+    if (!this.mark) return { ...session, sale };
     const { products, pinned } = this.mark;
     const shelf = session.shelf.filter(({ id }) => products.includes(id)).map((one) => ({ ...one, pinned: one.id === pinned }));
-    return { ...session, shelf, pinned };
+    return { ...session, sale, shelf, pinned };
   }
 }

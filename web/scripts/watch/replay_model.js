@@ -56,6 +56,19 @@ export class ReplayTimeline {
   }
 }
 
+/** A film's last picture may stand a little beyond the last fragment, at which nothing can be bought. */
+const LAST_MS = 500;
+
+/** What is on screen, as media time. @param {{offset_ms: number, duration_ms: number}} film @param {number} seconds the player's position */
+export function momentOf({ offset_ms, duration_ms }, seconds) {
+  return Math.round(offset_ms + Math.max(0, Math.min(seconds * 1000, duration_ms - LAST_MS)));
+}
+
+/** Whether anything can be bought in a replay; the reason is the refusal's code. @param {boolean} sells */
+export function saleOf(sells) {
+  return { open: sells, reason: sells ? null : "replay_sales_off" };
+}
+
 /** What stood on the shelf at that time; null before anything did. @param {Mark[]} marks in order @param {number} ms */
 export function markAt(marks, ms) {
   return marks.findLast(({ at_ms }) => at_ms <= ms) ?? null;

@@ -12,7 +12,19 @@ import { filterable, RISKS, TERMS, zones } from "./shelf_model.js";
 export class Shelf {
   zones = h("div", { class: "shelf-zones" }, skeleton(3, "row"));
   filters = h("div", { class: "shelf-filters", role: "group", tLabel: "watch.shelf.filter", hidden: true });
-  panel = h("div", { class: "shelf", testid: "shelf" }, this.filters, this.zones);
+  /** In a replay that doesn't sell: where one can buy instead. */
+  elsewhere = h(
+    "div",
+    { class: "shelf-elsewhere", testid: "shelf-elsewhere", hidden: true },
+    h("p", { id: "shelf-elsewhere", t: "replay.elsewhere" }),
+    h(
+      "div",
+      { class: "shelf-elsewhere-ways" },
+      h("a", { class: "button button-small", href: "/", t: "replay.next_show" }),
+      h("a", { class: "button button-small", href: "/call", t: "replay.call" }),
+    ),
+  );
+  panel = h("div", { class: "shelf", testid: "shelf" }, this.elsewhere, this.filters, this.zones);
   pinned = h("div", { class: "pinned-place", "aria-live": "polite" });
   /** @type {SessionView | null} */
   session = null;
@@ -39,6 +51,7 @@ export class Shelf {
     if (next === this.drawn) return;
     this.drawn = next;
     const held = document.activeElement?.closest("[data-product]")?.getAttribute("data-product");
+    this.elsewhere.hidden = session.sale.reason !== "replay_sales_off";
     const shown = pinnedProduct(session);
     this.filters.hidden = !filterable(session.shelf);
     const seen = zones(session.shelf, this.wish);
@@ -81,7 +94,8 @@ export class Shelf {
   #reason(product, id) {
     const sale = this.session?.sale ?? { open: false, reason: null };
     const own = h("p", { class: "sale-reason", testid: "sale-reason", id });
-    if (!sale.open) fill(own, saleSentence(sale, lang()) || h("span", { t: "sale.closed" }));
+    if (sale.reason === "replay_sales_off") fill(own, h("span", { t: "replay.sales_off" }));
+    else if (!sale.open) fill(own, saleSentence(sale, lang()) || h("span", { t: "sale.closed" }));
     else if (!product.sale_open) fill(own, h("span", { t: "product.closed" }));
     else own.hidden = true;
     return own;
@@ -100,7 +114,7 @@ export class Shelf {
     const button = h("button", {
       ...(where === "pinned" ? looks : { ...buys, "aria-disabled": String(closed) }),
       type: "button",
-      "aria-describedby": reason.id,
+      "aria-describedby": this.elsewhere.hidden ? reason.id : `${reason.id} shelf-elsewhere`,
       onclick: () => {
         if (where === "pinned" || !closed) this.onBuy(product);
       },
