@@ -1,6 +1,7 @@
 // What viewers say, the host's own word among them, and what can be done about each.
 import { asProblem } from "../lib/api.js";
-import { fill, h, icon } from "../lib/dom.js";
+import { fill, h, icon, setText } from "../lib/dom.js";
+import { follow } from "../lib/following.js";
 import { time } from "../lib/format.js";
 import { refusal } from "../lib/ui.js";
 import { createCommentMenu } from "./comment_menu.js";
@@ -19,6 +20,21 @@ export function createComments(send, moderate) {
   /** what came while a menu was open: the row under it must not move away @type {Comment[]} */ let later = [];
   /** @type {Comment | null} */ let asked = null;
   const list = h("div", { class: "talk-list", role: "log", testid: "comment-list", tLabel: "studio.comments", tabindex: "0" });
+  const newestWords = h("span", { t: "studio.newest" });
+  const newest = h(
+    "button",
+    { class: "button button-small talk-newest", type: "button", testid: "newest", hidden: true },
+    icon("down"),
+    newestWords,
+  );
+  const place = follow(list, (unread) => {
+    newest.hidden = !unread;
+    setText(newestWords, "studio.newest", { n: unread });
+  });
+  newest.addEventListener("click", () => {
+    place.toEnd();
+    list.focus();
+  });
   const none = h("p", { class: "talk-none muted", t: "studio.no_comments" });
   const input = h("input", {
     class: "input",
@@ -45,7 +61,7 @@ export function createComments(send, moderate) {
       add(waiting);
     },
   });
-  const element = h("div", { class: "talk" }, pinned, none, list, trouble, answering, form, menu.element);
+  const element = h("div", { class: "talk" }, pinned, none, list, newest, trouble, answering, form, menu.element);
 
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
@@ -131,7 +147,6 @@ export function createComments(send, moderate) {
     const fresh = comments.filter((c) => !seen.has(c.id));
     if (!fresh.length) return;
     for (const c of fresh) seen.add(c.id);
-    const atEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 60;
     none.hidden = true;
     list.append(...fresh.map(row));
     while (list.children.length > KEPT) {
@@ -139,7 +154,7 @@ export function createComments(send, moderate) {
       seen.delete(old.dataset["id"] ?? "");
       old.remove();
     }
-    if (atEnd) list.scrollTop = list.scrollHeight;
+    place.grew(fresh.length);
   }
 
   /** What moderators have taken down, and what they have put back where its time puts it. @param {{ removed: string[], restored: Comment[] }} told */

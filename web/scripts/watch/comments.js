@@ -2,6 +2,7 @@
 import { asProblem } from "../lib/api.js";
 import { CommentsModel } from "../lib/comments_model.js";
 import { fill, h, icon, setText } from "../lib/dom.js";
+import { NEAR_END } from "../lib/following.js";
 import { t } from "../lib/i18n.js";
 import { byKeys, commentRow, drawState } from "./comment_row.js";
 import { Composer } from "./composer.js";
@@ -12,8 +13,6 @@ import { Questions } from "./questions.js";
 /** @typedef {import("../lib/session_client.js").SessionClient} SessionClient */
 /** @typedef {{fly: (comment: {text: string, own: boolean, host: boolean, id: string}) => void, ground: (ids: string[]) => void, clear: () => void}} Air */
 /** @typedef {{removed: string[], restored: Comment[]}} Moderated */
-
-const NEAR_END = 60;
 
 export class Comments {
   model = new CommentsModel();
@@ -66,6 +65,8 @@ export class Comments {
   constructor(client, air) {
     this.client = client;
     this.air = air;
+    // It was behind another tab, or has become smaller.
+    new ResizeObserver(() => this.stuck && this.#toEnd()).observe(this.list);
   }
 
   get form() {
@@ -266,6 +267,7 @@ export class Comments {
   }
 
   #scrolled() {
+    if (!this.list.clientHeight) return; // what is hidden is scrolled by nobody
     this.stuck = this.list.scrollHeight - this.list.scrollTop - this.list.clientHeight < NEAR_END;
     if (this.list.scrollTop !== this.placed) this.anchor = null;
     if (this.stuck) this.#read();

@@ -1,0 +1,71 @@
+"""Lists of comments stay at their end, in the studio and on the watch page: also behind another tab, and when told to wait."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.async_api import Page, expect
+
+from tests.browser.people import People
+from tests.browser.steps import until
+from tests.browser.test_comment_plane import HOLD_SOCKETS, live_show, watching
+
+pytestmark = pytest.mark.one_server
+
+AT_END = """() => { const l = document.querySelector('[data-testid="comment-list"]');
+  return l.scrollTop > 0 && l.scrollHeight - l.scrollTop - l.clientHeight < 2; }"""
+
+
+async def at_end(page: Page) -> None:
+    await until(lambda: page.evaluate(AT_END), "the newest is in sight")
+
+
+async def in_studio(people: People) -> tuple[Page, str]:
+    """The studio of a show that is on, and the session's id."""
+    session = await live_show(people)
+    studio = await people.open("adviser-1", "/studio", init_script=HOLD_SOCKETS)
+    await studio.get_by_test_id("show-item").filter(has_text="Evening").first.click()
+    await expect(studio.get_by_test_id("comment-input")).to_be_visible()
+    await expect(studio.get_by_test_id("acts")).to_have_count(1)
+    return studio, session
+
+
+async def test_a_host_who_looks_at_something_else_comes_back_to_the_newest(people: People) -> None:
+    studio, session = await in_studio(people)
+    rows = studio.get_by_test_id("comment-list").locator(".talk-row")
+    await studio.evaluate("s => tellMany(s, 0, 60)", session)
+    await expect(rows).to_have_count(60)
+    await at_end(studio)
+    await studio.get_by_test_id("tab-moderation").click()
+    await studio.evaluate("s => tellMany(s, 60, 20)", session)
+    await studio.get_by_test_id("tab-comments").click()
+    await at_end(studio)
+    await studio.evaluate("s => tellMany(s, 80, 1)", session)
+    await at_end(studio)
+
+
+async def test_a_host_who_reads_on_top_is_told_of_what_came(people: People) -> None:
+    studio, session = await in_studio(people)
+    await studio.evaluate("s => tellMany(s, 0, 60)", session)
+    await at_end(studio)
+    where = studio.get_by_test_id("comment-list")
+    await where.evaluate(
+        "list => new Promise(done => { list.addEventListener('scroll', done, {once: true}); list.scrollTop = 0; })"
+    )
+    await studio.evaluate("s => tellMany(s, 60, 5)", session)
+    await expect(studio.get_by_test_id("newest")).to_have_text("New comments: 5")
+    assert await where.evaluate("list => list.scrollTop") == 0
+    await studio.get_by_test_id("newest").press("Enter")
+    await at_end(studio)
+    await expect(studio.get_by_test_id("newest")).to_be_hidden()
+    await expect(where).to_be_focused()
+
+
+async def test_a_viewer_who_looks_at_the_questions_comes_back_to_the_newest(people: People) -> None:
+    session = await live_show(people)
+    page = await watching(people, session)
+    await page.evaluate("s => tellMany(s, 0, 100)", session)
+    await at_end(page)
+    await page.get_by_test_id("tab-questions").click()
+    await page.evaluate("s => tellMany(s, 100, 40)", session)
+    await page.get_by_test_id("tab-comments").click()
+    await at_end(page)
