@@ -34,6 +34,8 @@ from rooms.spoken import Latest
 
 _AT_ONCE: Final = 100
 _WAITING_MAX: Final = 5_000
+# More were taken down than a page has lines: the latest are those it may show.
+REMOVED_MAX: Final = 400
 _ENCODER: Final = msgspec.json.Encoder()
 
 
@@ -59,6 +61,7 @@ class _Picture:
     sums: list[Tally] | None
     views: dict[tuple[str, str], msgspec.Raw] = field(default_factory=dict)
     moments: dict[int, Any] = field(default_factory=dict)
+    gone: dict[int, list[str]] = field(default_factory=dict)
 
 
 class Joining:
@@ -134,6 +137,7 @@ class Joining:
             "viewers": self._presence.viewers(session_id),
             "author_tag": tag,
             "tally": msgspec.to_builtins(picture.sums) if one.place.is_host else None,
+            "removed": await _taken_down(tx, picture, session_id, one.after),
         }
 
     async def _changed_since(
@@ -148,6 +152,15 @@ class Joining:
             picture.moments[after] = seen[0].at if seen else None
         moment = picture.moments[after]
         return [order for order in mine if moment is None or order.session_seq > after or order.changed_at > moment]
+
+
+async def _taken_down(tx: AsyncConnection, picture: _Picture, session_id: str, after: int | None) -> list[str]:
+    """The comments that moderators have taken down since entry `after`: whoever was away still has them before him."""
+    if after is None:
+        return []
+    if after not in picture.gone:
+        picture.gone[after] = list(await spoken.gone_since(tx, session_id, after))[-REMOVED_MAX:]
+    return picture.gone[after]
 
 
 async def _found(tx: AsyncConnection, session_id: str) -> Place | Refused:

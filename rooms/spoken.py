@@ -137,7 +137,7 @@ async def quoted(tx: AsyncConnection, session_id: str, entries: Iterable[Entry])
     asked = await several(tx, session_id, {int(entry.data["answers_seq"]) for entry in entries if "answers_seq" in entry.data})
     if not asked:
         return {}
-    gone = await _gone_since(tx, session_id, min(asked))
+    gone = await gone_since(tx, session_id, min(asked))
     return {seq: one.quoted(gone=one.id in gone) for seq, one in asked.items()}
 
 
@@ -171,7 +171,7 @@ async def latest(tx: AsyncConnection, trail: Trail, session_id: str, limit: int)
         page = await _page(tx, session_id, limit, before)
         if page:
             before = page[-1].seq
-            gone = await _gone_since(tx, session_id, before)
+            gone = await gone_since(tx, session_id, before)
             texts |= await trail.texts(tx, session_id, page[-1].seq, page[0].seq)
             for entry in page:
                 if public < limit and entry.data["id"] not in gone and (entry.seq, "text") in texts:
@@ -193,17 +193,19 @@ async def _page(tx: AsyncConnection, session_id: str, limit: int, before: int | 
     return [read_entry(row.body, row.hash) for row in rows]
 
 
-async def _gone_since(tx: AsyncConnection, session_id: str, seq: int) -> set[str]:
-    """Ids of what was taken down after entry `seq` and not put back."""
+async def gone_since(tx: AsyncConnection, session_id: str, seq: int) -> Mapping[str, None]:
+    """Ids of what was taken down after entry `seq` and not put back, the latest last."""
     query = select(trail_entries.c.body, trail_entries.c.hash).where(
         trail_entries.c.session_id == session_id,
         trail_entries.c.kind.in_((kinds.COMMENT_REMOVED, kinds.COMMENT_RESTORED)),
         trail_entries.c.seq > seq,
     )
-    gone: set[str] = set()
+    gone: dict[str, None] = {}
     for row in await tx.execute(query.order_by(trail_entries.c.seq)):
         entry = read_entry(row.body, row.hash)
-        (gone.add if entry.kind == kinds.COMMENT_REMOVED else gone.discard)(str(entry.data.get("id")))
+        gone.pop(str(entry.data.get("id")), None)
+        if entry.kind == kinds.COMMENT_REMOVED:
+            gone[str(entry.data.get("id"))] = None
     return gone
 
 

@@ -236,7 +236,10 @@ class Say(In, frozen=True):
 
 
 class Joined(Struct, frozen=True):
-    """The answer to `join`: everything to draw the room. `author_tag` is what the own comments carry, `tally` the host's."""
+    """The answer to `join`: everything to draw the room. `author_tag` is what the own comments carry, `tally` the host's.
+
+    `removed` are the comments that were taken down since `after`: they may still stand where they were seen before.
+    """
 
     seq: int
     session: SessionView
@@ -245,6 +248,7 @@ class Joined(Struct, frozen=True):
     viewers: int
     author_tag: str
     tally: list[Tally] | None
+    removed: list[str] = []
 
 
 class Comments(Struct, frozen=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Locator, Page, expect
 
 from tests.browser.people import People
 from tests.browser.steps import until
@@ -69,3 +69,56 @@ async def test_a_viewer_who_looks_at_the_questions_comes_back_to_the_newest(peop
     await page.evaluate("s => tellMany(s, 100, 40)", session)
     await page.get_by_test_id("tab-comments").click()
     await at_end(page)
+
+
+async def says(page: Page, words: str) -> None:
+    await page.get_by_test_id("comment-input").fill(words)
+    await page.get_by_test_id("comment-input").press("Enter")
+
+
+def shown(page: Page) -> Locator:
+    return page.get_by_test_id("comment-list").locator(".comment-text, .talk-text")
+
+
+@pytest.mark.parametrize("who", ["viewer", "host"])
+async def test_who_was_away_sees_what_is_shown_now_in_its_order(people: People, who: str) -> None:
+    session = await live_show(people)
+    adviser = await people.open("adviser-1", "/")
+    other = await watching(people, session, "customer-c5")
+    for words in ("first", "second", "third"):
+        await says(other, words)
+    await expect(shown(other)).to_have_text(["first", "second", "third"])
+    if who == "viewer":
+        page = await watching(people, session)
+    else:
+        page = await people.open("adviser-1", "/studio", init_script=HOLD_SOCKETS)
+        await page.get_by_test_id("show-item").filter(has_text="Evening").first.click()
+    await expect(shown(page)).to_have_text(["first", "second", "third"])
+
+    await page.context.set_offline(True)
+    await page.evaluate("wire.close()")
+    ids = [await one.get_attribute("data-comment") for one in await other.locator(".comment").all()]
+    door = f"/api/sessions/{session}/moderation"
+    for comment in (ids[0], ids[2]):
+        await people.api(adviser, "POST", door, {"act": "remove", "comment": comment})
+    await says(other, "meanwhile")
+    await expect(shown(other)).to_have_text(["second", "meanwhile"])
+    await page.context.set_offline(False)
+    await expect(shown(page)).to_have_text(["second", "meanwhile"])
+
+
+async def test_a_comment_whose_answer_was_lost_is_there_once_and_not_offered_again(people: People) -> None:
+    session = await live_show(people)
+    page, other = await watching(people, session), await watching(people, session, "customer-c5")
+    await says(page, "heard")
+    await expect(shown(other)).to_have_text(["heard"])
+    await page.evaluate("() => { wire.onmessage = null; }")
+    await says(page, "answer lost")
+    await expect(shown(other)).to_have_text(["heard", "answer lost"])
+    await page.context.set_offline(True)
+    await page.evaluate("wire.close()")
+    await expect(page.get_by_test_id("comment-input")).to_have_value("answer lost")
+    await page.context.set_offline(False)
+    await expect(shown(page)).to_have_text(["heard", "answer lost"])
+    await expect(page.get_by_test_id("comment-input")).to_have_value("")
+    await expect(page.get_by_test_id("refusal")).to_have_count(0)

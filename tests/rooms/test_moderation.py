@@ -216,6 +216,24 @@ async def test_a_comment_is_taken_down_and_put_back(stage: Stage) -> None:
     assert (await stage.undo(act["act"]))[1]["code"] == "act_overtaken"
 
 
+async def test_who_was_away_is_told_what_was_taken_down_meanwhile(stage: Stage) -> None:
+    said = [await stage.say(stage.viewer, text) for text in ("先", "后", "又")]
+    seen = await stage.other.room("join", {"session": stage.session})
+    assert seen["removed"] == []
+    await stage.other.close()
+    await stage.do("remove", said[2]["id"])
+    act = (await stage.do("remove", said[1]["id"]))["acts"][0]["act"]
+    await stage.do("remove", said[0]["id"])
+    back = await stage.house.tab(OTHER)
+    joined = await back.room("join", {"session": stage.session, "after": seen["seq"]})
+    assert joined["removed"] == [said[2]["id"], said[1]["id"], said[0]["id"]]
+    await stage.undo(act)
+    again = await back.room("join", {"session": stage.session, "after": seen["seq"]})
+    assert again["removed"] == [said[2]["id"], said[0]["id"]]
+    fresh = await back.room("join", {"session": stage.session})
+    assert fresh["removed"] == []
+
+
 async def test_one_comment_stands_above_the_others(stage: Stage) -> None:
     first, second = await stage.say(stage.viewer, "一"), await stage.say(stage.other, "二")
     assert (await stage.do("pin", first["id"]))["pinned_comment"]["text"] == "一"

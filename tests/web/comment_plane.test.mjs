@@ -246,3 +246,42 @@ describe("the line to write in", () => {
     assert.deepEqual(inserted("ab", 1, 1, "👍"), { text: "a👍b", caret: 3 });
   });
 });
+
+describe("after a break", () => {
+  test("what was said meanwhile comes before what has been heard since", () => {
+    const model = new CommentsModel();
+    model.received([comment("1")]);
+    model.received([comment("5")]);
+    const fresh = model.received([comment("1"), comment("3"), comment("4"), comment("5")]);
+    assert.deepEqual(
+      fresh.map(({ id }) => id),
+      ["3", "4"],
+    );
+    assert.deepEqual(ids(model), ["1", "3", "4", "5"]);
+  });
+
+  test("what is on its way has no place in time, whatever this device's clock says", () => {
+    const model = new CommentsModel();
+    model.pending("k", "me", "mine", "2036-11-22T01:00:00Z");
+    model.received([comment("1"), comment("2")]);
+    assert.deepEqual(ids(model), [null, "1", "2"]);
+    model.accepted("k", "3", false, "2026-11-22T01:00:03Z");
+    model.received([comment("4")]);
+    assert.deepEqual(ids(model), ["3", "1", "2", "4"]);
+  });
+
+  test("one's own whose answer was lost is there once, and is not offered again", () => {
+    const model = new CommentsModel();
+    model.tag = "a";
+    model.pending("k", "me", "text 1", "2026-11-22T01:00:00Z");
+    model.refused("k", { code: "offline" });
+    assert.equal(model.received([comment("1")]).length, 0);
+    assert.deepEqual(
+      model.lines.map(({ id, state, problem }) => [id, state, problem]),
+      [["1", "sent", undefined]],
+    );
+    model.pending("l", "me", "text 2", "2026-11-22T01:00:00Z");
+    model.refused("l", { code: "comment_muted" });
+    assert.equal(model.received([comment("2")]).length, 1);
+  });
+});

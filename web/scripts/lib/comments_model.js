@@ -39,11 +39,31 @@ export class CommentsModel {
         this.ids.add(comment.id);
         continue;
       }
-      const line = this.#lineOf(comment);
-      this.#push(line);
-      fresh.push(line);
+      const line = this.#placed(comment);
+      if (line) fresh.push(line);
     }
     return fresh;
+  }
+
+  /**
+   * A new line where its time puts it: what was said while one was away comes after what has been heard since. Null for what
+   * is older than all a full list holds: it has no place in it.
+   * @param {Comment} comment @returns {Line | null}
+   */
+  #placed(comment) {
+    let place = this.lines.length;
+    for (let at = place - 1; at >= 0; at -= 1) {
+      const { id, at: said } = this.lines[at];
+      if (id === null) continue; // its time is that of this device, which may be any
+      if (Date.parse(said) <= Date.parse(comment.at)) break;
+      place = at;
+    }
+    if (place === 0 && this.lines.length >= this.limit) return null;
+    const line = this.#lineOf(comment);
+    this.lines.splice(place, 0, line);
+    this.ids.add(comment.id);
+    this.#bound();
+    return line;
   }
 
   /** @param {Comment} comment @returns {Line} */
@@ -82,7 +102,6 @@ export class CommentsModel {
 
   /**
    * Shown again, or at last: each at its place in time. Gives the new lines; one's own that waited is settled, not new.
-   * What is older than all a full list holds has no place in it.
    * @param {Comment[]} some @returns {Line[]}
    */
   restored(some) {
@@ -92,13 +111,8 @@ export class CommentsModel {
       this.gone.delete(comment.id);
       if (this.#claim(comment)) this.ids.add(comment.id);
       if (this.ids.has(comment.id)) continue;
-      const later = this.lines.findIndex((line) => Date.parse(line.at) > Date.parse(comment.at));
-      if (later === 0 && this.lines.length >= this.limit) continue;
-      const line = this.#lineOf(comment);
-      this.lines.splice(later < 0 ? this.lines.length : later, 0, line);
-      this.#bound();
-      this.ids.add(comment.id);
-      fresh.push(line);
+      const line = this.#placed(comment);
+      if (line) fresh.push(line);
     }
     return fresh;
   }
@@ -115,13 +129,12 @@ export class CommentsModel {
     const line =
       known ??
       this.lines.find(
-        (one) =>
-          one.own && one.id === null && one.state === "pending" && one.text === comment.text && comment.author_tag === this.tag,
+        (one) => one.own && one.id === null && unanswered(one) && one.text === comment.text && comment.author_tag === this.tag,
       );
     if (!line) return undefined;
     if (this.own.delete(comment.id) || line.own) this.tag = comment.author_tag;
     const { id, author, author_tag: tag, at, kind = "comment" } = comment;
-    Object.assign(line, { id, author, tag, at, kind, state: "sent" });
+    Object.assign(line, { id, author, tag, at, kind, state: "sent", problem: undefined });
     return line;
   }
 
@@ -136,13 +149,13 @@ export class CommentsModel {
     return line;
   }
 
-  /** The server's acknowledgement. @param {string} key @param {string} id @param {boolean} [held] a moderator has to see it first @returns {string | null} key of a double to take away: the batch came first, and was not known as ours */
-  accepted(key, id, held = false) {
+  /** The server's acknowledgement. @param {string} key @param {string} id @param {boolean} [held] a moderator has to see it first @param {string} [at] the server's time @returns {string | null} key of a double to take away: the batch came first, and was not known as ours */
+  accepted(key, id, held = false, at = undefined) {
     const line = this.lines.find((one) => one.key === key);
     if (!line) return null;
     const double = this.lines.find((one) => one.id === id && one.key !== key);
     if (double) this.lines = this.lines.filter((one) => one !== double);
-    if (line.state !== "rejected") Object.assign(line, { id, state: held && !double ? "held" : "sent" });
+    if (line.state !== "rejected") Object.assign(line, { id, at: at ?? line.at, state: held && !double ? "held" : "sent" });
     if (!this.ids.has(id)) this.own.add(id);
     return double?.key ?? null;
   }
@@ -169,6 +182,11 @@ export class CommentsModel {
     while (this.lines.length > this.limit) this.lines.shift();
     if (this.ids.size > this.limit * 4) this.ids = new Set(this.lines.flatMap((one) => (one.id ? [one.id] : [])));
   }
+}
+
+/** Whether the server may have taken it: it has not answered yet, or its answer was lost with the connection. @param {Line} line */
+function unanswered({ state, problem }) {
+  return state === "pending" || (state === "failed" && problem?.code === "offline");
 }
 
 /** What may be sent: trimmed, 1 to 100 characters as people count them. @param {string} text @returns {{text: string, left: number, ok: boolean}} */

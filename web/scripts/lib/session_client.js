@@ -13,7 +13,7 @@ const SAME_RESTART_MS = 2000;
 
 /**
  * Events (CustomEvent, `detail` as said):
- * `snapshot` after every join {snapshot, comments} · `change` after every other change {snapshot, event} · `comments` Comment[] ·
+ * `snapshot` after every join {snapshot, comments, removed: ids taken down since the last} · `change` after every other change {snapshot, event} · `comments` Comment[] ·
  * `notice` {kind, text_en, text_zh} · `order`, `moderated`, `reactions` the payload · `media` when the media process was restarted (reconnect WHIP/WHEP) ·
  * `moderation` when there is something new for moderators · `status` Status · `refused` Problem of a join.
  */
@@ -69,7 +69,7 @@ export class SessionClient extends EventTarget {
       const boot = this.snapshot.mediaBoot;
       this.snapshot = joined(this.snapshot, ack, this.meanwhile);
       this.meanwhile = null;
-      this.#tell("snapshot", { snapshot: this.snapshot, comments: ack.comments ?? [] });
+      this.#tell("snapshot", { snapshot: this.snapshot, comments: ack.comments ?? [], removed: ack.removed ?? [] });
       this.#compareBoot(boot);
     } catch (error) {
       if (this.closed || mine !== this.joins) return;

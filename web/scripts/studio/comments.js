@@ -146,9 +146,15 @@ export function createComments(send, moderate) {
     }
     const fresh = comments.filter((c) => !seen.has(c.id));
     if (!fresh.length) return;
-    for (const c of fresh) seen.add(c.id);
     none.hidden = true;
-    list.append(...fresh.map(row));
+    // Each where its time puts it: what was said while one was away comes before what has been heard since.
+    const times = [...list.querySelectorAll("time")].map((one) => one.dateTime);
+    for (const c of fresh) {
+      seen.add(c.id);
+      const at = placeFor(times, c.at);
+      list.insertBefore(row(c), list.children[at] ?? null);
+      times.splice(at, 0, c.at);
+    }
     while (list.children.length > KEPT) {
       const old = /** @type {HTMLElement} */ (list.firstElementChild);
       seen.delete(old.dataset["id"] ?? "");
@@ -165,13 +171,8 @@ export function createComments(send, moderate) {
       seen.delete(gone.dataset["id"] ?? "");
       gone.remove();
     }
-    for (const comment of restored) {
-      if (seen.has(comment.id)) continue;
-      seen.add(comment.id);
-      none.hidden = true;
-      const times = [...list.querySelectorAll("time")].map((one) => one.dateTime);
-      list.insertBefore(row(comment), list.children[placeFor(times, comment.at)] ?? null);
-    }
+    none.hidden = list.children.length > 0;
+    add(restored);
   }
 
   /** The comment that stands above the others. @param {Comment | null | undefined} comment */
@@ -189,5 +190,5 @@ export function createComments(send, moderate) {
     fill(pinned, icon("pin"), h("span", { class: "talk-text" }, `${comment.author}: ${comment.text}`), off);
   }
 
-  return { element, add, start: add, moderated, pin };
+  return { element, add, moderated, pin };
 }

@@ -89,7 +89,7 @@ export function openLive(root, first, camera, { onEnded }) {
 
   function wire() {
     on(client, "snapshot", ({ detail }) => {
-      comments.start(detail.comments);
+      comments.moderated({ removed: detail.removed, restored: detail.comments });
       void moderation.refresh();
       changed();
       void soldSoFar();

@@ -73,23 +73,29 @@ export class Comments {
     return this.composer.form;
   }
 
-  /** The last comments on joining: listed, not flown. @param {Comment[]} some */
-  history(some) {
+  /** The last comments on joining: listed, not flown. @param {Comment[]} some @param {string[]} [removed] taken down while one was away */
+  history(some, removed = []) {
     this.model.tag = this.client.authorTag ?? this.model.tag;
+    if (removed.length) this.moderated({ removed, restored: [] });
+    this.#heard(some);
+  }
+
+  /** @param {Comment[]} some @returns {Line[]} those that are new */
+  #heard(some) {
     this.questions.received(some);
-    this.#add(this.model.received(some));
+    // It had come through after all, and only its answer was lost.
+    const fresh = some.filter(({ id }) => !this.model.ids.has(id));
+    if (this.kept && fresh.some(({ author_tag, text }) => author_tag === this.model.tag && text === this.kept))
+      this.#cameThrough();
+    const lines = this.model.received(some);
+    this.#add(lines);
     this.#redraw();
+    return lines;
   }
 
   /** @param {Comment[]} batch */
   received(batch) {
-    this.questions.received(batch);
-    const fresh = this.model.received(batch);
-    // It had come through after all, and only its answer was lost.
-    if (this.kept && fresh.some((line) => line.own && line.text === this.kept)) this.#cameThrough();
-    this.#add(fresh);
-    this.#redraw();
-    for (const line of fresh) this.#fly(line);
+    for (const line of this.#heard(batch)) this.#fly(line);
   }
 
   /** What was said by this moment of a film; after a jump all is begun anew. @param {Comment[]} some @param {boolean} jumped */
@@ -169,7 +175,7 @@ export class Comments {
     try {
       const more = { ...(question ? { question } : {}), ...(mentions.length ? { mentions } : {}) };
       const { id, held, comment } = await this.client.emit("comment", { text, ...more });
-      const double = this.model.accepted(line.key, id, held);
+      const double = this.model.accepted(line.key, id, held, comment?.at);
       if (double) this.#drop(double);
       if (held) this.air.ground([line.key]);
       else if (comment) this.questions.received([comment]);
@@ -187,6 +193,12 @@ export class Comments {
       }
     }
     this.#redraw();
+  }
+
+  /** The connection is gone: which comments are shown is said anew when it is back, some may be there again. */
+  lost() {
+    this.model.gone.clear();
+    this.questions.model.gone.clear();
   }
 
   /** The connection is back: what was written stands ready to be sent, and the reason it wasn't is gone. */
@@ -212,7 +224,8 @@ export class Comments {
   /** @param {Line[]} lines */
   #add(lines) {
     this.#keepingPlace(() => {
-      for (const line of lines) {
+      // From the last on, so that the row before which each is put is there.
+      for (const line of this.model.lines.filter((one) => lines.includes(one)).reverse()) {
         const row = commentRow(
           line,
           ({ author, tag }) => tag && this.composer.mention(author, tag),

@@ -110,8 +110,8 @@ let questionSheet = null;
 let askedShow = null;
 
 client.addEventListener("snapshot", (event) => {
-  const { snapshot, comments: some } = /** @type {CustomEvent} */ (event).detail;
-  comments.history(some);
+  const { snapshot, comments: some, removed } = /** @type {CustomEvent} */ (event).detail;
+  comments.history(some, removed);
   draw(snapshot);
 });
 client.addEventListener("change", (event) => draw(/** @type {CustomEvent} */ (event).detail.snapshot));
@@ -286,5 +286,6 @@ function drawConnection(status) {
   // What was last heard is not what is: the facts fade until they are known again.
   facts.classList.toggle("is-stale", !connection.hidden);
   if (status === "connected") comments.online();
+  else comments.lost();
   if (!connection.hidden) setText(connection, `connection.${status}`);
 }
