@@ -76,6 +76,9 @@ async def test_a_host_moderates_and_takes_it_back(people: People, host_devices: 
 
     await choose(studio, "please show me", "ban")
     await expect(viewer.get_by_test_id("refusal")).to_contain_text("asked you to leave")
+    for gone in ("comment-input", "comment-list", "viewers", "shelf-open"):
+        await expect(viewer.get_by_test_id(gone)).to_be_hidden()
+    assert await viewer.get_by_test_id("video").evaluate("video => video.srcObject === null")
     await studio.get_by_test_id("tab-comments").focus()
     await studio.keyboard.press("ArrowRight")
     await studio.get_by_test_id("forgive").click()

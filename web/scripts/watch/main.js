@@ -108,9 +108,12 @@ let shelfSheet = null;
 let questionSheet = null;
 /** @type {string | null} */
 let askedShow = null;
+/** put out by a moderator: what is known of the show stays out of sight until one is let in again */
+let out = false;
 
 client.addEventListener("snapshot", (event) => {
   const { snapshot, comments: some, removed } = /** @type {CustomEvent} */ (event).detail;
+  out = false;
   comments.history(some, removed);
   draw(snapshot);
 });
@@ -137,8 +140,7 @@ beginAnewWhenRestored();
 /** @param {Snapshot} snapshot */
 function draw(snapshot) {
   const { session } = snapshot;
-  if (!session) return;
-  for (const part of [side, facts, tools]) part.hidden = false;
+  if (!session || out) return;
   setTitle("plain.title", { title: session.title });
   title.textContent = session.title;
   host.textContent = session.host?.name ?? "";
@@ -152,7 +154,7 @@ function draw(snapshot) {
     h("span", { class: "visually-hidden", t: "watch.viewers", tp: { n: snapshot.viewers } }),
   );
   viewers.hidden = session.state !== "live" && session.state !== "paused";
-  for (const part of [side, facts, tools]) part.hidden = false;
+  for (const part of [side, facts, tools, shelf.pinned]) part.hidden = false;
   dock.hidden = session.state === "ended" || session.state === "cancelled";
   recorded.hidden = !live && session.state !== "paused";
   drawRecorded(snapshot.recording);
@@ -275,9 +277,19 @@ function orderMoved(order) {
 /** @param {import("../lib/api.js").Problem} problem */
 function refused(problem) {
   if (problem.code === "offline") return;
+  out = problem.code === "banned";
   // Nothing to see, to talk or to buy in: what is wrong stands alone.
-  if (!client.snapshot.session) for (const part of [dock, side, facts, tools]) part.hidden = true;
+  if (out || !client.snapshot.session) for (const part of [dock, side, facts, tools, shelf.pinned]) part.hidden = true;
+  if (out) leave();
   picture.say("refused", refusal(problem, { retry: () => void client.refresh() }));
+}
+
+/** The picture and what flies over it end, and what lies over them goes. */
+function leave() {
+  shelfSheet?.close();
+  questionSheet?.close();
+  danmaku.clear();
+  picture.leave();
 }
 
 /** @param {import("../lib/socket.js").Status} status */

@@ -112,6 +112,14 @@ export class Picture {
     this.seen = false;
   }
 
+  /** Nothing more is to be seen here; what is said in its place follows. */
+  leave() {
+    this.#shut();
+    this.video.removeAttribute("src");
+    this.video.srcObject = null;
+    this.element.classList.remove("is-playing", "is-away", "is-sound-only");
+  }
+
   /** The media process was restarted, or the session went on after a pause. */
   reconnect() {
     this.subscriber?.reconnect();
