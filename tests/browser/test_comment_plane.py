@@ -167,3 +167,31 @@ async def test_one_asks_names_somebody_and_reacts(people: People) -> None:
         await page.get_by_test_id("react-heart").click()
     await expect(other.get_by_test_id("reacted-heart")).to_have_text("3")
     await expect(other.get_by_test_id("reaction-air").locator("span")).to_have_count(0)
+
+
+async def test_what_was_refused_flies_no_longer_and_is_sent_again_as_it_was(people: People) -> None:
+    session = await live_show(people)
+    page, other = await watching(people, session), await watching(people, session, "customer-c5")
+    adviser = await people.open("adviser-1", "/")
+    await other.get_by_test_id("comment-input").fill("first")
+    await other.get_by_test_id("comment-input").press("Enter")
+    await page.locator(".comment-name").click()
+    await page.keyboard.type("hello")
+    own = page.locator(".comment-own")
+    await page.get_by_test_id("comment-input").press("Enter")
+    await expect(own).to_have_attribute("data-state", "sent")
+    said = await own.get_attribute("data-comment")
+    door = f"/api/sessions/{session}/moderation"
+    act = (await people.api(adviser, "POST", door, {"act": "mute", "comment": said}))["acts"][0]["act"]
+    await expect(page.locator(".danmaku-own")).to_have_count(1)
+
+    await page.locator(".comment-name").click()
+    await page.keyboard.type("and again")
+    await page.keyboard.press("Enter")
+    await page.get_by_test_id("mute").focus()
+    await expect(page.get_by_test_id("refusal")).to_contain_text("muted")
+    await expect(page.locator(".danmaku-own").filter(has_text="and again")).to_have_count(0)
+    await expect(page.get_by_test_id("comment-input")).to_have_value("@赵** and again")
+    await people.api(adviser, "DELETE", f"{door}/{act}")
+    await page.get_by_test_id("comment-input").press("Enter")
+    await expect(other.locator(".comment-mentioned").filter(has_text="and again")).to_have_count(1)

@@ -185,6 +185,7 @@ export class Comments {
       const problem = asProblem(error);
       this.model.refused(line.key, problem);
       if (line.state === "failed") {
+        this.air.ground([line.key]);
         this.cutOff = problem.code === "offline";
         this.kept = this.cutOff ? line.text : "";
         this.composer.say(problem);
@@ -213,9 +214,10 @@ export class Comments {
     this.composer.say();
   }
 
-  /** @param {Line} line */
-  #again(line) {
-    this.composer.restore(this.drafts.get(line.key) ?? { text: line.text, question: false, mentions: [] });
+  /** @param {Line} line @param {boolean} [asked] by who wrote it */
+  #again(line, asked = false) {
+    const draft = this.drafts.get(line.key) ?? { text: line.text, question: false, mentions: [], named: new Map() };
+    this.composer.restore(draft, asked);
     this.drafts.delete(line.key);
     this.model.remove(line.key);
     this.#drop(line.key);
@@ -229,7 +231,7 @@ export class Comments {
         const row = commentRow(
           line,
           ({ author, tag }) => tag && this.composer.mention(author, tag),
-          (one) => this.#again(one),
+          (one) => this.#again(one, true),
         );
         this.rows.set(line.key, row);
         const next = this.rows.get(this.model.after(line)?.key ?? "");
@@ -268,7 +270,7 @@ export class Comments {
     for (const line of this.model.lines) {
       const row = this.rows.get(line.key);
       if (row && (row.dataset.state !== line.state || row.dataset.comment !== (line.id ?? line.key)))
-        drawState(row, line, (one) => this.#again(one));
+        drawState(row, line, (one) => this.#again(one, true));
     }
   }
 

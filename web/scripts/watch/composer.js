@@ -8,7 +8,7 @@ import { flyout } from "./flyout.js";
 import { talking } from "./watch_state.js";
 
 /** @typedef {import("../lib/session_model.js").SessionView} SessionView */
-/** @typedef {{text: string, question: boolean, mentions: string[]}} Draft */
+/** `named`: whom its mentions are, "@name" → author tag. @typedef {{text: string, question: boolean, mentions: string[], named: Map<string, string>}} Draft */
 
 const EMOJI = ["👍", "👏", "😀", "😂", "🙏", "❤️", "🎉", "🤔", "😮", "👌", "💪", "🌹"];
 /** Names that were tapped since the last comment; more than can be spoken to are of no use. */
@@ -115,12 +115,12 @@ export class Composer {
     const { text, ok } = draft(this.input.value);
     if (!ok || waitLeft(this.saidAt, this.slowS, Date.now())) return;
     const mentions = mentionsIn(text, this.named);
-    const { question } = this;
+    const { question, named } = this;
     this.input.value = "";
-    this.named.clear();
+    this.named = new Map();
     this.#asking(false);
     this.say();
-    this.onSend({ text, question, mentions });
+    this.onSend({ text, question, mentions, named });
   }
 
   /** The server has taken one: slow mode counts from here. */
@@ -166,11 +166,13 @@ export class Composer {
     this.#draw();
   }
 
-  /** What was refused comes back to the line. @param {Draft} again */
-  restore({ text, question }) {
+  /** What was refused comes back to the line; who is doing something else by then goes on with it. @param {Draft} again @param {boolean} [asked] */
+  restore({ text, question, named }, asked = false) {
     this.text = text;
+    this.named = named;
     this.#asking(question);
-    this.input.focus();
+    const at = document.activeElement;
+    if (asked || at === null || at === document.body || this.form.contains(at)) this.input.focus();
   }
 
   /** Why something was not sent; nothing takes it away. @param {import("../lib/api.js").Problem} [problem] */
