@@ -195,3 +195,17 @@ async def test_what_was_refused_flies_no_longer_and_is_sent_again_as_it_was(peop
     await people.api(adviser, "DELETE", f"{door}/{act}")
     await page.get_by_test_id("comment-input").press("Enter")
     await expect(other.locator(".comment-mentioned").filter(has_text="and again")).to_have_count(1)
+
+
+async def test_where_nothing_can_be_said_any_more_nobody_is_told_how(people: People) -> None:
+    session = await live_show(people)
+    page = await watching(people, session)
+    await expect(page.locator(".comment-none")).to_have_text("No comments yet. Ask the first question.")
+    sale = {"open": False, "reason": "session_ended", "sentence_en": "Over.", "sentence_zh": "已结束"}
+    await page.evaluate(
+        "s => tell('state', s)", {"session": session, "seq": 10**6, "state": "ended", "sale": sale, "streams": []}
+    )
+    await expect(page.locator(".comment-none")).to_have_text("No comments up to here.")
+    await page.get_by_test_id("tab-questions").click()
+    await expect(page.locator(".questions .empty-title")).to_have_text("No questions up to here.")
+    await expect(page.locator(".questions .empty-next")).to_be_hidden()

@@ -18,6 +18,7 @@ from tests.browser.test_comment_plane import HOLD_SOCKETS, live_show
 
 MINUTES, PER_MINUTE, OFFSET_MS = 3, 500, 2000
 CONTROLS = 72  # px at a film's foot, Chromium's own
+RESUME = "Let comments fly on"
 FILM = "color=c=navy:s=160x90:r=2"
 
 
@@ -96,6 +97,15 @@ async def test_comments_come_at_their_time_in_the_film(people: People, tmp_path:
     await expect(page.get_by_test_id("danmaku-layer").locator(".danmaku-item").first).to_be_attached()
     await expect(page.get_by_test_id("danmaku-settings")).to_be_visible()
     await page.screenshot(path=tmp_path / "replay.png")
+    # Who has made them stand still keeps them so, whatever the film does.
+    pause = page.get_by_test_id("danmaku-pause")
+    await pause.click()
+    await expect(pause).to_have_attribute("aria-label", RESUME)
+    await page.get_by_test_id("video").evaluate("video => video.play()")
+    await until(lambda: page.get_by_test_id("video").evaluate("video => video.currentTime > 175"), "it plays on")
+    await expect(pause).to_have_attribute("aria-label", RESUME)
+    standing = "() => document.querySelector('.danmaku-item')?.getAnimations()[0].playState ?? 'paused'"
+    assert await page.evaluate(standing) == "paused"
 
 
 async def _the_shelf_is_at_hand(page: Page, product: str) -> None:

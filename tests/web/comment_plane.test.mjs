@@ -138,10 +138,10 @@ describe("the comments of a replay", () => {
 
   test("what passes is told once, and a jump either way begins anew", () => {
     const timeline = new ReplayTimeline();
-    assert.deepEqual(timeline.wanted(1000), [0]);
-    assert.deepEqual(timeline.wanted(1200), []);
+    assert.deepEqual(timeline.wanted(1000, 0), [0]);
+    assert.deepEqual(timeline.wanted(1200, 0), []);
     assert.equal(timeline.moved(1000), null);
-    timeline.came(0, [at(500), at(1500), at(59_000)]);
+    timeline.came(0, [at(500), at(1500), at(59_000)], 0);
     const told = (ms) => {
       const { jumped, comments } = timeline.moved(ms) ?? { jumped: null, comments: [] };
       return [jumped, comments.map(({ media_ms }) => media_ms)];
@@ -155,24 +155,37 @@ describe("the comments of a replay", () => {
 
   test("over the edge of a minute nothing is lost", () => {
     const timeline = new ReplayTimeline();
-    assert.deepEqual(timeline.wanted(59_900), [0, 1]);
-    timeline.came(0, [at(59_950)]);
+    assert.deepEqual(timeline.wanted(59_900, 0), [0, 1]);
+    timeline.came(0, [at(59_950)], 0);
     timeline.moved(59_900);
     assert.equal(timeline.moved(60_100), null);
-    timeline.came(1, [at(60_050)]);
+    timeline.came(1, [at(60_050)], 0);
     assert.deepEqual(
       timeline.moved(60_100)?.comments.map(({ media_ms }) => media_ms),
       [59_950, 60_050],
     );
   });
 
+  test("what can't be had is asked for ever more rarely, until it comes", () => {
+    const timeline = new ReplayTimeline();
+    let asked = 0;
+    for (let clock = 0; clock < 600_000; clock += 250)
+      for (const minute of timeline.wanted(1000, clock)) {
+        asked += 1;
+        timeline.came(minute, undefined, clock);
+      }
+    assert.ok(asked > 5 && asked < 16, String(asked));
+    timeline.came(0, [at(500)], 600_000);
+    assert.deepEqual(timeline.wanted(59_000, 600_000), [1]);
+  });
+
   test("an hour keeps a few minutes; what could not be had is wanted again", () => {
     const timeline = new ReplayTimeline();
     for (let minute = 0; minute < 60; minute += 1)
-      for (const one of timeline.wanted(minute * 60_000 + 40_000)) timeline.came(one, [at(one * 60_000)]);
+      for (const one of timeline.wanted(minute * 60_000 + 40_000, 0)) timeline.came(one, [at(one * 60_000)], 0);
     assert.ok(timeline.minutes.size <= 4);
-    timeline.came(60, undefined);
-    assert.deepEqual(timeline.wanted(60 * 60_000), [60]);
+    timeline.came(60, undefined, 0);
+    assert.deepEqual(timeline.wanted(60 * 60_000, 2000), [60]);
   });
 
   test("the shelf is that of the film's time", () => {

@@ -20,17 +20,20 @@ export class DanmakuLayer extends EventTarget {
     this.settings = settingsOf(stored);
     if (stored === null && (matchMedia("(prefers-reduced-motion: reduce)").matches || elder())) this.settings.on = false;
     this.clock = new FlightClock(() => performance.now());
+    /** the viewer wants them to stand still */
+    this.paused = false;
+    /** what is under them stands still */
+    this.held = false;
     this.lanes = new Lanes();
     /** @type {Map<HTMLElement, Animation>} */
     this.flights = new Map();
     this.size = { width: 0, height: 0 };
     this.observer = new ResizeObserver(() => this.#measure());
     this.observer.observe(this.layer);
+    // Larger letters are chosen while they fly.
+    this.elder = new MutationObserver(() => this.#apply());
+    this.elder.observe(document.documentElement, { attributeFilter: ["data-elder"] });
     this.#apply();
-  }
-
-  get paused() {
-    return this.clock.paused;
   }
 
   get letters() {
@@ -109,15 +112,31 @@ export class DanmakuLayer extends EventTarget {
   }
 
   pause() {
-    this.clock.pause();
-    for (const flight of this.flights.values()) flight.pause();
+    this.paused = true;
+    this.#stand();
     this.dispatchEvent(new Event("change"));
   }
 
   resume() {
-    this.clock.play();
-    for (const flight of this.flights.values()) flight.play();
+    this.paused = false;
+    this.#stand();
     this.dispatchEvent(new Event("change"));
+  }
+
+  /** As long as the film under them stands still, so do they; what the viewer has chosen holds beside it. @param {boolean} still */
+  hold(still) {
+    this.held = still;
+    this.#stand();
+  }
+
+  #stand() {
+    const still = this.paused || this.held;
+    if (still) this.clock.pause();
+    else this.clock.play();
+    for (const flight of this.flights.values()) {
+      if (still) flight.pause();
+      else flight.play();
+    }
   }
 
   clear() {
@@ -127,6 +146,7 @@ export class DanmakuLayer extends EventTarget {
 
   destroy() {
     this.observer.disconnect();
+    this.elder.disconnect();
     this.clear();
     this.layer.remove();
   }

@@ -130,7 +130,10 @@ export class Comments {
   /** @param {import("../lib/session_model.js").SessionView} session */
   update(session) {
     this.composer.update(session);
-    this.quiet = this.composer.open !== "open";
+    this.quiet = this.composer.open === "before";
+    const over = this.composer.open === "over";
+    setText(this.none, over ? "watch.comments.none.over" : "watch.comments.none");
+    this.questions.over(over);
     this.none.hidden = this.quiet || this.model.lines.length > 0;
     this.#drawPinned(session.pinned_comment ?? null);
   }

@@ -1,5 +1,5 @@
 // The questions, each with its answers under it: beside the comments on a desk, a sheet on a phone.
-import { fill, h } from "../lib/dom.js";
+import { fill, h, setText } from "../lib/dom.js";
 import { QuestionsModel } from "../lib/questions_model.js";
 import { empty } from "../lib/ui.js";
 
@@ -33,6 +33,16 @@ export class Questions {
   moderated({ removed, restored }) {
     const gone = this.model.removed(removed);
     if (this.model.restored(restored) || gone) this.#draw();
+  }
+
+  /** Nothing can be asked any more: nobody is told how. @param {boolean} is */
+  over(is) {
+    const next = /** @type {HTMLElement | null} */ (this.none.querySelector(".empty-next"));
+    if (next) next.hidden = is;
+    setText(
+      /** @type {HTMLElement} */ (this.none.querySelector(".empty-title")),
+      is ? "talk.questions.none.over" : "talk.questions.none",
+    );
   }
 
   #draw() {

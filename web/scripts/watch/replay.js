@@ -4,7 +4,7 @@ import { markAt, MINUTE_MS, momentOf, ReplayTimeline, saleOf } from "./replay_mo
 
 /** @typedef {import("../lib/session_model.js").SessionView} SessionView */
 /** @typedef {import("./comments.js").Comments} Comments */
-/** @typedef {{pause: () => void, resume: () => void}} Flying */
+/** @typedef {{hold: (still: boolean) => void}} Flying */
 
 export class ReplayPlane {
   timeline = new ReplayTimeline();
@@ -31,8 +31,8 @@ export class ReplayPlane {
     this.began = true;
     this.film = film;
     for (const event of ["timeupdate", "seeked", "loadedmetadata"]) this.video.addEventListener(event, () => this.#moved());
-    this.video.addEventListener("pause", () => this.flying.pause());
-    this.video.addEventListener("play", () => this.flying.resume());
+    this.video.addEventListener("pause", () => this.flying.hold(true));
+    this.video.addEventListener("play", () => this.flying.hold(false));
     void this.#askMarks();
     this.#moved();
   }
@@ -42,7 +42,7 @@ export class ReplayPlane {
   }
 
   #moved() {
-    for (const minute of this.timeline.wanted(this.now)) void this.#ask(minute);
+    for (const minute of this.timeline.wanted(this.now, performance.now())) void this.#ask(minute);
     const told = this.timeline.moved(this.now);
     if (told) this.comments.replayed(told.comments, told.jumped);
     const mark = markAt(this.marks, this.now);
@@ -56,10 +56,11 @@ export class ReplayPlane {
     const from = minute * MINUTE_MS;
     try {
       const { comments } = await api("GET", `${this.address}/comments?from=${from}&to=${from + MINUTE_MS}`);
-      this.timeline.came(minute, comments);
+      this.timeline.came(minute, comments, performance.now());
       this.#moved();
     } catch {
-      this.timeline.came(minute, undefined); // asked again as the film goes on, which tells what is wrong with the network
+      // Asked again, ever more rarely, as the film goes on; that tells what is wrong with the network.
+      this.timeline.came(minute, undefined, performance.now());
     }
   }
 

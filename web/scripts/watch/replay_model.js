@@ -8,6 +8,9 @@ export const MINUTE_MS = 60_000;
 const JUMP_MS = 3000;
 const SHOWN = 50;
 const MINUTES_KEPT = 4;
+/** After a minute that could not be had nothing is asked for so long, twice as long after each further one. */
+const AGAIN_MS = 2000;
+const AGAIN_MAX_MS = 60_000;
 
 export class ReplayTimeline {
   constructor() {
@@ -15,10 +18,14 @@ export class ReplayTimeline {
     this.minutes = new Map();
     /** told up to here, media time @type {number | null} */
     this.at = null;
+    /** how often in a row a minute could not be had, and until when none is asked for */
+    this.failures = 0;
+    this.silentUntil = -Infinity;
   }
 
-  /** Which minutes have to be fetched to go on from here; they count as on their way. @param {number} ms */
-  wanted(ms) {
+  /** Which minutes have to be fetched to go on from here; they count as on their way. @param {number} ms @param {number} clock ms */
+  wanted(ms, clock) {
+    if (clock < this.silentUntil) return [];
     const now = Math.floor(ms / MINUTE_MS);
     const next = ms % MINUTE_MS > MINUTE_MS / 2 ? [now, now + 1] : [now];
     const missing = next.filter((minute) => !this.minutes.has(minute));
@@ -28,10 +35,12 @@ export class ReplayTimeline {
     return missing;
   }
 
-  /** @param {number} minute @param {Comment[] | undefined} comments undefined: it could not be had, and is wanted again */
-  came(minute, comments) {
+  /** @param {number} minute @param {Comment[] | undefined} comments undefined: it could not be had, and is wanted again @param {number} clock ms */
+  came(minute, comments, clock) {
     if (comments) this.minutes.set(minute, comments);
     else this.minutes.delete(minute);
+    this.failures = comments ? 0 : this.failures + 1;
+    this.silentUntil = comments ? -Infinity : clock + Math.min(AGAIN_MAX_MS, AGAIN_MS * 2 ** (this.failures - 1));
   }
 
   /**
