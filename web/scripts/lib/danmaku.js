@@ -19,7 +19,7 @@ export class DanmakuLayer extends EventTarget {
     const stored = kept(KEY);
     this.settings = settingsOf(stored);
     if (stored === null && (matchMedia("(prefers-reduced-motion: reduce)").matches || elder())) this.settings.on = false;
-    this.clock = new FlightClock(() => performance.now());
+    this.clock = new FlightClock(frame);
     /** the viewer wants them to stand still */
     this.paused = false;
     /** what is under them stands still */
@@ -67,6 +67,8 @@ export class DanmakuLayer extends EventTarget {
       delay,
       fill: "both",
     });
+    // By itself it would begin with a later frame, and on a busy device run into who was given the lane after it.
+    flight.startTime = frame();
     this.flights.set(item, flight);
     flight.onfinish = () => this.#land(item);
   }
@@ -129,13 +131,18 @@ export class DanmakuLayer extends EventTarget {
     this.#stand();
   }
 
+  // In step with the clock of the lanes: the browser's own pause and play wait for a later frame.
   #stand() {
     const still = this.paused || this.held;
+    if (still === this.clock.paused) return;
     if (still) this.clock.pause();
     else this.clock.play();
     for (const flight of this.flights.values()) {
-      if (still) flight.pause();
-      else flight.play();
+      const flown = Number(flight.currentTime);
+      if (still) {
+        flight.pause();
+        flight.currentTime = flown;
+      } else flight.startTime = frame() - flown;
     }
   }
 
@@ -150,6 +157,11 @@ export class DanmakuLayer extends EventTarget {
     this.clear();
     this.layer.remove();
   }
+}
+
+/** The time of the frame that is shown, by which the browser moves what flies, ms. */
+function frame() {
+  return Number(document.timeline.currentTime ?? performance.now());
 }
 
 /** @param {HTMLElement} container @returns {DanmakuLayer} */
