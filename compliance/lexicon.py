@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import ahocorasick
 
-from compliance.lexicon_folding import Folded, sound, space, squeeze
+from compliance.lexicon_folding import Foldings
 from compliance.lexicon_rules import EXCEPTIONS, TERMS, Action, Exceptions, Term
 
 __all__ = ["TERMS", "Action", "Hit", "Lexicon", "Term", "hits", "in_force", "masked", "put_in_force", "strictest"]
@@ -47,38 +47,43 @@ class Lexicon:
         self.version = _version(self.terms, exceptions)
         variants = [term for term in self.terms if term.kind == "variant"]
         self._exact = _automaton([term for term in self.terms if term.kind == "exact"], lambda text: text)
-        self._squeezed = _automaton([term for term in variants if _is_chinese(term.text)], lambda text: squeeze(text).text)
-        self._spaced = _automaton(
-            [term for term in variants if not _is_chinese(term.text)], lambda text: space(text).text.strip()
+        self._squeezed = _automaton(
+            [term for term in variants if _is_chinese(term.text)], lambda text: Foldings(text).squeezed.text
         )
-        self._sounded = _automaton([term for term in variants if term.pinyin], lambda text: sound(text).text)
+        self._spaced = _automaton(
+            [term for term in variants if not _is_chinese(term.text)], lambda text: Foldings(text).spaced.text.strip()
+        )
+        self._sounded = _automaton([term for term in variants if term.pinyin], lambda text: Foldings(text).sounded.text)
         self._patterns = [(re.compile(term.text), term) for term in self.terms if term.kind == "pattern"]
 
     def hits(self, text: str) -> list[Hit]:
         """Every forbidden phrase in `text`, in order of place; of two that overlap the stricter one, or the longer."""
-        squeezed, spaced = squeeze(text), space(text)
-        found = list(self._found(text, squeezed, spaced))
+        foldings = Foldings(text)
+        found = list(self._found(text, foldings))
         if not found:
             return found
         excepted = _Spans(
             folded.span(*match.span())
-            for folded, patterns in ((squeezed, self.exceptions.squeezed), (spaced, self.exceptions.spaced))
+            for folded, patterns in ((foldings.squeezed, self.exceptions.squeezed), (foldings.spaced, self.exceptions.spaced))
             for pattern in patterns
             for match in pattern.finditer(folded.text)
             if match.group()
         )
         return _clear_of_each_other([hit for hit in found if not excepted.hold(hit.start, hit.end)])
 
-    def _found(self, text: str, squeezed: Folded, spaced: Folded) -> Iterator[Hit]:
+    def _found(self, text: str, foldings: Foldings) -> Iterator[Hit]:
+        squeezed = foldings.squeezed
         for start, end, term in _matches(self._exact, text):
             yield _hit((start, end), term)
         for start, end, term in _matches(self._squeezed, squeezed.text):
             yield _hit(squeezed.span(start, end), term)
-        for start, end, term in _matches(self._spaced, spaced.text):
-            if _is_words(spaced.text, start, end):
-                yield _hit(spaced.span(start, end), term)
+        if self._spaced is not None:
+            spaced = foldings.spaced
+            for start, end, term in _matches(self._spaced, spaced.text):
+                if _is_words(spaced.text, start, end):
+                    yield _hit(spaced.span(start, end), term)
         if self._sounded is not None:
-            sounded = sound(text)
+            sounded = foldings.sounded
             for start, end, term in _matches(self._sounded, sounded.text):
                 if sounded.is_whole(start, end):
                     yield _hit(sounded.span(start, end), term)

@@ -14,7 +14,7 @@ from re import _constants, _parser  # type: ignore[attr-defined]  # how long a p
 from typing import Any, Final, cast, get_args
 
 from compliance.lexicon import Lexicon
-from compliance.lexicon_folding import space, squeeze
+from compliance.lexicon_folding import Foldings
 from compliance.lexicon_rules import EXCEPTIONS, TERMS, Action, Exceptions, Kind, Term
 
 LARGEST_FILE: Final = 8 * 1024 * 1024
@@ -112,13 +112,14 @@ def _terms(rule: Mapping[str, Any], where: str) -> Iterator[Term]:
 
 
 def _judge(text: str, kind: Kind, pinyin: bool, where: str) -> None:
+    folded = Foldings(text)
     if not text.strip() or len(text) > LONGEST_TERM:
         raise LexiconError(f"{where}: {text[:LONGEST_TERM]!r} has {len(text)} characters; 1 to {LONGEST_TERM} are wanted")
     if kind == "pattern":
         _pattern(text, where)
-    elif kind == "variant" and not (space(text) if text[0].isascii() else squeeze(text)).text.strip():
+    elif kind == "variant" and not (folded.spaced if text[0].isascii() else folded.squeezed).text.strip():
         raise LexiconError(f"{where}: {text!r} has neither letters nor digits; kind exact finds marks alone")
-    if pinyin and (kind != "variant" or text[0].isascii() or len(squeeze(text).text) < 2):  # noqa: PLR2004
+    if pinyin and (kind != "variant" or text[0].isascii() or len(folded.squeezed.text) < 2):  # noqa: PLR2004
         raise LexiconError(f"{where}: {text!r} can't have pinyin: only variants in Chinese of two characters or more can")
 
 

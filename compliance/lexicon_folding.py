@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Final
@@ -20,12 +20,20 @@ from opencc import OpenCC
 BREAKS: Final = "。!?;,、"
 
 _UNSEEN_CATEGORIES: Final = frozenset({"Cf", "Mn", "Me"})
+# Code points that are no characters: they fold to themselves. Whoever picks code points at random sends hardly anything else.
+_NOTHING: Final = frozenset({"Cn", "Co", "Cs"})
 # Letters by their category, and yet nothing is to be seen of them: Hangul's fillers.
 _UNSEEN: Final = frozenset("\u115f\u1160\u3164\uffa0")
 _APOSTROPHES: Final = str.maketrans(dict.fromkeys("’‘ʼ`´′", "'"))
-_SPACES: Final = re.compile(" +")
-# A text repeats its characters; anybody may send any of Unicode's.
-_CACHED = 16_384
+_UNSAID: Final = re.compile(rf"[^\w{BREAKS}]+")
+_BETWEEN: Final = re.compile(r"[^\w']+")
+# A text repeats its characters; anybody may send any of Unicode's. Chinese alone has 21,000 of them that everybody can type: a
+# table that held fewer would be begun anew all the time by who picks them at random.
+_CACHED: Final = 32_768
+_HAN_RANGES: Final = ((0x3400, 0xA000), (0x20000, 0x40000), (0xF900, 0xFB00))
+# As opencc converts them one by one: no phrase goes over the end of a line.
+_APART: Final = "\n"
+_U_WITH_DOTS: Final = str.maketrans("üǖǘǚǜ", "vvvvv")
 
 
 class _Table(dict[str, str]):
@@ -48,22 +56,11 @@ class Folded:
 
     original: str
     text: str
-    table: _Table
-    collapsed: bool = False
+    place_all: Callable[[str], list[int]]
 
     @cached_property
     def places(self) -> list[int]:
-        table = self.table
-        both = [(letter, place) for place, original in enumerate(self.original) for letter in table[original]]
-        if not self.collapsed:
-            return [place for _letter, place in both]
-        kept: list[int] = []
-        before = " "
-        for letter, place in both:
-            if letter != " " or before != " ":
-                kept.append(place)
-            before = letter
-        return kept
+        return self.place_all(self.original)
 
     def span(self, start: int, end: int) -> tuple[int, int]:
         """Where `text[start:end]` stands in the original."""
@@ -80,20 +77,50 @@ class Folded:
         return not (cut_before or cut_after)
 
 
-def squeeze(text: str) -> Folded:
-    """For Chinese."""
-    return Folded(text, "".join(map(_SQUEEZED.__getitem__, text)), _SQUEEZED)
+class Foldings:
+    """A text in its three foldings; what all begin with is worked out once."""
+
+    def __init__(self, text: str) -> None:
+        self._original, self._plain = text, "".join(map(_PLAIN.__getitem__, text))
+
+    @cached_property
+    def squeezed(self) -> Folded:
+        """For Chinese."""
+        return Folded(self._original, _UNSAID.sub("", self._plain), _places_squeezed)
+
+    @cached_property
+    def spaced(self) -> Folded:
+        """For English."""
+        return Folded(self._original, _BETWEEN.sub(" ", self._plain).removeprefix(" "), _places_spaced)
+
+    @cached_property
+    def sounded(self) -> Folded:
+        """For what sounds the same."""
+        return Folded(self._original, "".join(map(_SYLLABLES.__getitem__, self.squeezed.text)), _places_sounded)
 
 
-def space(text: str) -> Folded:
-    """For English."""
-    folded = _SPACES.sub(" ", "".join(map(_SPACED.__getitem__, text)))
-    return Folded(text, folded.removeprefix(" "), _SPACED, collapsed=True)
+def _lettered(original: str) -> Iterator[tuple[str, int]]:
+    return ((letter, place) for place, one in enumerate(original) for letter in _PLAIN[one])
 
 
-def sound(text: str) -> Folded:
-    """For what sounds the same."""
-    return Folded(text, "".join(map(_SOUNDED.__getitem__, text)), _SOUNDED)
+def _places_squeezed(original: str) -> list[int]:
+    return [place for letter, place in _lettered(original) if letter.isalnum() or letter in BREAKS]
+
+
+def _places_spaced(original: str) -> list[int]:
+    kept: list[int] = []
+    parted = True
+    for letter, place in _lettered(original):
+        said = letter.isalnum() or letter == "'"
+        if said or not parted:
+            kept.append(place)
+        parted = not said
+    return kept
+
+
+def _places_sounded(original: str) -> list[int]:
+    squeezed = ((letter, place) for letter, place in _lettered(original) if letter.isalnum() or letter in BREAKS)
+    return [place for letter, place in squeezed for _sign in _SYLLABLES[letter]]
 
 
 def is_latin(letter: str) -> bool:
@@ -106,35 +133,41 @@ def _is_han(letter: str) -> bool:
 
 
 @lru_cache(maxsize=1)
-def _simplified() -> OpenCC:
+def _converter() -> OpenCC:
     return OpenCC("t2s")
 
 
-def _folded(original: str) -> str:
-    if original in _UNSEEN or unicodedata.category(original) in _UNSEEN_CATEGORIES:
+@lru_cache(maxsize=1)
+def _simplified() -> dict[str, str]:
+    """Every traditional character and its simplified one, converted together: one by one each would cost a call."""
+    every = [chr(code) for first, end in _HAN_RANGES for code in range(first, end)]
+    converted = _converter().convert(_APART.join(every)).split(_APART)
+    return {letter: simple for letter, simple in zip(every, converted, strict=True) if letter != simple}
+
+
+def _plain(original: str) -> str:
+    category = unicodedata.category(original)
+    if category in _NOTHING:
+        return original
+    if category in _UNSEEN_CATEGORIES or original in _UNSEEN:
         return ""
-    plain = unicodedata.normalize("NFKC", original.translate(_APOSTROPHES)).casefold()
-    return _simplified().convert(plain) if any(map(_is_han, plain)) else plain
-
-
-def _squeezed(original: str) -> str:
-    return "".join(letter for letter in _folded(original) if letter.isalnum() or letter in BREAKS)
-
-
-def _spaced(original: str) -> str:
-    return "".join(letter if letter.isalnum() or letter == "'" else " " for letter in _folded(original))
-
-
-def _sounded(original: str) -> str:
-    return "".join(_syllable(letter) if _is_han(letter) else letter for letter in _squeezed(original))
+    # To regular expressions a low line would be a letter; here it is a mark like others.
+    folded = unicodedata.normalize("NFKC", original.translate(_APOSTROPHES)).casefold().replace("_", "-")
+    if len(folded) > 1:
+        return _converter().convert(folded) if any(map(_is_han, folded)) else folded
+    simple = _simplified().get(folded, folded) if _is_han(folded) else folded
+    return original if simple == original else simple  # or two objects would be kept of each
 
 
 def _syllable(letter: str) -> str:
-    from pypinyin import Style, lazy_pinyin  # noqa: PLC0415 - tens of MB that only rules with `pinyin` need
+    """Without tone, ü as v: the first of those that pypinyin knows, which is what `lazy_pinyin` answers for one character."""
+    from pypinyin.constants import PINYIN_DICT  # noqa: PLC0415 - tens of MB that only rules with `pinyin` need
 
-    return "".join(lazy_pinyin(letter, style=Style.NORMAL, v_to_u=False))
+    if not _is_han(letter):
+        return letter
+    known = PINYIN_DICT.get(ord(letter), letter).partition(",")[0].translate(_U_WITH_DOTS)
+    return "".join(sign for sign in unicodedata.normalize("NFD", known) if not unicodedata.combining(sign))
 
 
-_SQUEEZED: Final = _Table(_squeezed)
-_SPACED: Final = _Table(_spaced)
-_SOUNDED: Final = _Table(_sounded)
+_PLAIN: Final = _Table(_plain)
+_SYLLABLES: Final = _Table(_syllable)
