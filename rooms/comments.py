@@ -229,7 +229,7 @@ class CommentDesk:
         if not host:
             raise Refused(FORBIDDEN)
         async with self._db.read() as tx:
-            found = await spoken.find(tx, self._trail, session_id, comment_id)
+            found = await spoken.find(tx, session_id, comment_id)
             if found is None or found.is_hidden or await spoken.is_removed(tx, session_id, comment_id):
                 raise Refused(NOT_FOUND)
         return found

@@ -108,7 +108,7 @@ class Joining:
             return [await self._answer(tx, pictures[one.place.session.id], one) for one in group]
 
     async def _read(self, tx: AsyncConnection, session_id: str, some: Sequence[Coming]) -> _Picture:
-        talk = await spoken.latest(tx, self._trail, session_id, HISTORY)
+        talk = await spoken.latest(tx, session_id, HISTORY)
         return _Picture(
             seq=await self._trail.last(tx, session_id),
             facts=await session_view.facts(tx, self._trail, session_id),

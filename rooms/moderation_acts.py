@@ -63,7 +63,7 @@ class Moderating:
         """The comment that the act names."""
         if comment_id is None:
             raise Refused(BAD_REQUEST, detail="which comment")
-        found = await spoken.find(self.tx, self.trail, self.session_id, comment_id)
+        found = await spoken.find(self.tx, self.session_id, comment_id)
         if found is None:
             raise Refused(NOT_FOUND)
         return found

@@ -146,7 +146,7 @@ async def _last_acts(tx: AsyncConnection, session_id: str) -> Sequence[Entry]:
     query = (
         select(trail_entries.c.body, trail_entries.c.hash)
         .where(trail_entries.c.session_id == session_id, trail_entries.c.kind.in_(sorted(ACTS)))
-        .order_by(trail_entries.c.seq.desc())
+        .order_by(spoken.IN_ORDER.desc())
         .limit(ACTS_SHOWN)
     )
     return [read_entry(row.body, row.hash) for row in await tx.execute(query)]

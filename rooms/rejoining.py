@@ -141,7 +141,7 @@ class Rejoining:
         back = [one for one in (await spoken.several(tx, session_id, again)).values() if not one.is_hidden]
         quoted = await spoken.quoted(tx, session_id, [one.entry for one in back])
         shown = {one.id: one.comment(quoted) for one in back}
-        latest = await spoken.latest(tx, self._trail, session_id, HISTORY)
+        latest = await spoken.latest(tx, session_id, HISTORY)
         shown |= {one.id: one for one in latest.seen_by() if from_text(one.at) > since}
         return removed, list(shown.values())
 

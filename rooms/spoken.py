@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, literal_column, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.clock import to_text
@@ -13,11 +14,14 @@ from core.ids import is_id
 from recording import kinds
 from recording.chain import read_entry
 from recording.tables import trail_entries, trail_texts
-from recording.trail import Entry, Trail
+from recording.trail import Entry
 from rooms.wire import Answered, Comment, CommentKind
 
 # How often a page of the last comments is followed by the one before it: what is hidden there makes room for no more.
 PAGES_MAX = 4
+# The order of the record, said so that of several kinds each is found by its index: to have them in the order of the column
+# itself SQLite goes through all of the trail, of which comments and orders are nearly all.
+IN_ORDER: Final = trail_entries.c.seq + literal_column("0")
 Texts = Mapping[tuple[int, str], str]
 
 
@@ -92,15 +96,15 @@ def kind_of(*, host: bool, question: bool, answers: bool) -> CommentKind:
     return "question" if question else "comment"
 
 
-async def find(tx: AsyncConnection, trail: Trail, session_id: str, comment_id: str) -> Spoken | None:
+async def find(tx: AsyncConnection, session_id: str, comment_id: str) -> Spoken | None:
     """The comment by its id, from its latest entry; None when the session has none. Reads what the session has of them: for
     moderators' acts, not for each comment."""
     if not is_id(comment_id, "cmt"):
         return None
-    entry = await _last_of(tx, session_id, comment_id, (kinds.COMMENT, kinds.COMMENT_HELD))
+    entry = await _last_of(tx, session_id, comment_id, (kinds.COMMENT, kinds.COMMENT_HELD), trail_entries.c.seq)
     if entry is None:
         return None
-    return Spoken(entry, await trail.texts(tx, session_id, entry.seq, entry.seq))
+    return Spoken(entry, await texts_of(tx, session_id, [entry.seq]))
 
 
 async def several(tx: AsyncConnection, session_id: str, numbers: Collection[int]) -> dict[int, Spoken]:
@@ -123,7 +127,7 @@ async def texts_of(tx: AsyncConnection, session_id: str, numbers: Collection[int
 
 async def is_removed(tx: AsyncConnection, session_id: str, comment_id: str) -> bool:
     """Whether it was taken down and not put back."""
-    last = await _last_of(tx, session_id, comment_id, (kinds.COMMENT_REMOVED, kinds.COMMENT_RESTORED))
+    last = await _last_of(tx, session_id, comment_id, (kinds.COMMENT_REMOVED, kinds.COMMENT_RESTORED), IN_ORDER)
     return last is not None and last.kind == kinds.COMMENT_REMOVED
 
 
@@ -157,7 +161,7 @@ class Latest:
         return [comment for comment, own in self.comments if not own or comment.author_tag == tag]
 
 
-async def latest(tx: AsyncConnection, trail: Trail, session_id: str, limit: int) -> Latest:
+async def latest(tx: AsyncConnection, session_id: str, limit: int) -> Latest:
     """The last comments that everybody is shown, and what is shown to its author alone among them. Those that were taken down
     or erased are left out.
 
@@ -172,7 +176,7 @@ async def latest(tx: AsyncConnection, trail: Trail, session_id: str, limit: int)
         if page:
             before = page[-1].seq
             gone = await gone_since(tx, session_id, before)
-            texts |= await trail.texts(tx, session_id, page[-1].seq, page[0].seq)
+            texts |= await texts_of(tx, session_id, [entry.seq for entry in page])
             for entry in page:
                 if public < limit and entry.data["id"] not in gone and (entry.seq, "text") in texts:
                     kept.append(entry)
@@ -201,7 +205,7 @@ async def gone_since(tx: AsyncConnection, session_id: str, seq: int) -> Mapping[
         trail_entries.c.seq > seq,
     )
     gone: dict[str, None] = {}
-    for row in await tx.execute(query.order_by(trail_entries.c.seq)):
+    for row in await tx.execute(query.order_by(IN_ORDER)):
         entry = read_entry(row.body, row.hash)
         gone.pop(str(entry.data.get("id")), None)
         if entry.kind == kinds.COMMENT_REMOVED:
@@ -209,13 +213,18 @@ async def gone_since(tx: AsyncConnection, session_id: str, seq: int) -> Mapping[
     return gone
 
 
-async def _last_of(tx: AsyncConnection, session_id: str, comment_id: str, of: Sequence[str]) -> Entry | None:
-    """The last entry of these kinds that names the comment: canonical JSON says so in exactly these characters."""
+async def _last_of(
+    tx: AsyncConnection, session_id: str, comment_id: str, of: Sequence[str], order: ColumnElement[int]
+) -> Entry | None:
+    """The last entry of these kinds that names the comment: canonical JSON says so in exactly these characters.
+
+    `order`: the column for what the trail is full of, looked for from its end; IN_ORDER for what is rare.
+    """
     named = trail_entries.c.body.contains(f'"id":"{comment_id}"', autoescape=True)
     query = (
         select(trail_entries.c.body, trail_entries.c.hash)
         .where(trail_entries.c.session_id == session_id, trail_entries.c.kind.in_(of), named)
-        .order_by(trail_entries.c.seq.desc())
+        .order_by(order.desc())
         .limit(1)
     )
     row = (await tx.execute(query)).one_or_none()

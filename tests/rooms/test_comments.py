@@ -16,7 +16,7 @@ from core.identity import Person, Role
 from recording import kinds, sessions
 from recording.tables import trail_entries, trail_heads
 from recording.trail import Draft, Trail
-from rooms import spoken
+from rooms import moderation_view, spoken
 from rooms.comments import HISTORY, PER_COMMIT, PER_TICK, QUEUE_MAX, AuthorTags, CommentDesk, Shown
 from rooms.shaping import READABLE_BURST
 from rooms.wire import Comment
@@ -76,7 +76,7 @@ async def test_a_tick_is_one_batch_and_the_rest_waits_for_the_next(room: Room) -
     assert shown == sorted(shown, key=lambda one: ids.index(one.id)), "in the order of the record"
     async with room.db.read() as tx:
         entries = await room.trail.entries(tx, session, kinds={kinds.COMMENT})
-        last = (await spoken.latest(tx, room.trail, session, HISTORY)).seen_by()
+        last = (await spoken.latest(tx, session, HISTORY)).seen_by()
     assert [entry.data["id"] for entry in entries] == ids
     assert [one.id for one in last] == ids[-50:]
 
@@ -101,7 +101,7 @@ async def test_what_nobody_could_read_is_recorded_and_seen_by_who_wrote_it(room:
     assert {one.id for one in shown.comments}.isdisjoint(mine for [mine] in own.values())
     async with room.db.read() as tx:
         entries = await room.trail.entries(tx, session, kinds={kinds.COMMENT})
-        last = (await spoken.latest(tx, room.trail, session, HISTORY)).seen_by()
+        last = (await spoken.latest(tx, session, HISTORY)).seen_by()
     assert [entry.data["id"] for entry in entries] == [one.id for one in said]
     assert [one.kind for one in last[-2:]] == ["question", "comment"]
 
@@ -114,7 +114,7 @@ async def test_the_last_comments_are_found_without_reading_those_before(room: Ro
     plans: list[str] = []
     async with room.db.read() as tx:
         event.listen(tx.sync_connection, "before_cursor_execute", lambda _c, _u, said, *_rest: plans.append(said))
-        assert len((await spoken.latest(tx, room.trail, session, HISTORY)).seen_by()) == 50
+        assert len((await spoken.latest(tx, session, HISTORY)).seen_by()) == 50
     [said] = [one for one in plans if "kind" in one and "DESC" in one]
     if room.db.is_sqlite:
         async with room.db.read() as tx:
@@ -122,6 +122,30 @@ async def test_the_last_comments_are_found_without_reading_those_before(room: Ro
         assert [row.detail for row in plan] == [
             "SEARCH trail_entries USING INDEX ix_trail_entries_session_kind_seq (session_id=? AND kind=?)"
         ]
+
+
+async def test_what_else_happened_between_comments_is_not_read(room: Room) -> None:
+    session = await room.live()
+    for _ in range(3):
+        await room.say(session, "好", 1)
+        await room.desk.tick()
+        room.clock.advance(1)
+        bought = [Draft("order_placed", "c", {"order": f"ord_{number}"}, {"customer": "c"}) for number in range(50)]
+        async with room.db.write() as tx:
+            await room.trail.append(tx, session, *bought)
+    asked: list[tuple[str, tuple[object, ...]]] = []
+    async with room.db.read() as tx:
+        event.listen(tx.sync_connection, "before_cursor_execute", lambda _c, _u, said, given, *_r: asked.append((said, given)))
+        assert len((await spoken.latest(tx, session, HISTORY)).comments) == 3
+        await spoken.is_removed(tx, session, "cmt_01jd0000000000000000000000")
+        assert await moderation_view._last_acts(tx, session) == []
+    [texts] = [one for one in asked if "FROM trail_texts" in one[0]]
+    async with room.db.read() as tx:
+        assert len((await tx.exec_driver_sql(*texts)).all()) == 3 * len(("text", "author", "person"))
+        entries = [(f"EXPLAIN QUERY PLAN {said}", given) for said, given in asked if "FROM trail_entries" in said]
+        for plan in [(await tx.exec_driver_sql(*one)).all() for one in entries if room.db.is_sqlite]:
+            assert "INDEX ix_trail_entries_session_kind_seq (session_id=? AND kind=?" in plan[0].detail
+    assert len(entries) == 4
 
 
 async def test_one_commit_records_every_session_s_comments_in_their_order(room: Room) -> None:
@@ -282,7 +306,7 @@ async def test_an_erased_comment_is_gone_from_the_history(room: Room) -> None:
     async with room.db.write() as tx:
         await room.trail.erase(tx, session, 2, "text")
     async with room.db.read() as tx:
-        assert [one.id for one in (await spoken.latest(tx, room.trail, session, HISTORY)).seen_by()] == [tasks[1].result().id]
+        assert [one.id for one in (await spoken.latest(tx, session, HISTORY)).seen_by()] == [tasks[1].result().id]
 
 
 def test_author_tags_are_the_same_within_a_session_and_say_nothing_across(clock: ManualClock) -> None:
