@@ -17,7 +17,7 @@ from rooms import shows as show_desk
 from rooms.call_wire import Call, Calls, CustomerPicture, GiveConsent, RequestCall
 from rooms.closing import announce
 from rooms.desks import ROOMS
-from rooms.errors import CALL_NOT_YOURS, CALL_OPEN, CONSENT_OUTDATED, NO_REPLAY, STARTS_IN_PAST
+from rooms.errors import BANNED, CALL_NOT_YOURS, CALL_OPEN, CONSENT_OUTDATED, NO_REPLAY, STARTS_IN_PAST
 from rooms.wire import (
     Lobby,
     NewShow,
@@ -134,7 +134,7 @@ def _shelf_view(request: web.Request, state: shelf.ShelfState) -> ShelfView:
 def routes() -> list[Route]:
     """All HTTP of this package; media (WHIP and WHEP) is `stream/whip.py`'s."""
     hosts = (NOT_FOUND, FORBIDDEN, WRONG_STATE)
-    seen_again = (NOT_FOUND, CALL_NOT_YOURS, NO_REPLAY, RECORDING_NOT_READY)
+    seen_again = (NOT_FOUND, CALL_NOT_YOURS, BANNED, NO_REPLAY, RECORDING_NOT_READY)
     moves = [
         Route(
             "POST", f"/api/shows/{{show}}/{event.value}", _moving(event), f"The host's: {event.value}", None, Show, 200, hosts
@@ -156,7 +156,7 @@ def routes() -> list[Route]:
         ),
         Route(
             "GET", "/api/sessions/{session}", get_session, "A session as its pages need it", None, SessionView, 200,
-            (NOT_FOUND, CALL_NOT_YOURS),
+            (NOT_FOUND, CALL_NOT_YOURS, BANNED),
         ),
         Route(
             "GET", "/api/sessions/{session}/summary", get_summary, "The numbers of a show", None, ShowSummary, 200,
@@ -167,11 +167,11 @@ def routes() -> list[Route]:
         Route(
             "GET", "/api/sessions/{session}/replay/comments", replay_comments.get_comments,
             "What was said, `from` and `to` media time in ms, a minute at most", None, ReplayComments, 200,
-            (NOT_FOUND, CALL_NOT_YOURS, NO_REPLAY, BAD_REQUEST),
+            (NOT_FOUND, CALL_NOT_YOURS, BANNED, NO_REPLAY, BAD_REQUEST),
         ),
         Route(
             "GET", "/api/sessions/{session}/replay/marks", replay_comments.get_marks, "How the shelf changed during a show",
-            None, ReplayMarks, 200, (NOT_FOUND, CALL_NOT_YOURS, NO_REPLAY),
+            None, ReplayMarks, 200, (NOT_FOUND, CALL_NOT_YOURS, BANNED, NO_REPLAY),
         ),
         Route("POST", "/api/calls", request_call, "Ask for an adviser", RequestCall, Call, 201, (CALL_OPEN,)),
         Route("GET", "/api/calls", list_calls, "The waiting line and the own calls", gives=Calls),
