@@ -17,9 +17,8 @@ from rooms.wire import Comments, ReactionSums
 
 ROOM: Final = "/room"
 # Socket.IO packets (protocol 5): an event without an acknowledgement.
-_COMMENTS: Final = f'2{ROOM},["comments",'
+PREFIX: Final = f'2{ROOM},["comments",'
 _REACTIONS: Final = f'2{ROOM},["reactions",'
-PREFIXES: Final = (_COMMENTS, _REACTIONS)
 _ENCODER: Final = msgspec.json.Encoder()
 
 
@@ -32,7 +31,7 @@ class Batches:
     @staticmethod
     def text(batch: Comments) -> str:
         """The packet."""
-        return f"{_COMMENTS}{_ENCODER.encode(batch).decode()}]"
+        return f"{PREFIX}{_ENCODER.encode(batch).decode()}]"
 
     @staticmethod
     def reactions(sums: ReactionSums) -> str:

@@ -143,7 +143,7 @@ def open_rooms(
     tags = AuthorTags(secret)
     presence = Presence(db, clock, fanout.presence, joined[1] if joined is not None else None)
     comments = CommentDesk(db, trail, clock, tags, fanout.comments)
-    reactions = Reactions(clock, fanout.reactions)
+    reactions = Reactions(clock, fanout.reactions, joined[1] if joined is not None else None)
     calls = CallDesk(db, trail, clock, media, sale, attendance, fanout)
     proposals = ProposalDesk(db, trail, clock, orders, fanout)
     shows = ShowDesk(db, trail, clock, media, sale, presence, fanout)

@@ -151,11 +151,8 @@ class Fanout:
                 self._batches.send(person_room(person_id, lang), left_out)
 
     async def reactions(self, session_id: str, counts: dict[wire.ReactionKind, int]) -> None:
-        """A second's taps, to whoever is not behind, in whichever process."""
-        text = Batches.reactions(wire.ReactionSums(session_id, counts))
-        self._write(session_id, text, ())
-        if self._relay is not None:
-            self._relay.publish(session_id, text)
+        """A second's taps, to whoever is here and not behind."""
+        self._batches.send(session_room(session_id), Batches.reactions(wire.ReactionSums(session_id, counts)))
 
     async def presence(self, session_id: str, viewers: int) -> None:
         """The number of viewers, to those here: each process counts all of them."""

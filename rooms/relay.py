@@ -1,4 +1,4 @@
-"""What web processes tell each other besides Socket.IO's own events: what may be left out, who watches, who is at the desk.
+"""What web processes tell each other besides Socket.IO's own events: comments, reactions, who watches, who is at the desk.
 
 A batch goes out once per room, as the finished text of the Socket.IO message: the others frame it once and write it; nobody
 reads its JSON. One channel; each kind is a struct, and what is none of them harms nobody.
@@ -8,23 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 import structlog
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from core.clock import from_text, to_text
-from rooms.batches import PREFIXES
+from rooms.batches import PREFIX
 from rooms.line import POISON, Line
+from rooms.wire import ReactionKind
 
 log = structlog.get_logger()
 
 CHANNEL: Final = "tellercast:rooms"
+# More than all hands of a session make in a second.
+TAPS_MOST: Final = 10_000_000
 
 
 class Batch(Struct, tag="batch", array_like=True, frozen=True):
-    """A tick's comments of one session, or a second's taps; `own` are texts for all sockets of one person each."""
+    """A tick's comments of one session; `own` are texts for all sockets of one person each."""
 
     host: str
     session: str
@@ -63,7 +66,14 @@ class MediaRun(Struct, tag="media", array_like=True, frozen=True):
     at: str
 
 
-Said = Batch | Viewers | AtDesk | Back | MediaRun
+class Taps(Struct, tag="taps", array_like=True, frozen=True):
+    """A second's reactions of one process's viewers, by session."""
+
+    host: str
+    counts: dict[str, dict[ReactionKind, Annotated[int, Meta(ge=1, le=TAPS_MOST)]]]
+
+
+Said = Batch | Viewers | AtDesk | Back | MediaRun | Taps
 Heard = Callable[[Any], None]
 
 
@@ -92,7 +102,7 @@ class Relay:
         self._heard[kind] = heard
 
     def publish(self, session_id: str, text: str, own: Sequence[tuple[str, str]] = ()) -> bool:
-        """A tick's comments, or a second's taps, to the other processes; here the caller has written them. Returns at once.
+        """A tick's comments, to the other processes; here the caller has written them. Returns at once.
 
         `text` is the finished Socket.IO message, empty where all of the tick is somebody's `own`.
         """
@@ -123,7 +133,7 @@ def _check(said: Said) -> None:
     """Raises ValueError for what no process of ours says."""
     if isinstance(said, Batch):
         texts = [text for _person, text in said.own]
-        if not all(text.startswith(PREFIXES) for text in ([said.text] if said.text else []) + texts):
+        if not all(text.startswith(PREFIX) for text in ([said.text] if said.text else []) + texts):
             raise ValueError("no batch of comments")
     elif isinstance(said, Viewers):
         if any(count < 0 for count in said.counts.values()):

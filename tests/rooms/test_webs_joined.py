@@ -21,7 +21,7 @@ from recording.trail import Draft
 from rooms.line import DEAF_S, POISON, Line
 from rooms.moderation_wire import SLOW_MAX_S
 from rooms.presence import FRESH_S
-from rooms.relay import CHANNEL, Batch, Relay
+from rooms.relay import CHANNEL, Batch, Relay, Taps
 from rooms.tables import last_spoken
 from tests.redis_server import RedisServer
 from tests.rooms.house import AMOUNT, BOND, PEOPLE, House, Tab
@@ -78,6 +78,31 @@ async def test_what_happens_in_one_is_seen_in_the_other(houses: tuple[House, Hou
     await far.hears("shelf")
     await near.room("leave", {"session": session})
     await host.hears("presence", lambda told: told["viewers"] == 1)
+
+
+async def test_reactions_of_all_are_told_together_and_by_each_to_its_own(houses: tuple[House, House]) -> None:
+    here, there = houses
+    session = (await here.show())["session"]
+    near, far = await here.tab("customer-c3"), await there.tab("customer-c5")
+    for tab in (near, far):
+        await tab.room("join", {"session": session})
+    await near.room("react", {"session": session, "kind": "heart", "count": 3})
+    await far.room("react", {"session": session, "kind": "heart"})
+    await far.room("react", {"session": session, "kind": "clap"})
+    await here.rooms.reactions.tick()
+    assert await near.hears("reactions") == {"session": session, "counts": {"heart": 3}}
+    await until(lambda: there.rooms.reactions._elsewhere)
+    await there.rooms.reactions.tick()
+    await far.hears("reactions")
+    await until(lambda: here.rooms.reactions._elsewhere)
+    for _ in range(2):
+        await here.rooms.reactions.tick()
+        await there.rooms.reactions.tick()
+    await near.hears("reactions", lambda told: told["counts"] == {"heart": 1, "clap": 1})
+    for tab in (near, far):
+        assert (await tab.room("leave", {"session": "any"}))["ok"]  # whatever was told before is here by now
+    assert [told["counts"] for told in far.all("reactions")] == [{"heart": 4, "clap": 1}]
+    assert [told["counts"] for told in near.all("reactions")] == [{"heart": 3}, {"heart": 1, "clap": 1}]
 
 
 async def test_slow_mode_counts_what_was_said_in_all_of_them(houses: tuple[House, House], clock: ManualClock) -> None:
@@ -173,6 +198,8 @@ async def test_taps_reach_all_but_those_who_are_behind(houses: tuple[House, Hous
         assert (await near.room("react", {"session": session, "kind": kind}))["ok"]
         await here.rooms.reactions.tick()
         await near.hears("reactions", lambda told: kind in told["counts"])
+        await until(lambda: there.rooms.reactions._elsewhere)
+        await there.rooms.reactions.tick()
 
     await tap("heart")
     await far.hears("reactions", lambda told: "heart" in told["counts"])
@@ -199,6 +226,8 @@ async def test_what_is_not_understood_harms_nobody(houses: tuple[House, House], 
     stranger = Relay(Line(redis.url, here.clock))
     bad.append(stranger._encoder.encode(Batch("another", session, '2/desk,["call",{}]', [])))
     bad.append(stranger._encoder.encode(Batch("another", session, "", [("customer-c5", "2[]")])))
+    bad.append(stranger._encoder.encode(Taps("another", {session: {"heart": -1}})))
+    bad.append(stranger._encoder.encode(Taps("another", {session: {"heart": 10**12}})))
     async with Redis(host="127.0.0.1", port=redis.port) as client:
         for channel in (CHANNEL, "tellercast:socketio", "tellercast:pulse"):
             for payload in bad:
