@@ -38,6 +38,8 @@ SETTLE_S = 5.0
 # Who has connected and is in no namespace so long is one of nobody's clients: ours ask to be let in with their first words.
 # Node's server waits 45 s, in which one who says nothing costs as much as a viewer.
 NAMESPACE_WITHIN_S = 10.0
+# So many times that for whoever has asked and waits for us, in a rush; not for ever, or one who asks all the time would stay.
+_WAITED_FOR_US = 6
 _HALF_A_CHARACTER = re.compile("[\ud800-\udfff]")
 _MENDED_MAX = 16 * 1024
 _WITH_ATTACHMENTS = (socketio.packet.BINARY_EVENT, socketio.packet.BINARY_ACK)
@@ -201,18 +203,18 @@ class _Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio sh
         self._addresses.enter(eio_sid, environ["aiohttp.request"])
         return answer
 
-    def _is_nowhere(self, eio_sid: str) -> None:
+    def _is_nowhere(self, eio_sid: str, waited: int = 1) -> None:
         loop = asyncio.get_running_loop()
-        self._nowhere[eio_sid] = loop.call_later(NAMESPACE_WITHIN_S, self._never_came, eio_sid)
+        self._nowhere[eio_sid] = loop.call_later(NAMESPACE_WITHIN_S, self._never_came, eio_sid, waited)
 
     def _is_somewhere(self, eio_sid: str) -> None:
         timer = self._nowhere.pop(eio_sid, None)
         if timer is not None:
             timer.cancel()
 
-    def _never_came(self, eio_sid: str) -> None:
-        if eio_sid in self._coming:
-            self._is_nowhere(eio_sid)
+    def _never_came(self, eio_sid: str, waited: int) -> None:
+        if eio_sid in self._coming and waited < _WAITED_FOR_US:
+            self._is_nowhere(eio_sid, waited + 1)
         else:
             self._never_finished(eio_sid)
 
@@ -251,8 +253,12 @@ class _Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio sh
     async def _take_connect(self, eio_sid: str, packet: socketio.packet.Packet) -> None:
         if packet.data is not None and not isinstance(packet.data, dict):
             raise TypeError("what comes with CONNECT is an object")
-        await self.eio.coming()
-        await self._handle_connect(eio_sid, packet.namespace, packet.data)
+        self._coming.add(eio_sid)
+        try:
+            await self.eio.coming()
+            await self._handle_connect(eio_sid, packet.namespace, packet.data)
+        finally:
+            self._coming.discard(eio_sid)
 
     async def _take_disconnect(self, eio_sid: str, packet: socketio.packet.Packet) -> None:
         await self._handle_disconnect(eio_sid, packet.namespace, self.reason.CLIENT_DISCONNECT)
@@ -293,11 +299,7 @@ class _Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio sh
             why = {"message": "Already connected" if known else "Invalid namespace"}
             self._send(eio_sid, self.packet_class(socketio.packet.CONNECT_ERROR, data=why, namespace=namespace))
             return
-        self._coming.add(eio_sid)
-        try:
-            await super()._handle_connect(eio_sid, namespace, data)
-        finally:
-            self._coming.discard(eio_sid)
+        await super()._handle_connect(eio_sid, namespace, data)
         client = self.eio.sockets.get(eio_sid)
         if client is None or client.closing or client.closed:  # it went while it came, and nobody else will notice
             await self._handle_disconnect(eio_sid, namespace)

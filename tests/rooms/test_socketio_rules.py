@@ -146,12 +146,33 @@ async def test_who_has_asked_to_be_let_in_is_not_cut_off_for_our_taking_long(
     await ws.send_str("40/echo,")
     await asyncio.wait_for(reached.wait(), 10)
     [client] = house.sio._nowhere
-    house.sio._never_came(client)  # the time is over
+    house.sio._never_came(client, 1)  # the time is over
     may_go_on.set()
     assert (await ws.receive_str()).startswith("40/echo,{")
     assert not house.sio._nowhere
     await ws.close()
     await until(lambda: forgotten(house))
+
+
+async def test_who_has_asked_does_not_wait_for_ever_either(
+    house: House, http: aiohttp.ClientSession, echo: EchoNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reached, never = asyncio.Event(), asyncio.Event()
+
+    async def entered(_socket: Socket) -> None:
+        reached.set()
+        await never.wait()
+
+    monkeypatch.setattr(echo, "entered", entered)
+    ws = await opened(house, http)
+    await ws.send_str("40/echo,")
+    await asyncio.wait_for(reached.wait(), 10)
+    [client] = house.sio._nowhere
+    monkeypatch.setattr("rooms.sockets.NAMESPACE_WITHIN_S", 0.0)
+    house.sio._never_came(client, 1)
+    await ends(ws)
+    never.set()
+    await until(lambda: forgotten(house) and not house.sio._nowhere and not house.sio._coming)
 
 
 async def in_room_at_once(
