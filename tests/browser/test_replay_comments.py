@@ -63,11 +63,15 @@ async def test_comments_come_at_their_time_in_the_film(people: People, tmp_path:
     session = await live_show(people)
     adviser = people.pages[0]
     show = next(one for one in (await people.api(adviser, "GET", "/api/shows"))["live"] if one["session"] == session)
-    product = (await people.api(adviser, "GET", "/api/products"))["products"][0]["id"]
-    await people.api(adviser, "PUT", f"/api/shows/{show['id']}/shelf", {"products": [product]})
+    product, other = (one["id"] for one in (await people.api(adviser, "GET", "/api/products"))["products"][:2])
+    await people.api(adviser, "PUT", f"/api/shows/{show['id']}/shelf", {"products": [product, other]})
     page = await people.open("customer-c3", f"/watch/{session}", viewport=viewport, init_script=HOLD_SOCKETS)
     await expect(page.get_by_test_id("viewers")).to_contain_text("1")  # it has joined
-    pins = [{"at_ms": 0, "products": [product], "pinned": None}, {"at_ms": 90_000, "products": [product], "pinned": product}]
+    pins = [
+        {"at_ms": 0, "products": [product, other], "pinned": None},
+        {"at_ms": 90_000, "products": [product, other], "pinned": product},
+        {"at_ms": 155_000, "products": [product], "pinned": product},
+    ]
     await _serve_replay(page, session, film, pins)
     sale = {"open": False, "reason": "session_ended", "sentence": "Over.", "sentence_en": "Over.", "sentence_zh": "已结束"}
     replay = {"mp4": f"/api/sessions/{session}/replay.mp4", "poster": None, "offset_ms": OFFSET_MS, "duration_ms": 180_000}
@@ -86,9 +90,12 @@ async def test_comments_come_at_their_time_in_the_film(people: People, tmp_path:
     if viewport is PHONE:
         await _the_shelf_is_at_hand(page, product)
     before = await page.evaluate("() => document.querySelectorAll('*').length")
+    await page.get_by_test_id("pinned-view").focus()
     await page.get_by_test_id("video").evaluate("video => { video.muted = true; video.playbackRate = 4; return video.play(); }")
     await until(lambda: page.get_by_test_id("video").evaluate("video => video.currentTime > 172"), "it plays on")
     await page.get_by_test_id("video").evaluate("video => video.pause()")
+    await expect(page.get_by_test_id("product-card")).to_have_count(1)
+    await expect(page.get_by_test_id("pinned-view")).to_be_focused()
     said_ms = int((await texts.last.inner_text()).removeprefix("said at "))
     now_ms = OFFSET_MS + 1000 * await page.get_by_test_id("video").evaluate("video => video.currentTime")
     assert said_ms <= now_ms

@@ -54,6 +54,18 @@ async def test_every_page_is_pictured(people: People, host_devices: Devices, cal
         await expect(console.get_by_test_id("fairness-verdict")).to_be_visible()
         await _picture(console, f"console-fairness-{lang}")
     await _deliveries_pages(people, operator)
+    await _replay_pages(people, session)
+
+
+async def _replay_pages(people: People, session: str) -> None:
+    for lang in ("en", "zh"):
+        page = await people.open("customer-c3", f"/watch/{session}", lang=lang)
+        video = page.get_by_test_id("video")
+        await expect(video).to_have_js_property("readyState", 4)
+        await video.evaluate("video => { video.pause(); video.currentTime = video.duration - 0.1; }")
+        await expect(page.get_by_test_id("pinned-card")).to_be_visible()
+        await expect(page.get_by_test_id("comment-list")).to_contain_text("What is the minimum?")
+        await _picture(page, f"replay-{lang}")
 
 
 async def _customer_pages(people: People) -> None:

@@ -52,6 +52,7 @@ export class Shelf {
     this.drawn = next;
     const held = document.activeElement?.closest("[data-product]")?.getAttribute("data-product");
     this.elsewhere.hidden = session.sale.reason !== "replay_sales_off";
+    const looked = document.activeElement?.closest("[data-pinned]")?.getAttribute("data-pinned");
     const shown = pinnedProduct(session);
     this.filters.hidden = !filterable(session.shelf);
     const seen = zones(session.shelf, this.wish);
@@ -62,6 +63,7 @@ export class Shelf {
     const over = session.state === "ended" || session.state === "cancelled";
     fill(this.pinned, shown && (!over || replayed) && this.#pinnedCard(shown));
     if (held) /** @type {HTMLElement | null} */ (this.panel.querySelector(`[data-product="${held}"] button`))?.focus();
+    if (looked && looked === shown?.id) this.pinned.querySelector("button")?.focus();
   }
 
   /** @param {"risk"|"term"} name @param {string[]} values @param {(value: string) => Record<string, any>} params */
