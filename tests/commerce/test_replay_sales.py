@@ -13,6 +13,7 @@ from sqlalchemy import insert, select
 
 from commerce import order_book
 from commerce.lifecycle import Event
+from commerce.routes import SHOP
 from commerce.tables import disclosure_confirmations, outbox, products
 from compliance.tables import cases
 from core.clock import ManualClock
@@ -22,6 +23,7 @@ from recording import kinds
 from recording.chain import check_chain
 from recording.tables import derived
 from recording.trail import after_trail
+from rooms.tables import sanctions
 from tests.commerce.bank import BOND, MIXED, YUAN, Ask, Bank, open_bank
 from tests.commerce.operators import EDITABLE, OPERATOR
 from tests.commerce.replayed import HOLE_MS, LATE_MS, SHOWN_MS, again, confirming, past, seal
@@ -80,6 +82,12 @@ async def test_an_order_is_bound_to_the_films_moment_and_stands_after_the_seal(b
     assert (row.payload["replay"], row.payload["media_ms"], row.payload["trail_seq"]) == (True, SHOWN_MS, entry.seq)
     status, same = await bank.ask(wish)
     assert (status, same["id"]) == (200, order["id"])
+    replays = bank.built.application[SHOP].desk.replays
+    assert replays is not None
+    replays.is_on = False  # an order there is stays the answer to its key
+    status, same = await bank.ask(wish)
+    assert (status, same["id"]) == (200, order["id"])
+    replays.is_on = True
     wish.body["replay"] = {"media_ms": SHOWN_MS + 1}
     assert await code(bank, wish) == "idempotency_conflict"
 
@@ -174,7 +182,11 @@ async def test_a_show_sells_again_once_it_is_sealed_and_its_film_is_there(bank: 
 
 async def test_who_may_not_watch_may_not_buy(bank: Bank) -> None:
     session = await past(bank)
-    who = await buyer(bank, session)
+    who, banned = await buyer(bank, session), await buyer(bank, session)
+    async with bank.db.write() as tx:
+        act = {"session_id": session, "act": 1, "kind": "ban", "person_id": banned.id, "author": "某**", "author_tag": "t"}
+        await tx.execute(insert(sanctions).values(**act, by_id="adviser-1", reason="spam", at=bank.clock.now()))
+    assert await code(bank, again(bank, banned, session)) == "banned"
     async with bank.db.write() as tx:
         now = bank.clock.now()
         row = {"id": "cse_1", "session_id": session, "state": "open", "reasons": [], "opened_at": now, "changed_at": now}
@@ -191,6 +203,7 @@ async def test_who_may_not_watch_may_not_buy(bank: Bank) -> None:
 
 async def test_terms_that_changed_are_confirmed_again(bank: Bank) -> None:
     session = await past(bank)
+    bank.clock.advance(60)
     early = await buyer(bank, session)  # under the terms of the show, in its replay
     before = await bank.get(Ask(OPERATOR, "GET", f"/api/catalogue/{BOND}"))
     bank.clock.advance(60)

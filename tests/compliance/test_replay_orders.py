@@ -93,8 +93,8 @@ async def test_one_that_was_tampered_with_is_found(bank: Bank) -> None:
         (SHOWN_MS, {"product_class": "fund", "replay": ["price"]}, {"order_class"}),
         (SHOWN_MS, {"commission": 1}, {"field_forbidden"}),
         (SHOWN_MS, {"replay": None}, {"entry_unreadable", "fairness_unreadable"}),
-        (SHOWN_MS, {"streams": {}}, set()),
-        (2_500, {"streams": {}}, {"order_uncovered"}),
+        (SHOWN_MS, {"streams": {"other": {}}}, set()),
+        (2_500, {"streams": {"other": {}}}, {"order_uncovered"}),
     ],
 )
 async def test_what_an_insider_wrote_after_the_seal_is_held_against_what_is_sealed(
