@@ -26,7 +26,7 @@ PAGES: dict[str, frozenset[Role | None]] = {
     "/assessment": _only(C),
     "/orders": _only(C),
     "/receipt/{order}": _only(C),
-    "/studio": _only(A),
+    "/studio": _only(A, S),
     "/desk": _only(A, S),
     "/deliveries": _only(OP),
     "/console": _only(R),

@@ -141,3 +141,24 @@ async def request_call(customer: Page) -> None:
     await customer.get_by_test_id("consent-continue").click()
     await customer.get_by_test_id("devices-ok").click()
     await expect(customer.get_by_test_id("position")).to_be_visible()
+
+
+async def says(page: Page, words: str) -> None:
+    """Comments."""
+    await page.get_by_test_id("comment-input").fill(words)
+    await page.get_by_test_id("comment-send").click()
+
+
+async def choose(moderator: Page, words: str, what: str) -> None:
+    """From the menu of the comment that says so, by the keyboard alone."""
+    row = moderator.locator(".talk-row", has_text=words)
+    await row.get_by_test_id("comment-more").focus()
+    await moderator.keyboard.press("Enter")
+    item = moderator.get_by_test_id(f"comment-{what}")
+    await expect(moderator.get_by_test_id("comment-menu")).to_be_visible()
+    for _ in range(await moderator.get_by_role("menuitem").count()):
+        if await item.evaluate("one => one === document.activeElement"):
+            break
+        await moderator.keyboard.press("ArrowDown")
+    await moderator.keyboard.press("Enter")
+    await expect(moderator.get_by_test_id("comment-menu")).to_be_hidden()

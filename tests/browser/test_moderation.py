@@ -3,33 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import expect
 
 from tests.browser.media_files import Devices
 from tests.browser.people import People
-from tests.browser.steps import go_live
+from tests.browser.steps import choose, go_live, says
 
 pytestmark = pytest.mark.one_server
-
-
-async def says(page: Page, words: str) -> None:
-    await page.get_by_test_id("comment-input").fill(words)
-    await page.get_by_test_id("comment-send").click()
-
-
-async def choose(studio: Page, words: str, what: str) -> None:
-    """From the menu of the comment that says so, by the keyboard alone."""
-    row = studio.locator(".talk-row", has_text=words)
-    await row.get_by_test_id("comment-more").focus()
-    await studio.keyboard.press("Enter")
-    item = studio.get_by_test_id(f"comment-{what}")
-    await expect(studio.get_by_test_id("comment-menu")).to_be_visible()
-    for _ in range(await studio.get_by_role("menuitem").count()):
-        if await item.evaluate("one => one === document.activeElement"):
-            break
-        await studio.keyboard.press("ArrowDown")
-    await studio.keyboard.press("Enter")
-    await expect(studio.get_by_test_id("comment-menu")).to_be_hidden()
 
 
 @pytest.mark.timeout(120)

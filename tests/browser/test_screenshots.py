@@ -34,6 +34,7 @@ async def test_every_page_is_pictured(people: People, host_devices: Devices, cal
         await expect(viewer.get_by_test_id("comment-list")).to_contain_text(words)
     await _picture(viewer, "watch-en")
     await _picture(studio, "studio-live")
+    await _supervised(people)
     chinese = await people.open("customer-c5", f"/watch/{session}", lang="zh")
     await sees_picture(chinese.get_by_test_id("video"))
     await _picture(chinese, "watch-zh")
@@ -66,6 +67,15 @@ async def _replay_pages(people: People, session: str) -> None:
         await expect(page.get_by_test_id("pinned-card")).to_be_visible()
         await expect(page.get_by_test_id("comment-list")).to_contain_text("What is the minimum?")
         await _picture(page, f"replay-{lang}")
+
+
+async def _supervised(people: People) -> None:
+    for lang in ("en", "zh"):
+        page = await people.open("supervisor-1", "/studio", lang=lang)
+        await page.locator('[data-testid="show-item"][data-state="live"]').click()
+        await sees_picture(page.get_by_test_id("video"))
+        await expect(page.get_by_test_id("comment-list")).to_contain_text("What is the minimum?")
+        await _picture(page, f"supervised-{lang}")
 
 
 async def _customer_pages(people: People) -> None:

@@ -17,17 +17,22 @@ const comment = (over = {}) => ({
 
 test("the host is neither answered nor silenced", () => {
   assert.deepEqual(
-    choices(comment({ host: true })).map(({ name }) => name),
+    choices(comment({ host: true }), true).map(({ name }) => name),
     ["pin", "remove"],
   );
   assert.deepEqual(
-    choices(comment()).map(({ name }) => name),
+    choices(comment(), true).map(({ name }) => name),
     ["pin", "answer", "remove", "mute", "mute-show", "shadow", "ban"],
   );
 });
 
+test("who says nothing here himself answers nobody", () => {
+  const names = choices(comment(), false).map(({ name }) => name);
+  assert.deepEqual(names, ["pin", "remove", "mute", "mute-show", "shadow", "ban"]);
+});
+
 test("each choice asks the server for its act, by the comment's id", () => {
-  const asked = choices(comment()).map(({ wish }) => wish?.(comment()));
+  const asked = choices(comment(), true).map(({ wish }) => wish?.(comment()));
   assert.deepEqual(asked, [
     { act: "pin", comment: "cmt_1" },
     undefined,

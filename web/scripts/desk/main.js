@@ -12,6 +12,7 @@ import { openConversation } from "./conversation.js";
 import { openListening } from "./listen.js";
 import { isInCall } from "./model.js";
 import { createQueue } from "./queue.js";
+import { createShows } from "./shows.js";
 
 /** @typedef {import("./model.js").Call} Call */
 /** @typedef {{ id: string, close: () => void, update: (call: Call) => void, proposal?: (proposal: any) => void, element: HTMLElement, side: HTMLElement }} Open */
@@ -29,6 +30,7 @@ let over = null;
 
 const queue = createQueue({ supervisor, onAvailable: setAvailable, onAccept: accept, onDecline: decline, onListen: listen });
 document.body.prepend(header({ current: "desk" }));
+if (supervisor) queue.element.append(createShows().element);
 fill(main, queue.element, middle, right);
 idle();
 

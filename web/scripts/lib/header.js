@@ -25,6 +25,7 @@ const WAYS = {
   ],
   supervisor: [
     { id: "lobby", t: "nav.lobby", href: "/" },
+    { id: "studio", t: "nav.shows", href: "/studio" },
     { id: "desk", t: "nav.desk", href: "/desk" },
   ],
   reviewer: [

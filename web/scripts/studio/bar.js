@@ -9,7 +9,10 @@ import { airtime, recordingWord } from "./model.js";
 
 const REC_DOT = { recording: "dot-live", starting: "dot-warn", paused: "dot-warn", failed: "dot-bad", off: "" };
 
-/** @param {import("./model.js").Show} show @param {{ onPause: () => void, onResume: () => void, onEnd: () => void }} does */
+/**
+ * @param {import("./model.js").Show} show
+ * @param {{ onPause: () => void, onResume: () => void, onEnd: () => void } | null} does null for who is not its host
+ */
 export function createBar(show, does) {
   /** @type {Now} */
   let now = {
@@ -30,10 +33,10 @@ export function createBar(show, does) {
     type: "button",
     testid: "end-show",
     t: "studio.end",
-    onclick: does.onEnd,
+    onclick: () => does?.onEnd(),
   });
   const connection = h("div", { class: "connection", role: "status", hidden: true });
-  pause.addEventListener("click", () => (now.stage === "paused" ? does.onResume() : does.onPause()));
+  pause.addEventListener("click", () => (now.stage === "paused" ? does?.onResume() : does?.onPause()));
 
   const element = h(
     "div",
@@ -52,7 +55,7 @@ export function createBar(show, does) {
       ),
       recording,
       sale,
-      h("span", { class: "bar-buttons" }, pause, end),
+      does ? h("span", { class: "bar-buttons" }, pause, end) : null,
     ),
     connection,
   );

@@ -1,14 +1,14 @@
 // What can be done about one comment: a menu in the browser's top layer, one for the whole list.
 import { fill, h } from "../lib/dom.js";
-import { choices, moved } from "./moderation_model.js";
+import { moved } from "./moderation_model.js";
 
 /** @typedef {import("./moderation_model.js").Choice} Choice */
 /** @typedef {import("../lib/session_model.js").Comment} Comment */
 
 const GAP = 4;
 
-/** @param {{ onChoose: (choice: Choice, comment: Comment) => void, onClose: () => void }} does */
-export function createCommentMenu({ onChoose, onClose }) {
+/** @param {{ choices: (comment: Comment) => Choice[], onChoose: (choice: Choice, comment: Comment) => void, onClose: () => void }} does */
+export function createCommentMenu({ choices, onChoose, onClose }) {
   const element = h("div", {
     class: "talk-menu",
     role: "menu",

@@ -5,7 +5,7 @@ import { follow } from "../lib/following.js";
 import { time } from "../lib/format.js";
 import { refusal } from "../lib/ui.js";
 import { createCommentMenu } from "./comment_menu.js";
-import { placeFor } from "./moderation_model.js";
+import { choices, placeFor } from "./moderation_model.js";
 
 /** @typedef {import("../lib/session_model.js").Comment} Comment */
 /** @typedef {import("./moderation_model.js").Wish} Wish */
@@ -14,7 +14,10 @@ import { placeFor } from "./moderation_model.js";
 const KEPT = 200;
 const MOST = 100;
 
-/** @param {(text: string, answers?: string) => Promise<any>} send @param {(wish: Wish) => void} moderate */
+/**
+ * @param {((text: string, answers?: string) => Promise<any>) | null} send null for who moderates and says nothing
+ * @param {(wish: Wish) => void} moderate
+ */
 export function createComments(send, moderate) {
   /** @type {Set<string>} */ const seen = new Set();
   /** what came while a menu was open: the row under it must not move away @type {Comment[]} */ let later = [];
@@ -35,7 +38,7 @@ export function createComments(send, moderate) {
     place.toEnd();
     list.focus();
   });
-  const none = h("p", { class: "talk-none muted", t: "studio.no_comments" });
+  const none = h("p", { class: "talk-none muted", t: send ? "studio.no_comments" : "supervised.no_comments" });
   const input = h("input", {
     class: "input",
     maxlength: MOST,
@@ -54,6 +57,7 @@ export function createComments(send, moderate) {
   const answering = h("div", { class: "talk-answering", testid: "answering", hidden: true });
   const form = h("form", { class: "talk-form" }, input, button);
   const menu = createCommentMenu({
+    choices: (comment) => choices(comment, send !== null),
     onChoose: (choice, comment) => (choice.wish ? moderate(choice.wish(comment)) : answer(comment)),
     onClose: () => {
       const waiting = later;
@@ -61,12 +65,13 @@ export function createComments(send, moderate) {
       add(waiting);
     },
   });
-  const element = h("div", { class: "talk" }, pinned, none, list, newest, trouble, answering, form, menu.element);
+  const speaking = send ? [trouble, answering, form] : null;
+  const element = h("div", { class: "talk" }, pinned, none, list, newest, speaking, menu.element);
 
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     const text = input.value.trim();
-    if (!text) return;
+    if (!text || !send) return;
     button.disabled = true;
     try {
       await send(text, asked?.id);

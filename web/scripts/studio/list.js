@@ -44,7 +44,7 @@ export function openList(root, onOpen) {
     fill(
       list,
       shows.length
-        ? shows.map((show) => item(show, onOpen))
+        ? shows.map((show) => showItem(show, onOpen))
         : empty({ t: "studio.none", next: "studio.none_next", icon: "camera" }),
     );
   }
@@ -65,8 +65,8 @@ export function openList(root, onOpen) {
   };
 }
 
-/** @param {Show} show @param {(id: string) => void} onOpen */
-function item(show, onOpen) {
+/** A show as a line that opens it. @param {Show} show @param {(id: string) => void} onOpen @param {Node | null} [more] */
+export function showItem(show, onOpen, more = null) {
   const stage = stageOf(show.state);
   const tone = stage === "live" ? "tag-live" : stage === "paused" ? "tag-warn" : "";
   const link = h(
@@ -82,6 +82,7 @@ function item(show, onOpen) {
     h(
       "span",
       { class: "show-tags" },
+      more,
       show.product_class ? h("span", { class: "tag", t: `class.${show.product_class}` }) : null,
       h("span", { class: `tag ${tone}`, t: `studio.stage_${stage}` }),
     ),

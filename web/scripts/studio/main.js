@@ -7,8 +7,11 @@ import { requireMe } from "../lib/me.js";
 import { beginAnewWhenRestored } from "../lib/page.js";
 import { openList } from "./list.js";
 import { openShow } from "./show.js";
+import { openSupervised } from "./supervised.js";
+import { openRunning } from "./running.js";
 
-await requireMe();
+const person = await requireMe();
+const supervisor = person.role === "supervisor";
 const main = qs("#main");
 /** @type {{ close: () => void, redraw?: () => void } | null} */
 let open = null;
@@ -16,7 +19,7 @@ let open = null;
 document.body.prepend(header({ current: "studio" }));
 
 function title() {
-  document.title = `${t("studio.title")} · Tellercast`;
+  document.title = `${t(supervisor ? "supervised.shows" : "studio.title")} · Tellercast`;
 }
 
 function show() {
@@ -24,9 +27,11 @@ function show() {
   const id = new URLSearchParams(location.search).get("show");
   const room = h("div", { class: id ? "stage-room" : "page" });
   fill(main, room);
-  open = id
-    ? openShow(room, id, () => go("/studio"))
-    : openList(room, (show) => go(`/studio?show=${encodeURIComponent(show)}`));
+  const back = () => go("/studio");
+  /** @param {string} chosen */
+  const choose = (chosen) => go(`/studio?show=${encodeURIComponent(chosen)}`);
+  if (supervisor) open = id ? openSupervised(room, id, back) : openRunning(room, choose);
+  else open = id ? openShow(room, id, back) : openList(room, choose);
 }
 
 /** @param {string} path */

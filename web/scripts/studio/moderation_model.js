@@ -27,9 +27,13 @@ const ON_AUTHOR = [
   { name: "ban", key: "moderation.ban", wish: ({ id }) => ({ act: "ban", comment: id }), grave: true },
 ];
 
-/** What can be done about a comment; the host is neither answered nor silenced. @param {Comment} comment @returns {Choice[]} */
-export function choices(comment) {
-  return comment.host ? ON_COMMENT.filter(({ name }) => name !== "answer") : [...ON_COMMENT, ...ON_AUTHOR];
+/**
+ * What can be done about a comment; the host is neither answered nor silenced.
+ * @param {Comment} comment @param {boolean} speaks whether who moderates says something here himself @returns {Choice[]}
+ */
+export function choices(comment, speaks) {
+  const about = speaks && !comment.host ? ON_COMMENT : ON_COMMENT.filter(({ name }) => name !== "answer");
+  return comment.host ? about : [...about, ...ON_AUTHOR];
 }
 
 /** Where the focus goes in a menu or among tabs. @param {string} key @param {number} at @param {number} count @returns {number | null} */

@@ -1,9 +1,13 @@
 // The pane of what is said: the comments, and beside them the moderator's panel, as two tabs.
-import { h, setText } from "../lib/dom.js";
+import { h, on, setText } from "../lib/dom.js";
 import { moved } from "./moderation_model.js";
 
-/** @param {HTMLElement} comments @param {{ element: HTMLElement, told: HTMLElement }} moderation */
-export function createTalk(comments, moderation) {
+/**
+ * @param {HTMLElement} comments @param {{ element: HTMLElement, told: HTMLElement }} moderation
+ * @param {MediaQueryList | null} [roomy] while it matches both stand side by side, and there is nothing to choose
+ */
+export function createTalk(comments, moderation, roomy = null) {
+  let chosen = 0;
   const waiting = h("span", { class: "talk-count", testid: "held-count", hidden: true });
   const spoken = h("span", { class: "visually-hidden" });
   const tabs = [
@@ -30,6 +34,7 @@ export function createTalk(comments, moderation) {
     show(next);
     tabs[next]?.button.focus();
   });
+  const stopRoomy = roomy ? on(roomy, "change", () => show(chosen)) : () => {};
   show(0);
 
   /** @param {string} name @param {string} key @param {HTMLElement} content @param {...HTMLElement} more */
@@ -42,16 +47,22 @@ export function createTalk(comments, moderation) {
       ...more,
     );
     button.addEventListener("click", () => show(tabs.findIndex((one) => one.button === button)));
-    const panel = h("div", { class: "talk-panel", role: "tabpanel", id, "aria-labelledby": `${id}-tab` }, content);
+    const title = h("h2", { class: "pane-title talk-title", t: key });
+    const panel = h("div", { class: "talk-panel", role: "tabpanel", id, "aria-labelledby": `${id}-tab` }, title, content);
     return { button, panel };
   }
 
-  /** @param {number} chosen */
-  function show(chosen) {
+  /** @param {number} which */
+  function show(which) {
+    chosen = which;
+    const beside = roomy?.matches ?? false;
+    element.classList.toggle("is-beside", beside);
+    list.hidden = beside;
     for (const [at, { button, panel }] of tabs.entries()) {
       button.setAttribute("aria-selected", String(at === chosen));
       button.tabIndex = at === chosen ? 0 : -1;
-      panel.hidden = at !== chosen;
+      panel.hidden = !beside && at !== chosen;
+      panel.setAttribute("role", beside ? "region" : "tabpanel");
     }
   }
 
@@ -63,5 +74,6 @@ export function createTalk(comments, moderation) {
       waiting.textContent = n > 99 ? "99+" : String(n);
       setText(spoken, n ? "moderation.held_n" : "moderation.held_none", { n });
     },
+    close: () => stopRoomy(),
   };
 }

@@ -75,7 +75,14 @@ const bag = h(
   bagCount,
 );
 const flyingBar = danmakuBar(danmaku, picture);
-const dock = h("div", { class: "dock" }, flyingBar, comments.form, reactions.element, bag);
+// In the place of what a supervisor may not do here: to speak.
+const moderate = h(
+  "a",
+  { class: "button button-small moderate", testid: "moderate", hidden: true },
+  icon("comment"),
+  h("span", { t: "talk.moderate" }),
+);
+const dock = h("div", { class: "dock" }, flyingBar, moderate, comments.form, reactions.element, bag);
 const shelfPanel = h("div", { class: "side-panel side-shelf" }, shelf.panel);
 const commentPanel = h("div", { class: "side-panel" }, comments.panel);
 const questionPanel = h("div", { class: "side-panel side-questions" }, comments.questions.panel);
@@ -163,6 +170,7 @@ function draw(snapshot) {
   picture.update(session);
   comments.update(session);
   reactions.update(session);
+  if (session.me_role === "supervisor") drawSupervisor(session);
   if (picture.replaying && session.replay) {
     if (!replay.began) {
       // The dock, which is to talk with, is gone; its settings and its bag are not.
@@ -175,6 +183,13 @@ function draw(snapshot) {
   shelf.update(shown, picture.replaying);
   drawBuying(shown);
   if (session.state === "scheduled" && session.show && askedShow !== session.show) void askShow(session.show);
+}
+
+/** @param {import("../lib/session_model.js").SessionView} session */
+function drawSupervisor(session) {
+  comments.form.hidden = reactions.element.hidden = true;
+  moderate.hidden = !session.show;
+  moderate.href = `/studio?show=${encodeURIComponent(session.show ?? "")}`;
 }
 
 /** @param {boolean} on */
