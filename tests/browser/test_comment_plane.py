@@ -209,3 +209,29 @@ async def test_where_nothing_can_be_said_any_more_nobody_is_told_how(people: Peo
     await page.get_by_test_id("tab-questions").click()
     await expect(page.locator(".questions .empty-title")).to_have_text("No questions up to here.")
     await expect(page.locator(".questions .empty-next")).to_be_hidden()
+
+
+async def test_what_one_writes_turns_nothing_else_around_and_large_buttons_have_room(people: People) -> None:
+    session = await live_show(people)
+    page = await watching(people, session, viewport=PHONE, lang="zh")
+    line = {"id": "cmt-1", "at": "2026-01-01T00:00:00Z", "media_ms": 1, "author": "李**", "author_tag": "t", "host": False,
+            "text": "\u202eabc", "kind": "comment", "answers": None, "mentions": []}  # fmt: skip
+    await page.evaluate("m => tell('comments', m)", {"session": session, "skipped": 0, "comments": [line]})
+    note = """row => { row.append(Object.assign(document.createElement('span'), { textContent: 'note' }));
+      const left = (one) => one.getBoundingClientRect().left;
+      return left(row.lastChild) - left(row.querySelector('.comment-text')); }"""
+    assert await page.locator(".comment").evaluate(note) > 0
+    await page.evaluate("localStorage.setItem('tellercast.elder', '1'); localStorage.setItem('tellercast.danmaku', '{}')")
+    await page.reload()
+    await page.get_by_test_id("comment-input").focus()
+    await page.get_by_test_id("emoji").click()
+    for emoji in await page.get_by_test_id("emoji-picker").get_by_role("button").all():
+        box = await emoji.bounding_box()
+        assert box is not None
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= PHONE["width"]
+    await page.keyboard.press("Escape")
+    top = "() => document.querySelector('.danmaku').getBoundingClientRect().top"
+    facts = await page.locator(".watch-facts").bounding_box()
+    assert facts is not None
+    assert await page.evaluate(top) >= facts["y"] + facts["height"]
