@@ -235,3 +235,20 @@ async def test_what_one_writes_turns_nothing_else_around_and_large_buttons_have_
     facts = await page.locator(".watch-facts").bounding_box()
     assert facts is not None
     assert await page.evaluate(top) >= facts["y"] + facts["height"]
+
+
+async def test_a_rush_is_not_read_aloud_but_what_is_meant_for_one_is(people: People) -> None:
+    session = await live_show(people)
+    page = await watching(people, session)
+    rows, heard = page.get_by_test_id("comment-list"), page.get_by_test_id("aloud")
+    await page.evaluate("s => tellMany(s, 0, 2)", session)
+    await expect(rows.locator("li")).to_have_count(2)
+    await expect(rows).to_have_attribute("aria-live", "polite")
+    await page.evaluate("s => tellMany(s, 2, 30)", session)
+    await expect(rows.locator("li")).to_have_count(32)
+    await expect(rows).to_have_attribute("aria-live", "off")
+    await expect(heard).to_have_text("")
+    host = {"id": "cmt-h", "at": "2026-01-01T00:00:00Z", "media_ms": 1, "author": "周**", "author_tag": "h", "host": True,
+            "text": "welcome", "kind": "comment", "answers": None, "mentions": []}  # fmt: skip
+    await page.evaluate("m => tell('comments', m)", {"session": session, "skipped": 0, "comments": [host]})
+    await expect(heard).to_have_text("周** welcome")

@@ -6,7 +6,7 @@ import { QuestionsModel } from "../../web/scripts/lib/questions_model.js";
 import { changed, emptySnapshot, joined } from "../../web/scripts/lib/session_model.js";
 import { markAt, momentOf, ReplayTimeline, saleOf } from "../../web/scripts/watch/replay_model.js";
 import { floating, Taps } from "../../web/scripts/watch/reactions_model.js";
-import { inserted, mentionsIn, waitLeft, withMention } from "../../web/scripts/lib/talking_model.js";
+import { inserted, mentionsIn, Rush, waitLeft, withMention } from "../../web/scripts/lib/talking_model.js";
 
 const comment = (id, more = {}) => ({
   id,
@@ -296,5 +296,17 @@ describe("after a break", () => {
     model.pending("l", "me", "text 2", "2026-11-22T01:00:00Z");
     model.refused("l", { code: "comment_muted" });
     assert.equal(model.received([comment("2")]).length, 1);
+  });
+});
+
+describe("what is read aloud", () => {
+  test("a rush is one while it lasts, and is remembered by a few numbers", () => {
+    const rush = new Rush();
+    assert.equal(rush.came(1, 0), false);
+    for (let now = 0; now < 60_000; now += 2000) assert.equal(rush.came(1, now), false, String(now));
+    assert.equal(rush.came(1000, 61_000), true);
+    assert.ok(rush.times.length < 10);
+    assert.equal(rush.came(1, 70_000), true);
+    assert.equal(rush.came(1, 71_001), false);
   });
 });

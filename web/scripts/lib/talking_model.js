@@ -24,3 +24,22 @@ export function waitLeft(saidAt, slowS, now) {
 export function inserted(text, start, end, what) {
   return { text: text.slice(0, start) + what + text.slice(end), caret: start + what.length };
 }
+
+const RUSH_MS = 10_000;
+/** A screen reader needs a second or two for a line. */
+const READ_ALOUD = 6;
+
+/** Whether more comes than can be read aloud. */
+export class Rush {
+  constructor() {
+    /** when the latest came, ms; no more of them than are needed @type {number[]} */
+    this.times = [];
+  }
+
+  /** @param {number} n lines that come now @param {number} now ms */
+  came(n, now) {
+    const some = Array.from({ length: Math.min(n, READ_ALOUD + 1) }, () => now);
+    this.times = [...this.times.filter((at) => at > now - RUSH_MS), ...some].slice(-READ_ALOUD - 1);
+    return this.times.length > READ_ALOUD;
+  }
+}

@@ -1,4 +1,5 @@
 // What viewers say, the host's own word among them, and what can be done about each.
+import { aloud } from "../lib/aloud.js";
 import { asProblem } from "../lib/api.js";
 import { fill, h, icon, setText } from "../lib/dom.js";
 import { follow } from "../lib/following.js";
@@ -23,6 +24,7 @@ export function createComments(send, moderate) {
   /** what came while a menu was open: the row under it must not move away @type {Comment[]} */ let later = [];
   /** @type {Comment | null} */ let asked = null;
   const list = h("div", { class: "talk-list", role: "log", testid: "comment-list", tLabel: "studio.comments", tabindex: "0" });
+  const voice = aloud(list);
   const newestWords = h("span", { t: "studio.newest" });
   const newest = h(
     "button",
@@ -66,7 +68,8 @@ export function createComments(send, moderate) {
     },
   });
   const speaking = send ? [trouble, answering, form] : null;
-  const element = h("div", { class: "talk" }, pinned, none, list, newest, speaking, menu.element);
+  const read = [list, voice.element, newest];
+  const element = h("div", { class: "talk" }, pinned, none, read, speaking, menu.element);
 
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
@@ -152,6 +155,11 @@ export function createComments(send, moderate) {
     const fresh = comments.filter((c) => !seen.has(c.id));
     if (!fresh.length) return;
     none.hidden = true;
+    const asks = fresh.filter(({ kind }) => kind === "question");
+    voice.comes(
+      fresh.length,
+      asks.map(({ author, text }) => `${author} ${text}`),
+    );
     // Each where its time puts it: what was said while one was away comes before what has been heard since.
     const times = [...list.querySelectorAll("time")].map((one) => one.dateTime);
     for (const c of fresh) {

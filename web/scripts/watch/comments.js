@@ -1,4 +1,5 @@
 // The comments: the list that screen readers follow. What one wrote is never lost, and what one reads never jumps.
+import { aloud } from "../lib/aloud.js";
 import { asProblem } from "../lib/api.js";
 import { CommentsModel } from "../lib/comments_model.js";
 import { fill, h, icon, setText } from "../lib/dom.js";
@@ -45,7 +46,12 @@ export class Comments {
     this.newestWords,
   );
   pinned = h("div", { class: "comment-pinned", testid: "comment-pinned", "aria-live": "polite", hidden: true });
-  panel = h("div", { class: "comment-panel" }, this.questions.opener, this.pinned, this.none, this.list, this.newest);
+  aloud = aloud(this.list);
+  panel = h(
+    "div",
+    { class: "comment-panel" },
+    ...[this.questions.opener, this.pinned, this.none, this.list, this.aloud.element, this.newest],
+  );
   composer = new Composer((draft) => this.#say(draft));
   stuck = true;
   quiet = true;
@@ -228,6 +234,11 @@ export class Comments {
 
   /** @param {Line[]} lines */
   #add(lines) {
+    const meant = lines.filter((line) => line.host || line.mentioned);
+    this.aloud.comes(
+      lines.length,
+      meant.map(({ author, text }) => `${author} ${text}`),
+    );
     this.#keepingPlace(() => {
       // From the last on, so that the row before which each is put is there.
       for (const line of this.model.lines.filter((one) => lines.includes(one)).reverse()) {
