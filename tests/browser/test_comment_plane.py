@@ -252,3 +252,20 @@ async def test_a_rush_is_not_read_aloud_but_what_is_meant_for_one_is(people: Peo
             "text": "welcome", "kind": "comment", "answers": None, "mentions": []}  # fmt: skip
     await page.evaluate("m => tell('comments', m)", {"session": session, "skipped": 0, "comments": [host]})
     await expect(heard).to_have_text("周** welcome")
+
+
+async def test_slow_mode_counts_down_also_for_who_has_read_the_page_anew(people: People) -> None:
+    session = await live_show(people)
+    adviser = await people.open("adviser-1", "/")
+    page = await watching(people, session)
+    await people.api(adviser, "POST", f"/api/sessions/{session}/moderation", {"act": "rules", "slow_s": 30})
+    await page.get_by_test_id("comment-input").fill("first")
+    await page.get_by_test_id("comment-input").press("Enter")
+    await expect(page.get_by_test_id("comment-left")).to_contain_text(" s")
+    await page.reload()
+    await expect(page.locator(".comment")).to_have_count(1)
+    await page.get_by_test_id("comment-input").fill("second")
+    await page.get_by_test_id("comment-input").press("Enter")
+    await expect(page.get_by_test_id("refusal")).to_have_attribute("data-code", "comment_slow")
+    await expect(page.get_by_test_id("comment-left")).to_contain_text(" s")
+    await expect(page.get_by_test_id("comment-send")).to_be_disabled()

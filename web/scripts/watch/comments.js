@@ -197,6 +197,7 @@ export class Comments {
         this.air.ground([line.key]);
         this.cutOff = problem.code === "offline";
         this.kept = this.cutOff ? line.text : "";
+        if (problem.code === "comment_slow") this.composer.waits(Number(problem.params.wait_s));
         this.composer.say(problem);
         // What was typed comes back to its line, unless something else is being typed: then its row offers it.
         if (!this.composer.text) this.#again(line);

@@ -129,6 +129,12 @@ export class Composer {
     this.#draw();
   }
 
+  /** The server knows of one that was said elsewhere, or before the page was read anew. @param {number} seconds still to wait */
+  waits(seconds) {
+    this.saidAt = Date.now() - (this.slowS - seconds) * 1000;
+    this.#draw();
+  }
+
   /** @param {boolean} on */
   #asking(on) {
     this.question = on;
