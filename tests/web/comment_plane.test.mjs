@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { CommentsModel } from "../../web/scripts/lib/comments_model.js";
 import { QuestionsModel } from "../../web/scripts/lib/questions_model.js";
-import { changed, emptySnapshot, joined } from "../../web/scripts/lib/session_model.js";
+import { changed, emptySnapshot, joined, stillRemoved } from "../../web/scripts/lib/session_model.js";
 import { markAt, momentOf, ReplayTimeline, saleOf } from "../../web/scripts/watch/replay_model.js";
 import { floating, Taps } from "../../web/scripts/watch/reactions_model.js";
 import { inserted, mentionsIn, Rush, waitLeft, withMention } from "../../web/scripts/lib/talking_model.js";
@@ -281,6 +281,14 @@ describe("after a break", () => {
     model.accepted("k", "3", false, "2026-11-22T01:00:03Z");
     model.received([comment("4")]);
     assert.deepEqual(ids(model), ["3", "1", "2", "4"]);
+  });
+
+  test("what was put back while the answer was under way stays", () => {
+    const told = [
+      ["comments", { comments: [comment("2")] }],
+      ["moderated", { removed: [], restored: [comment("2")] }],
+    ];
+    assert.deepEqual(stillRemoved(["1", "2"], told), ["1"]);
   });
 
   test("one's own whose answer was lost is there once, and is not offered again", () => {

@@ -50,6 +50,16 @@ export function joined(before, ack, meanwhile = []) {
   return meanwhile.reduce((snapshot, [event, payload]) => changed(snapshot, event, payload), now);
 }
 
+/**
+ * What had been taken down when a join was answered, without what was put back before the answer came.
+ * @param {string[]} removed @param {[event: string, payload: any][]} meanwhile @returns {string[]}
+ */
+export function stillRemoved(removed, meanwhile) {
+  const told = meanwhile.filter(([event]) => event === "moderated");
+  const back = new Set(told.flatMap(([, { restored }]) => restored.map((/** @type {Comment} */ { id }) => id)));
+  return removed.filter((id) => !back.has(id));
+}
+
 /** Whether every required stream is being recorded, from its status. @param {SessionView} session */
 function recorded(session) {
   const status = new Map(session.streams.map((stream) => [stream.name, stream.status]));
