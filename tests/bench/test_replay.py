@@ -26,7 +26,7 @@ async def test_a_replay_is_measured_and_its_page_stays_bounded(tmp_path: Path) -
     assert found["flying_max"] <= FLYING
     assert found["dom_nodes_max"] <= ELEMENTS
     [shown] = [one for one in document.BENCHMARKS if one.module == "bench.replay"]
-    assert f"at most {found['dom_nodes_max']:,} elements" in shown.table(found)
+    assert f"at most {found['dom_nodes_max']:,} elements in the" in shown.table(found)
 
 
 def test_dropped_frames_are_a_share_of_those_there_should_have_been() -> None:
