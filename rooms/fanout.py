@@ -27,7 +27,7 @@ from core.clock import Clock, to_text
 from core.database import Database
 from recording import sessions
 from recording.trail import Trail
-from rooms import call_view, moderation_view, session_view, wire
+from rooms import call_view, moderation_view, session_view, spoken, wire
 from rooms.attendance import Attendance
 from rooms.batches import ROOM, Batches
 from rooms.call_wire import CallEvent, ProposalEvent
@@ -129,11 +129,18 @@ class Fanout:
             await self.queue_changed(session_id)
 
     async def moderated(self, session_id: str, removed: list[str], restored: list[wire.Comment]) -> None:
-        """What moderators have changed: comments, the pinned one, the rules."""
-        async with self._db.read() as tx:
-            rules = await moderation_view.rules(tx, session_id)
-            pinned = await moderation_view.pinned(tx, session_id, rules)
-            seq = await self._trail.last(tx, session_id)
+        """What moderators have changed: comments, the pinned one, the rules. What one has done another may have undone by now,
+        which is told as well. What can't be told is told with the next round."""
+        try:
+            async with self._db.read() as tx:
+                gone = await spoken.gone_since(tx, session_id, 0)
+                rules = await moderation_view.rules(tx, session_id)
+                pinned = await moderation_view.pinned(tx, session_id, rules)
+                seq = await self._trail.last(tx, session_id)
+        except Exception:
+            self._stale.moderators(session_id, removed, restored)
+            raise
+        removed, restored = [one for one in removed if one in gone], [one for one in restored if one.id not in gone]
         told = wire.Moderated(session_id, seq, removed, restored, pinned, rules.shown)
         await self._emit(ROOM, "moderated", session_room(session_id), told)
 
@@ -234,6 +241,11 @@ class Fanout:
             except Exception:
                 log.exception("what was sold could not be told", session=session_id)
                 self._stale.again(session_id, sold)
+        for session_id, untold in stale.moderated.items():
+            try:
+                await self.moderated(session_id, untold.removed, untold.restored)
+            except Exception:
+                log.exception("what moderators changed could not be told", session=session_id)
         if stale.line:
             try:
                 await self._line()

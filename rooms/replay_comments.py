@@ -23,7 +23,8 @@ from rooms import replay
 from rooms.desks import ROOMS
 from rooms.errors import NO_REPLAY
 from rooms.spoken import Spoken, quoted
-from rooms.wire import Comment, ReplayComments, ReplayMark, ReplayMarks
+from rooms.replay_wire import ReplayComments, ReplayMark, ReplayMarks
+from rooms.wire import Comment
 
 WINDOW_MS: Final = 60_000
 # Five a second: more can't be read, live or later.

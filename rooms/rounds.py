@@ -8,6 +8,7 @@ from typing import Final
 
 from commerce.lifecycle import State
 from commerce.order_book import OrderChanged
+from rooms.wire import Comment
 
 ROUND_S: Final = 1.0
 # A host sees orders tick by; of more in a second the last ones, and the sum of all.
@@ -23,11 +24,21 @@ class Sold:
 
 
 @dataclass(slots=True)
+class Untold:
+    """Comments that were taken down, and those that are shown again."""
+
+    removed: list[str] = field(default_factory=list)
+    restored: list[Comment] = field(default_factory=list)
+
+
+@dataclass(slots=True)
 class Round:
     """What has changed since the last round was told."""
 
     sold: dict[str, Sold] = field(default_factory=dict)
     """By session: its shelf has another amount left, its host's sum is another."""
+    moderated: dict[str, Untold] = field(default_factory=dict)
+    """By session: what moderators changed that could not be told when it was done."""
     line: bool = False
     """Somebody came into the waiting line, left it or moved up, or an adviser became free."""
 
@@ -37,6 +48,12 @@ class Round:
         sold.last = changed
         if changed.order.state is State.PLACED:
             sold.placed.append(changed)
+
+    def moderators(self, session_id: str, removed: list[str], restored: list[Comment]) -> None:
+        """What they changed could not be told."""
+        untold = self.moderated.setdefault(session_id, Untold())
+        untold.removed.extend(removed)
+        untold.restored.extend(restored)
 
     def again(self, session_id: str, untold: Sold) -> None:
         """It could not be told: the next round tells it with what came since."""

@@ -18,12 +18,11 @@ from rooms.call_wire import Call, Calls, CustomerPicture, GiveConsent, RequestCa
 from rooms.closing import announce
 from rooms.desks import ROOMS
 from rooms.errors import BANNED, CALL_NOT_YOURS, CALL_OPEN, CONSENT_OUTDATED, NO_REPLAY, STARTS_IN_PAST
+from rooms.replay_wire import ReplayComments, ReplayMarks
 from rooms.wire import (
     Lobby,
     NewShow,
     PinBody,
-    ReplayComments,
-    ReplayMarks,
     SessionView,
     ShelfBody,
     ShelfView,

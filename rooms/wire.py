@@ -1,7 +1,7 @@
 """The shapes of rooms on the wire, over HTTP and over Socket.IO alike. Times are RFC 3339 UTC, money integer minor units.
 
 What comes in forbids unknown fields, so that a misspelt one is refused and not ignored. Products and orders are commerce's
-shapes; those of calls stand in `call_wire.py`.
+shapes; those of calls stand in `call_wire.py`, those of a show seen again in `replay_wire.py`.
 """
 
 from __future__ import annotations
@@ -288,31 +288,6 @@ class Banned(Struct, frozen=True):
 
 ReactionKind = Literal["like", "heart", "clap", "flower"]
 REACTIONS_MOST = 20
-
-
-class ReplayComments(Struct, frozen=True):
-    """What was said from one media time (ms) up to another, in its order; of a rush all questions, what the host said, and an
-    even choice of the rest, without `left_out` more."""
-
-    from_ms: int
-    to_ms: int
-    comments: list[Comment]
-    left_out: int
-
-
-class ReplayMark(Struct, frozen=True):
-    """From this media time on: the ids of the products on the shelf, and of the one being explained."""
-
-    at_ms: int
-    products: list[str]
-    pinned: str | None
-
-
-class ReplayMarks(Struct, frozen=True):
-    """How the shelf changed during a show, in order, and whether what stands there can be bought while it is seen again."""
-
-    marks: list[ReplayMark]
-    sells: bool
 
 
 class React(In, frozen=True):

@@ -7,10 +7,12 @@ from datetime import timedelta
 
 import pytest
 from sqlalchemy import String
+from structlog.testing import capture_logs
 
 from compliance import lexicon
 from compliance.lexicon import Action, Hit
 from core.clock import ManualClock
+from core.database import DatabaseAway
 from core.errors import Refused
 from recording import kinds
 from recording.chain import check_chain
@@ -232,6 +234,27 @@ async def test_who_was_away_is_told_what_was_taken_down_meanwhile(stage: Stage) 
     assert again["removed"] == [said[2]["id"], said[0]["id"]]
     fresh = await back.room("join", {"session": stage.session})
     assert fresh["removed"] == []
+
+
+async def test_what_could_not_be_told_when_it_was_done_is_told_with_the_next_round(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fanout = stage.house.fanout
+    said = [await stage.say(stage.viewer, text) for text in ("不妥", "也不妥")]
+
+    class Away:
+        def read(self) -> None:
+            raise DatabaseAway("no connection is free")
+
+    with monkeypatch.context() as patch, capture_logs():
+        patch.setattr(fanout, "_db", Away())
+        for one in said:
+            await stage.do("remove", one["id"])
+        await stage.undo((await stage.view())["acts"][0]["act"])
+        await fanout.flush()
+        assert stage.other.all("moderated") == []
+    told = await stage.other.hears("moderated", lambda told: bool(told["removed"]))
+    assert (told["removed"], [one["id"] for one in told["restored"]]) == ([said[0]["id"]], [said[1]["id"]])
 
 
 async def test_one_comment_stands_above_the_others(stage: Stage) -> None:
