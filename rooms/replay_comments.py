@@ -22,8 +22,8 @@ from recording.trail import Trail
 from rooms import replay
 from rooms.desks import ROOMS
 from rooms.errors import NO_REPLAY
-from rooms.spoken import Spoken, quoted
 from rooms.replay_wire import ReplayComments, ReplayMark, ReplayMarks
+from rooms.spoken import Spoken, quoted
 from rooms.wire import Comment
 
 WINDOW_MS: Final = 60_000
