@@ -269,3 +269,14 @@ async def test_slow_mode_counts_down_also_for_who_has_read_the_page_anew(people:
     await expect(page.get_by_test_id("refusal")).to_have_attribute("data-code", "comment_slow")
     await expect(page.get_by_test_id("comment-left")).to_contain_text(" s")
     await expect(page.get_by_test_id("comment-send")).to_be_disabled()
+
+
+async def test_the_newest_stays_in_sight_when_the_text_grows(people: People) -> None:
+    session = await live_show(people)
+    page = await watching(people, session)
+    await page.evaluate("session => window.tellMany(session, 0, 60)", session)
+    newest = page.get_by_test_id("comment-list").locator('[data-comment="cmt-59"]')
+    await expect(newest).to_be_in_viewport(ratio=1)
+    await page.get_by_test_id("elder").click()
+    await page.evaluate(TWO_FRAMES)
+    await expect(newest).to_be_in_viewport(ratio=1)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from commerce.catalogue import ranked
-from commerce.gate import REPLAY_RULES, RULES, CustomerFacts, GateInput, ProductFacts, SessionFacts, decide
+from commerce.gate import REPLAY_RULES, RULES, CustomerFacts, GateInput, ProductFacts, ReplayFacts, SessionFacts, decide
 from commerce.risk import RISK_RULES, History, RiskLimits
 from compliance.rules import assessment_valid_until
 from core.canonical import canonical
@@ -214,7 +214,7 @@ def test_the_snapshot_is_canonical_and_tells_no_name_and_no_age() -> None:
 def test_no_input_of_gate_or_ranking_knows_what_the_bank_earns() -> None:
     """Invariant 7: neither the gate nor the shelf's order can see commission, margin or targets; 6: no person in a price."""
     fields = {*GateInput.__slots__, *SessionFacts.__slots__, *ProductFacts.__slots__, *CustomerFacts.__slots__}
-    fields |= {*History.__slots__, *RiskLimits.__slots__}
+    fields |= {*History.__slots__, *RiskLimits.__slots__, *ReplayFacts.__slots__}
     forbidden = ("commission", "margin", "bonus", "sales_target", "rebate", "kickback", "profit", "discount")
     assert not [name for name in fields for word in forbidden if word in name]
     assert not [name for name in CustomerFacts.__slots__ if "price" in name or "rate" in name]

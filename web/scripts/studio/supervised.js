@@ -69,7 +69,7 @@ function openRoom(root, show, onOver) {
 
   on(client, "snapshot", ({ detail }) => {
     fill(refused);
-    comments.start(detail.comments);
+    comments.moderated({ removed: detail.removed, restored: detail.comments });
     void moderation.refresh();
     changed();
   });
