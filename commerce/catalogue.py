@@ -96,6 +96,7 @@ class Product:
         text = self.disclosure.text_zh if lang == "zh" else self.disclosure.text_en
         return {
             "id": self.id,
+            "revision": self.revision,
             "name": self.name(lang),
             "product_class": self.product_class,
             "risk": risk_name(self.risk),

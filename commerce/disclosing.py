@@ -49,21 +49,27 @@ async def confirm_again(
 ) -> int | None:
     """The same while the finished session is seen again: on record after its seal, at the film's moment.
 
-    What was confirmed before the seal, or before the product's last change, is confirmed anew; else it is None as above. Raises
-    Refused: FORBIDDEN, NOT_FOUND, DISCLOSURE_OUTDATED, and why nothing is sold at that moment.
+    What was confirmed before the seal, or before the product's last change, is confirmed anew; else it is None as above. No
+    page is told of changes once the show is over, so it says which revision of the product it showed beside the disclosure.
+    Raises Refused: FORBIDDEN, NOT_FOUND, DISCLOSURE_OUTDATED, REPLAY_TERMS_CHANGED (others than in the film, and not those the
+    page showed), and why nothing is sold at that moment.
     """
     if person.role is not Role.CUSTOMER:
         raise Refused(FORBIDDEN)
     session = await sessions.get(tx, session_id)
-    product = await catalogue.get(tx, wish.product)
+    await catalogue.get(tx, wish.product)  # before the lock, for what does not exist
     await lock_head(tx, after_trail(session_id), briefly=True)
+    product = await catalogue.get(tx, wish.product, lock=True)
     changed_at = (await replaying.changed_at(tx, [product.id])).get(product.id)
-    closed = gate_replay.moment_closed(session.kind, session.state, past.facts(product, changed_at, None), product.id)
+    moment = past.facts(product, changed_at, None)
+    closed = gate_replay.moment_closed(session.kind, session.state, moment, product.id)
     if closed is not None:
         raise closed
     current = product.disclosure
     if wish.version != current.version:
         raise Refused(errors.DISCLOSURE_OUTDATED, product=product.id, current=current.version, confirmed=wish.version)
+    if moment.changed and wish.revision != product.revision:
+        raise gate_replay.terms_changed(product.id, moment.changed)
     table, now = disclosure_confirmations, clock.now()
     row = {"session_id": session_id, "customer_id": person.id, "product_id": product.id, "version": wish.version}
     mine = [table.c[name] == value for name, value in row.items()]

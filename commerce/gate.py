@@ -347,7 +347,7 @@ _IN_REPLAY: Final[tuple[Rule, ...]] = (
     ),
     Rule(
         "replay_terms", gate_replay.replay_terms,
-        "its price, rating, term, wording and disclosure are those of then, or its disclosure was confirmed since they changed",
+        "class, price, rating, term, wording and disclosure are those of then, or the disclosure was confirmed since",
         "银监办发〔2017〕110号: what was said in the film may be true no more", (errors.REPLAY_TERMS_CHANGED,),
     ),
 )  # fmt: skip

@@ -6,7 +6,7 @@ product of today. So the first four rules ask for that moment, the fifth whether
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from commerce import errors
@@ -15,6 +15,7 @@ from core.errors import Refused
 
 # What somebody who hears of a product goes by, by its name in the shelf's entries, and how it is called in a refusal.
 TERMS: Final[dict[str, tuple[str, str]]] = {
+    "class": ("its class", "类别"),
     "price": ("its price", "价格"),
     "risk": ("its risk rating", "风险等级"),
     "term_days": ("its term", "期限"),
@@ -52,17 +53,14 @@ def replay_on_shelf(given: GateInput) -> Refused | None:
 def replay_terms(given: GateInput) -> Refused | None:
     """Who hears of old terms and buys at new ones has confirmed the disclosure beside the new ones."""
     moment = _of(given)
-    if not moment.changed or moment.confirmed_since:
-        return None
-    names = [TERMS[name] for name in moment.changed]
-    en, zh = (list(dict.fromkeys(name[lang] for name in names)) for lang in (0, 1))
-    return Refused(
-        errors.REPLAY_TERMS_CHANGED,
-        product=given.product.id,
-        changed=list(moment.changed),
-        changed_en=", ".join(en),
-        changed_zh="、".join(zh),
-    )
+    return None if not moment.changed or moment.confirmed_since else terms_changed(given.product.id, moment.changed)
+
+
+def terms_changed(product_id: str, names: Sequence[str]) -> Refused:
+    """Which of TERMS are others than in the film."""
+    en, zh = (list(dict.fromkeys(TERMS[name][lang] for name in names)) for lang in (0, 1))
+    told = {"changed": list(names), "changed_en": ", ".join(en), "changed_zh": "、".join(zh)}
+    return Refused(errors.REPLAY_TERMS_CHANGED, product=product_id, **told)
 
 
 def moment_closed(kind: str, state: str, moment: ReplayFacts, product_id: str) -> Refused | None:

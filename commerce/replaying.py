@@ -96,10 +96,12 @@ async def _recorded(tx: AsyncConnection, session_id: str, required: Collection[s
         return False
     table = fragments
     near = (table.c.start_ms <= media_ms + HOLE_MS) & (table.c.end_ms >= media_ms - HOLE_MS)
-    query = select(table.c.stream, table.c.start_ms, table.c.end_ms).where(table.c.session_id == session_id, near)
+    columns = (table.c.stream, table.c.start_ms, table.c.end_ms, table.c.sha256)
+    found = (await tx.execute(select(*columns).where(table.c.session_id == session_id, near))).all()
+    sealed = await _sealed_pieces(tx, session_id, {row.start_ms for row in found})
     pieces: dict[str, list[tuple[int, int]]] = {name: [] for name in required}
-    for row in await tx.execute(query):
-        if row.stream in pieces:
+    for row in found:
+        if row.stream in pieces and (row.stream, row.sha256) in sealed:
             pieces[row.stream].append((row.start_ms, row.end_ms))
     missing: dict[str, list[tuple[int, int]]] = {}
     gaps = (trail_entries.c.session_id == session_id) & (trail_entries.c.kind == kinds.GAP)
@@ -107,7 +109,16 @@ async def _recorded(tx: AsyncConnection, session_id: str, required: Collection[s
         data = read_entry(row.body, row.hash).data
         if "track" in data and data["to_ms"] >= media_ms:
             missing.setdefault(data["stream"], []).append((data["from_ms"], data["to_ms"]))
-    return not any(uncovered([media_ms], shown(found, missing.get(name, ()))) for name, found in pieces.items())
+    return not any(uncovered([media_ms], shown(runs, missing.get(name, ()))) for name, runs in pieces.items())
+
+
+async def _sealed_pieces(tx: AsyncConnection, session_id: str, starts_ms: Collection[int]) -> set[tuple[str, str]]:
+    """(stream, SHA-256) of the fragments that begin at these times and stand under the seal: what a media process announced
+    later is kept, but its entry stands after the seal and proves no sale."""
+    mine = (trail_entries.c.session_id == session_id) & (trail_entries.c.kind == kinds.FRAGMENT)
+    query = select(trail_entries.c.body, trail_entries.c.hash).where(mine, trail_entries.c.media_ms.in_(starts_ms))
+    told = [read_entry(row.body, row.hash).data for row in await tx.execute(query)]
+    return {(data["stream"], data["sha256"]) for data in told}
 
 
 async def _offered(tx: AsyncConnection, session_id: str, product_id: str, media_ms: int) -> Mapping[str, Any] | None:

@@ -113,7 +113,7 @@ def routes() -> list[Route]:
             "Confirm a product's disclosure in a session, or in its replay",
             takes=wire.ConfirmDisclosure,
             status=204,
-            problems=(errors.DISCLOSURE_OUTDATED, errors.DESK_BUSY, *_REPLAY, *told),
+            problems=(errors.DISCLOSURE_OUTDATED, errors.DESK_BUSY, *_REPLAY, errors.REPLAY_TERMS_CHANGED, *told),
         ),
         Route(
             "POST",

@@ -48,6 +48,8 @@ class Product(msgspec.Struct, frozen=True, kw_only=True, rename={"product_class"
     """A product as everybody sees it; its price has no person in it."""
 
     id: str
+    revision: int
+    """One more with each change of its terms or disclosure."""
     name: str
     product_class: ProductClass
     risk: str
@@ -128,6 +130,9 @@ class ConfirmDisclosure(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
     product: Id
     version: Version
     replay: ReplayMoment | None = None
+    revision: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    """That of the product as the page showed it. In a replay whose terms are no longer those of the film it has to be the
+    current one."""
 
 
 class ExplainRisk(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -1,7 +1,8 @@
 """Orders placed while a finished session was seen again, held against what was on offer at their moment of the film. Pure.
 
-They stand in the trail after the seal. What is bought then is the product of that day: where its price, rating or disclosure
-are others than at the film's moment, the order has to say so. Its least amount, step, cap and sale window may differ silently.
+They stand in the trail after the seal. What is bought then is the product of that day: where its class, price, rating or
+disclosure are others than at the film's moment, the order has to say so. Its least amount, step, cap and sale window may differ
+silently.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from recording import kinds
 from recording.chain import Entry
 
 # The term that such an order says has changed, by what would be found otherwise.
-_SAID_AS: Final = {"order_price": "price", "order_disclosure": "disclosure", "order_risk": "risk"}
+_SAID_AS: Final = {"order_class": "class", "order_price": "price", "order_disclosure": "disclosure", "order_risk": "risk"}
 
 
 def faults(offers: Sequence[Offer], ended: int | None, entry: Entry) -> Iterable[tuple[str, Mapping[str, Any]]]:

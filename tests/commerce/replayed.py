@@ -68,9 +68,11 @@ def again(bank: Bank, who: Person, session: str, media_ms: Any = SHOWN_MS, produ
     return bank.order(who, session, product, replay={"media_ms": media_ms}, **changes)
 
 
-def confirming(who: Person, session: str, media_ms: Any = SHOWN_MS, product: str = BOND, version: int = 1) -> Ask:
-    """The disclosure's confirmation at that moment of the film."""
-    body = {"product": product, "version": version, "replay": {"media_ms": media_ms}}
+def confirming(
+    who: Person, session: str, media_ms: Any = SHOWN_MS, product: str = BOND, version: int = 1, revision: int | None = None
+) -> Ask:
+    """The disclosure's confirmation at that moment of the film, beside this revision of the product."""
+    body = {"product": product, "version": version, "replay": {"media_ms": media_ms}, "revision": revision}
     return Ask(who, "POST", f"/api/sessions/{session}/disclosures", body)
 
 

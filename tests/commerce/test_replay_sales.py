@@ -15,18 +15,24 @@ from commerce import order_book
 from commerce.lifecycle import Event
 from commerce.routes import SHOP
 from commerce.tables import disclosure_confirmations, outbox, products
+from compliance.desk import COMPLIANCE
 from compliance.tables import cases
+from compliance.verifier import verify_bundle
+from core.canonical import sha256_hex
 from core.clock import ManualClock
 from core.database import Database
 from core.identity import Person, Role
 from recording import kinds
 from recording.chain import check_chain
+from recording.journal import Journal
+from recording.reports import FragmentSealed
 from recording.tables import derived
 from recording.trail import after_trail
 from rooms.tables import sanctions
 from tests.commerce.bank import BOND, MIXED, YUAN, Ask, Bank, open_bank
 from tests.commerce.operators import EDITABLE, OPERATOR
-from tests.commerce.replayed import HOLE_MS, LATE_MS, SHOWN_MS, again, confirming, past, seal
+from tests.commerce.replayed import GAP, HOLE_MS, KEYS, LATE_MS, SHOWN_MS, again, confirming, past, seal
+from tests.compliance.sealed import export
 
 ON = {"TELLERCAST_REPLAY_SALES": "1"}
 
@@ -51,6 +57,27 @@ async def buyer(bank: Bank, session: str, product: str = BOND, media_ms: int = S
     who = await bank.customer()
     await bank.get(confirming(who, session, media_ms, product))
     return who
+
+
+async def changed(bank: Bank, *, price: str | None = None, product_class: str | None = None) -> tuple[int, int]:
+    """The bank changes the bond's terms; its revision before and after."""
+    before = await bank.get(Ask(OPERATOR, "GET", f"/api/catalogue/{BOND}"))
+    terms = {name: before[name] for name in EDITABLE}
+    if price is not None:
+        terms["price"] = before["price"] | {"value": price}
+    if product_class is not None:
+        assert terms["class"] != product_class
+        terms["class"] = product_class
+    await bank.get(Ask(OPERATOR, "PUT", f"/api/catalogue/{BOND}", {"revision": before["revision"], "terms": terms}))
+    now = await bank.get(Ask(await bank.customer(), "GET", f"/api/products/{BOND}"))
+    return before["revision"], now["revision"]
+
+
+async def faults(bank: Bank, session: str) -> list[str]:
+    """What the offline verifier finds in the session's bundle."""
+    path = await export(bank.built.application[COMPLIANCE], session)
+    keys = b"".join(key.read_bytes() for key in sorted((bank.folder / KEYS).glob("*.pub")))
+    return [fault.code for fault in verify_bundle(path, keys).faults]
 
 
 async def left(bank: Bank, product: str = BOND) -> int:
@@ -184,8 +211,8 @@ async def test_who_may_not_watch_may_not_buy(bank: Bank) -> None:
     session = await past(bank)
     who, banned = await buyer(bank, session), await buyer(bank, session)
     async with bank.db.write() as tx:
-        act = {"session_id": session, "act": 1, "kind": "ban", "person_id": banned.id, "author": "某**", "author_tag": "t"}
-        await tx.execute(insert(sanctions).values(**act, by_id="adviser-1", reason="spam", at=bank.clock.now()))
+        act = {"session_id": session, "act": 1, "kind": "ban", "person_id": banned.id, "author_tag": "t"}
+        await tx.execute(insert(sanctions).values(**act, by_id="adviser-1", at=bank.clock.now()))
     assert await code(bank, again(bank, banned, session)) == "banned"
     async with bank.db.write() as tx:
         now = bank.clock.now()
@@ -205,25 +232,46 @@ async def test_terms_that_changed_are_confirmed_again(bank: Bank) -> None:
     session = await past(bank)
     bank.clock.advance(60)
     early = await buyer(bank, session)  # under the terms of the show, in its replay
-    before = await bank.get(Ask(OPERATOR, "GET", f"/api/catalogue/{BOND}"))
     bank.clock.advance(60)
-    terms = {name: before[name] for name in EDITABLE} | {"price": before["price"] | {"value": "1.0200"}}
-    change = {"revision": before["revision"], "terms": terms}
-    await bank.get(Ask(OPERATOR, "PUT", f"/api/catalogue/{BOND}", change))
+    shown, revision = await changed(bank, price="1.0200")
     bank.clock.advance(60)
     late = await bank.customer()
     for who in (early, late):
         status, said = await bank.ask(again(bank, who, session))
         assert (status, said["code"], said["params"]["changed"]) == (409, "replay_terms_changed", ["price"])
     for who in (early, late):
-        await bank.get(confirming(who, session))
-        await bank.get(confirming(who, session))  # once more: it is on record already
+        assert await code(bank, confirming(who, session, revision=shown)) == "replay_terms_changed"  # beside the old price
+        await bank.get(confirming(who, session, revision=revision))
+        await bank.get(confirming(who, session, revision=revision))  # once more: it is on record already
         order = await bank.get(again(bank, who, session))
         assert order["replay"] is True
     placed = await after(bank, session, kinds.ORDER_PLACED)
     assert [(entry.data["price"]["value"], entry.data["replay"]["changed"]) for entry in placed] == [("1.0200", ["price"])] * 2
     confirmed = await after(bank, session, kinds.DISCLOSURE_CONFIRMED)
     assert [(entry.media_ms, entry.data["replay"]) for entry in confirmed] == [(SHOWN_MS, {"media_ms": SHOWN_MS})] * 3
+
+
+async def test_a_product_of_another_class_is_confirmed_again_and_proved(bank: Bank) -> None:
+    session = await past(bank)
+    who = await buyer(bank, session)
+    bank.clock.advance(60)
+    _, revision = await changed(bank, product_class="fund")
+    bank.clock.advance(60)
+    assert await code(bank, again(bank, who, session)) == "replay_terms_changed"
+    await bank.get(confirming(who, session, revision=revision))
+    await bank.get(again(bank, who, session))
+    assert await faults(bank, session) == []
+
+
+async def test_what_is_announced_after_the_seal_is_no_recording_to_sell_by(bank: Bank) -> None:
+    session = await past(bank)
+    who, middle = await bank.customer(), sum(GAP) // 2
+    content, path = b"x" * 256, f"{session}/host/{1:013d}-{99:06d}.mp4"
+    report = FragmentSealed(session, "host", 1, 99, *GAP, len(content), sha256_hex(content), path)
+    async with bank.db.write() as tx:
+        await Journal(bank.trail).fragment_sealed(tx, report, "fragment_sealed")
+    assert await code(bank, confirming(who, session, middle)) == "replay_not_recorded"
+    assert await code(bank, again(bank, who, session, middle)) == "replay_not_recorded"
 
 
 async def test_a_disclosure_confirmed_while_it_was_on_holds_as_long_as_nothing_changed(bank: Bank) -> None:

@@ -52,7 +52,7 @@ async def test_a_bundle_proves_what_was_bought_in_a_replay(bank: Bank) -> None:
     change = {"revision": before["revision"], "terms": terms}
     await bank.get(Ask(OPERATOR, "PUT", f"/api/catalogue/{BOND}", change))
     bank.clock.advance(60)
-    await bank.get(confirming(who, session))
+    await bank.get(confirming(who, session, revision=before["revision"] + 1))
     await bank.get(again(bank, who, session))
     path = await bundle(bank, session)
     found = report(bank, path)
