@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 import structlog
@@ -52,11 +53,14 @@ class Addresses:
         self._connections: Counter[str] = Counter()
         self._tell_at = 0.0
 
-    def admit(self, request: web.Request) -> None:
-        """To be asked before a connection is begun. Raises Refused (TOO_MANY, TOO_MANY_CONNECTIONS)."""
+    def admit(self, request: web.Request) -> AbstractContextManager[None]:
+        """To be asked before a connection is begun; to be held until it has: who waits for his turn counts.
+
+        Raises Refused (TOO_MANY, TOO_MANY_CONNECTIONS).
+        """
         holder = self._holder(request)
         if holder is None:
-            return
+            return nullcontext()
         wait_s = self._rate.take(holder, self._monotonic())
         if wait_s:
             REFUSED.labels("handshakes").inc()
@@ -65,6 +69,15 @@ class Addresses:
             REFUSED.labels("connections").inc()
             self._tell()
             raise Refused(TOO_MANY_CONNECTIONS, max=self._most, wait_s=_FULL_WAIT_S)
+        return self._coming(holder)
+
+    @contextmanager
+    def _coming(self, holder: str) -> Iterator[None]:
+        self._connections[holder] += 1
+        try:
+            yield
+        finally:
+            self._gone(holder)
 
     def _tell(self) -> None:
         """An operator may have to name a proxy; once a minute is enough to learn it."""
@@ -84,9 +97,12 @@ class Addresses:
         """It is over; one that has never begun is no matter."""
         holder = self._holder_of.pop(connection, None)
         if holder is not None:
-            self._connections[holder] -= 1
-            if not self._connections[holder]:
-                del self._connections[holder]
+            self._gone(holder)
+
+    def _gone(self, holder: str) -> None:
+        self._connections[holder] -= 1
+        if not self._connections[holder]:
+            del self._connections[holder]
 
     def __len__(self) -> int:
         """How many connections are counted."""

@@ -24,7 +24,7 @@ import asyncio
 import base64
 import time
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any
 
 import engineio
@@ -34,7 +34,7 @@ from engineio import packet as eio
 from engineio.async_socket import AsyncSocket
 from engineio.exceptions import ContentTooLongError, EngineIOError, QueueEmpty, SocketIsClosedError, UnknownPacketError
 
-from core.errors import Unavailable
+from core.errors import Refused, Unavailable
 from rooms.errors import TOO_MANY_HERE
 from rooms.frames import pong
 from rooms.outlet import BEHIND_MOST_S, Outlet, Traffic
@@ -53,7 +53,7 @@ PACKETS_BURST, PACKETS_PER_S = 200.0, 50.0
 # So many messages of one connection are taken before others get their turn: what has come is read without waiting.
 _TAKEN_AT_ONCE = 16
 # Who begins a connection, and who enters a namespace, is served so many in one turn of the event loop.
-_COMING_AT_ONCE, _COMING_MAX = 4, 10_000
+_COMING_AT_ONCE, _COMING_MAX, _TURNED_AWAY_MAX = 4, 10_000, 1000
 # Each step of the move from polling to WebSocket; till then the client goes on polling.
 _STEP_WITHIN_S = 10.0
 _TALK = frozenset({WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.PING, WSMsgType.PONG})
@@ -268,8 +268,9 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
         self.under_way: set[asyncio.Task[None]] = set()  # closings
         self.traffic = Traffic()
-        self.admit: Callable[[web.Request], None] = lambda _request: None
+        self.admit: Callable[[web.Request], AbstractContextManager[None]] = lambda _request: nullcontext()
         self._door = Turnstile(_COMING_AT_ONCE, _COMING_MAX)
+        self._turned_away = Turnstile(_COMING_AT_ONCE, _TURNED_AWAY_MAX)  # to be refused costs time too, but nobody's place
 
     def ending(self, closing: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """A client's closing as a task of its own, kept until it is through."""
@@ -302,8 +303,13 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]
         if request.query.get("transport") not in _TRANSPORTS:  # the library would guess
             return web.Response(status=400)
         if "sid" not in request.query:
-            await self.coming()
-            self.admit(request)
+            try:
+                place = self.admit(request)
+            except Refused:
+                await self._turned_away.through()  # with too many of them he hears it at once
+                raise
+            with place:
+                await self.coming()
         try:
             answer: web.StreamResponse = await super().handle_request(request)
         except (SecondSocketError, EngineIOError, ConnectionError) as error:

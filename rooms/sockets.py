@@ -255,7 +255,10 @@ class _Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio sh
             raise TypeError("what comes with CONNECT is an object")
         self._coming.add(eio_sid)
         try:
-            await self.eio.coming()
+            if (packet.namespace or "/") in self.namespace_handlers:
+                await self.eio.coming()
+            if eio_sid not in self.environ:  # who has gone while he waited would be entered, and never taken out again
+                return
             await self._handle_connect(eio_sid, packet.namespace, packet.data)
         finally:
             self._coming.discard(eio_sid)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from ipaddress import ip_network
@@ -88,6 +89,25 @@ async def test_one_address_has_so_many_connections_and_others_theirs(
     for ws in sockets:
         await ws.close()
     await until(lambda: forgotten(house) and not len(house.sio._addresses))
+
+
+async def test_who_is_refused_waits_in_nobodys_way_and_who_waits_counts(
+    house: House, http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting, opened = 0, asyncio.Event()
+
+    async def coming() -> None:
+        nonlocal waiting
+        waiting += 1
+        await opened.wait()
+
+    monkeypatch.setattr(house.sio.eio, "coming", coming)
+    at_the_door = [asyncio.create_task(refusal(house, http, "198.51.100.1")) for _ in range(MOST)]
+    await until(lambda: waiting == MOST)
+    status, problem, _ = await refusal(house, http, "198.51.100.1")
+    assert (status, problem["code"], waiting) == (429, "too_many_connections", MOST)
+    opened.set()
+    assert [status for status, _, _ in await asyncio.gather(*at_the_door)] == [200] * MOST
 
 
 async def test_what_is_going_on_is_not_refused(house: House, http: aiohttp.ClientSession) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import aiohttp
@@ -11,6 +12,7 @@ import pytest
 from rooms.turnstile import Turnstile
 from tests.rooms.by_hand import POLLING
 from tests.rooms.house import House
+from tests.rooms.test_engine import forgotten, until
 
 
 @pytest.fixture(params=["sqlite"])
@@ -75,3 +77,29 @@ async def test_a_connection_that_cannot_wait_is_told_when_to_come_again(house: H
     async with aiohttp.ClientSession() as http, http.get(house.url + POLLING) as answer:
         assert answer.status == 503
         assert (await answer.json())["code"] == "too_many_here"
+
+
+async def test_who_hangs_up_while_he_waits_is_kept_nowhere(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    manager, came, opened = house.sio.manager, asyncio.Event(), asyncio.Event()
+
+    async def coming() -> None:
+        came.set()
+        await opened.wait()
+
+    async with aiohttp.ClientSession() as http:
+        async with http.get(house.url + POLLING) as answer:
+            sid = json.loads((await answer.text())[1:])["sid"]
+        monkeypatch.setattr(house.sio.eio, "coming", coming)
+
+        async def post(packet: str) -> int:
+            async with http.post(f"{house.url}{POLLING}&sid={sid}", data=packet) as answer:
+                return answer.status
+
+        entering = asyncio.create_task(post("40/room,"))
+        async with asyncio.timeout(20):
+            await came.wait()
+            await post("1")
+            opened.set()
+            await entering
+        await until(lambda: forgotten(house))
+        assert not any(manager.pending_connect.values())
