@@ -31,6 +31,7 @@ from rooms import call_view, moderation_view, session_view, spoken, wire
 from rooms.attendance import Attendance
 from rooms.batches import ROOM, Batches
 from rooms.call_wire import CallEvent, ProposalEvent
+from rooms.closing import announce
 from rooms.comments import Shown
 from rooms.lifecycle import CallState
 from rooms.moderation_wire import QueueChanged
@@ -145,9 +146,13 @@ class Fanout:
         await self._emit(ROOM, "moderated", session_room(session_id), told)
 
     async def queue_changed(self, session_id: str) -> None:
-        """There is something new for those who moderate."""
-        async with self._db.read() as tx:
-            seq = await self._trail.last(tx, session_id)
+        """There is something new for those who moderate; told with the next round when it can't be told now."""
+        try:
+            async with self._db.read() as tx:
+                seq = await self._trail.last(tx, session_id)
+        except Exception:
+            self._stale.queues.add(session_id)
+            raise
         await self._emit(ROOM, "moderation", moderators_room(session_id), QueueChanged(session_id, seq))
 
     def _write(self, session_id: str, text: str, own: Sequence[tuple[str, str]]) -> None:
@@ -241,11 +246,8 @@ class Fanout:
             except Exception:
                 log.exception("what was sold could not be told", session=session_id)
                 self._stale.again(session_id, sold)
-        for session_id, untold in stale.moderated.items():
-            try:
-                await self.moderated(session_id, untold.removed, untold.restored)
-            except Exception:
-                log.exception("what moderators changed could not be told", session=session_id)
+        acts = [self.moderated(name, untold.removed, untold.restored) for name, untold in stale.moderated.items()]
+        await announce(*acts, *(self.queue_changed(name) for name in stale.queues))
         if stale.line:
             try:
                 await self._line()

@@ -17,7 +17,7 @@ from recording import kinds
 from recording.chain import read_entry
 from recording.tables import trail_entries
 from recording.trail import Draft, Entry, Trail
-from rooms import moderation_view, spoken
+from rooms import moderation_judging, moderation_view, spoken
 from rooms.errors import ACT_OVERTAKEN, HOST_STAYS
 from rooms.moderation_view import ACTS, UNDOABLE, Rules
 from rooms.moderation_wire import Act, ActName
@@ -211,6 +211,8 @@ async def _rules(now: Moderating, before: Rules, after: RoomRules) -> Change:
     if after == before.shown:
         raise Refused(ACT_OVERTAKEN)
     await now.lay_down(before, slow_s=after.slow_s, premoderated=after.premoderated)
+    if not after.slow_s:
+        await moderation_judging.forget(now.tx, now.session_id)
     was = {"slow_s_before": before.shown.slow_s, "premoderated_before": before.shown.premoderated}
     data = {"slow_s": after.slow_s, "premoderated": after.premoderated, **was}
     await now.enter(kinds.ROOM_RULES_CHANGED, data)

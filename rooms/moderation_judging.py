@@ -98,6 +98,11 @@ class Judge:
         return judged
 
 
+async def forget(tx: AsyncConnection, session_id: str) -> None:
+    """Who has spoken there, once nobody has to wait any more: slow mode was turned off, or the show is over."""
+    await tx.execute(delete(last_spoken).where(last_spoken.c.session_id == session_id))
+
+
 async def _spoke(tx: AsyncConnection, session_ids: Sequence[str], people: Sequence[str]) -> Spoke:
     rows = await tx.execute(_SPOKEN, {"ids": session_ids, "people": people})
     return {(row.session_id, row.person_id): row.at for row in rows}

@@ -39,6 +39,8 @@ class Round:
     """By session: its shelf has another amount left, its host's sum is another."""
     moderated: dict[str, Untold] = field(default_factory=dict)
     """By session: what moderators changed that could not be told when it was done."""
+    queues: set[str] = field(default_factory=set)
+    """Sessions whose moderators could not be told that there is something new."""
     line: bool = False
     """Somebody came into the waiting line, left it or moved up, or an adviser became free."""
 

@@ -19,7 +19,7 @@ from recording.errors import WRONG_STATE
 from recording.lifecycle import FINAL, Event
 from recording.tables import sessions as session_rows
 from recording.trail import Trail
-from rooms import replay
+from rooms import moderation_judging, replay
 from rooms.abandoned import ABANDONED_BY, Left
 from rooms.closing import Media, SaleChecks, announce, close_media
 from rooms.errors import STARTS_IN_PAST
@@ -80,7 +80,7 @@ class ShowDesk:
         """start, pause, resume, end or cancel, by the host. Raises Refused: NOT_FOUND, FORBIDDEN, WRONG_STATE."""
         async with self._db.write() as tx:
             row = await hosted(tx, person, show_id)
-            session, _entry = await sessions.move(tx, self._clock, self._trail, row.session_id, event.value, person.id)
+            session = await self._moved(tx, row.session_id, event, person.id)
         await self._told(session)
         return await self.get(person, show_id)
 
@@ -89,9 +89,15 @@ class ShowDesk:
         async with self._db.write() as tx:
             if not await left(tx, await sessions.lock(tx, session_id)):
                 return False
-            session, _entry = await sessions.move(tx, self._clock, self._trail, session_id, Event.END, ABANDONED_BY)
+            session = await self._moved(tx, session_id, Event.END, ABANDONED_BY)
         await self._told(session)
         return True
+
+    async def _moved(self, tx: AsyncConnection, session_id: str, event: Event, actor: str) -> sessions.Session:
+        session, _entry = await sessions.move(tx, self._clock, self._trail, session_id, event.value, actor)
+        if session.state in FINAL:
+            await moderation_judging.forget(tx, session_id)
+        return session
 
     async def _told(self, session: sessions.Session) -> None:
         """After the commit: the sale, everybody in the session, and the media when it is over."""

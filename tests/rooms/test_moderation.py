@@ -251,10 +251,12 @@ async def test_what_could_not_be_told_when_it_was_done_is_told_with_the_next_rou
         for one in said:
             await stage.do("remove", one["id"])
         await stage.undo((await stage.view())["acts"][0]["act"])
+        await stage.do("mute", said[1]["id"], minutes=5)
         await fanout.flush()
-        assert stage.other.all("moderated") == []
+        assert (stage.other.all("moderated"), stage.host.all("moderation")) == ([], [])
     told = await stage.other.hears("moderated", lambda told: bool(told["removed"]))
     assert (told["removed"], [one["id"] for one in told["restored"]]) == ([said[0]["id"]], [said[1]["id"]])
+    await stage.host.hears("moderation", lambda told: told["session"] == stage.session)
 
 
 async def test_one_comment_stands_above_the_others(stage: Stage) -> None:

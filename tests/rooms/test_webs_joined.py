@@ -134,6 +134,13 @@ async def test_slow_mode_counts_what_was_said_in_all_of_them(houses: tuple[House
     assert [await says(near, "八"), await here.scalar(spoke)] == ["comment_slow", 2]
     clock.advance(5)
     assert [await says(near, "九"), await here.scalar(spoke)] == ["ok", 1]  # the other one's is long ago
+    await slowed(0)
+    assert await here.scalar(spoke) == 0
+    await slowed(15)
+    assert [await says(near, "十"), await here.scalar(spoke)] == ["ok", 1]
+    shows = (await here.api("adviser-1", "GET", "/api/shows"))[1]["live"]
+    assert (await here.api("adviser-1", "POST", f"/api/shows/{shows[0]['id']}/end"))[0] == 200
+    assert await here.scalar(spoke) == 0
 
 
 async def test_an_adviser_who_takes_calls_is_seen_by_all(houses: tuple[House, House]) -> None:
