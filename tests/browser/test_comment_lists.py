@@ -7,7 +7,7 @@ from playwright.async_api import Locator, Page, expect
 
 from tests.browser.people import People
 from tests.browser.steps import until
-from tests.browser.test_comment_plane import HOLD_SOCKETS, live_show, watching
+from tests.browser.test_comment_plane import HOLD_SOCKETS, live_show, moderated, watching
 
 pytestmark = pytest.mark.one_server
 
@@ -58,6 +58,27 @@ async def test_a_host_who_reads_on_top_is_told_of_what_came(people: People) -> N
     await at_end(studio)
     await expect(studio.get_by_test_id("newest")).to_be_hidden()
     await expect(where).to_be_focused()
+
+
+@pytest.mark.parametrize("who", ["viewer", "host"])
+async def test_what_is_put_back_above_is_not_counted_as_to_come(people: People, who: str) -> None:
+    if who == "host":
+        page, session = await in_studio(people)
+    else:
+        session = await live_show(people)
+        page = await watching(people, session)
+    await page.evaluate("s => { tellMany(s, 0, 10); tellMany(s, 11, 60); }", session)
+    await at_end(page)
+    await page.get_by_test_id("comment-list").evaluate(
+        "list => new Promise(done => { list.addEventListener('scroll', done, {once: true}); list.scrollTop = 0; })"
+    )
+    back = {"id": "cmt-10", "at": "1970-01-01T00:00:10.000Z", "media_ms": 10, "author": "李**", "author_tag": "t",
+            "host": False, "text": "put back", "kind": "comment", "answers": None, "mentions": []}  # fmt: skip
+    await page.evaluate("m => tell('moderated', m)", moderated(session, 1000, restored=[back]))
+    await expect(shown(page).nth(10)).to_have_text("put back")
+    await expect(page.get_by_test_id("newest")).to_be_hidden()
+    await page.evaluate("s => tellMany(s, 80, 1)", session)
+    await expect(page.get_by_test_id("newest")).to_have_text("New comments: 1")
 
 
 async def test_a_viewer_who_looks_at_the_questions_comes_back_to_the_newest(people: People) -> None:

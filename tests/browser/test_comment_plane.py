@@ -206,6 +206,10 @@ async def test_where_nothing_can_be_said_any_more_nobody_is_told_how(people: Peo
         "s => tell('state', s)", {"session": session, "seq": 10**6, "state": "ended", "sale": sale, "streams": []}
     )
     await expect(page.locator(".comment-none")).to_have_text("No comments up to here.")
+    cancelled = {"session": session, "seq": 10**6 + 1, "state": "cancelled", "sale": sale, "streams": []}
+    await page.evaluate("s => tell('state', s)", cancelled)
+    await expect(page.locator(".comment-none")).to_be_hidden()
+    await page.evaluate("s => tell('state', s)", cancelled | {"seq": 10**6 + 2, "state": "ended"})
     await page.get_by_test_id("tab-questions").click()
     await expect(page.locator(".questions .empty-title")).to_have_text("No questions up to here.")
     await expect(page.locator(".questions .empty-next")).to_be_hidden()
@@ -264,6 +268,8 @@ async def test_slow_mode_counts_down_also_for_who_has_read_the_page_anew(people:
     await expect(page.get_by_test_id("comment-left")).to_contain_text(" s")
     await page.reload()
     await expect(page.locator(".comment")).to_have_count(1)
+    # As if nobody had told it yet that it is slow.
+    await page.evaluate("m => tell('moderated', m)", moderated(session, 10**6))
     await page.get_by_test_id("comment-input").fill("second")
     await page.get_by_test_id("comment-input").press("Enter")
     await expect(page.get_by_test_id("refusal")).to_have_attribute("data-code", "comment_slow")

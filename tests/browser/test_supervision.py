@@ -32,6 +32,9 @@ async def test_a_supervisor_moderates_a_running_show(people: People, host_device
     await sees_picture(supervisor.get_by_test_id("video"))
     await expect(supervisor.get_by_test_id("comment-list")).to_contain_text("first words")
     await expect(supervisor.get_by_test_id("comment-input")).to_have_count(0)
+    # Both stand side by side, and each is called as its heading is.
+    for name in ("Comments", "Moderation"):
+        await expect(supervisor.get_by_role("region", name=name, exact=True).get_by_role("heading", name=name)).to_be_visible()
     await expect(supervisor.get_by_test_id("viewers")).to_have_text("2")  # who looks after a show is no viewer
 
     # Held for both moderators, released by one, shown to all.
@@ -67,6 +70,8 @@ async def test_a_supervisor_moderates_a_running_show(people: People, host_device
     await supervisor.get_by_test_id("as-viewers").click()
     await expect(supervisor.get_by_test_id("moderate")).to_be_visible()
     await expect(supervisor.get_by_test_id("comment-input")).to_be_hidden()
+    await expect(supervisor.get_by_test_id("comment-list")).to_contain_text("please show me")
+    await expect(supervisor.locator(".comment-name")).to_have_count(0)
     await supervisor.get_by_test_id("moderate").click()
     await expect(supervisor.get_by_test_id("acts")).to_contain_text("Took down")
     await end_show(studio)

@@ -8,8 +8,13 @@ export function aloud(list) {
   const element = h("div", { class: "visually-hidden", "aria-live": "polite", testid: "aloud" });
   return {
     element,
+    /** Lines that were said before are about to be added: nobody waits to hear them, and they are no rush. */
+    quietly() {
+      list.setAttribute("aria-live", "off");
+    },
     /** Lines are about to be added. @param {number} n @param {string[]} meant those that are heard in any case */
     comes(n, meant) {
+      if (!n) return; // what was added quietly before is not to be read for it
       const isOn = rush.came(n, performance.now());
       list.setAttribute("aria-live", isOn ? "off" : "polite");
       const spoken = isOn ? meant : [];

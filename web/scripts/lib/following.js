@@ -31,7 +31,7 @@ export function follow(list, onUnread) {
 
   return {
     toEnd,
-    /** @param {number} n rows that were added at the foot */
+    /** Rows were added. @param {number} n how many of them at the foot: what is put in above is not to come */
     grew(n) {
       if (atEnd) toEnd();
       else left(unread + n);

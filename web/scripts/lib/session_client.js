@@ -3,7 +3,7 @@
 import { asProblem, Problem } from "./api.js";
 import { lang, onLang } from "./i18n.js";
 import { connect } from "./socket.js";
-import { changed, emptySnapshot, joined, stillRemoved } from "./session_model.js";
+import { changed, emptySnapshot, joined, stillRemoved, stillShown } from "./session_model.js";
 
 const EVENTS = ["presence", "shelf", "pinned", "order", "state", "notice", "moderated", "reactions"];
 /** What is told as it came. */
@@ -68,9 +68,10 @@ export class SessionClient extends EventTarget {
       this.authorTag = ack.author_tag ?? this.authorTag;
       const boot = this.snapshot.mediaBoot;
       const removed = stillRemoved(ack.removed ?? [], this.meanwhile ?? []);
+      const comments = stillShown(ack.comments ?? [], this.meanwhile ?? []);
       this.snapshot = joined(this.snapshot, ack, this.meanwhile ?? []);
       this.meanwhile = null;
-      this.#tell("snapshot", { snapshot: this.snapshot, comments: ack.comments ?? [], removed });
+      this.#tell("snapshot", { snapshot: this.snapshot, comments, removed });
       this.#compareBoot(boot);
     } catch (error) {
       if (this.closed || mine !== this.joins) return;

@@ -1,6 +1,6 @@
 // What a page knows of a session, and how each event of `/room` changes it. Pure: old snapshot in, new snapshot out.
 
-/** @typedef {{id: string, name: string, class: "deposit"|"wealth"|"fund"|"insurance", risk: string, risk_meaning: string, term_days: number | null, rate_text: string, currency: string, minimum: number, step: number, cap: number | null, left: number | null, sale_open: boolean, pinned?: boolean, disclosure: {version: number, text: string}}} Product */
+/** @typedef {{id: string, revision: number, name: string, class: "deposit"|"wealth"|"fund"|"insurance", risk: string, risk_meaning: string, term_days: number | null, rate_text: string, currency: string, minimum: number, step: number, cap: number | null, left: number | null, sale_open: boolean, pinned?: boolean, disclosure: {version: number, text: string}}} Product */
 /** @typedef {{id: string, session: string, product: {id: string, name: string, risk: string}, amount: number, currency: string, state: "placed"|"sent"|"confirmed"|"rejected"|"cancelled", reason?: string | null, placed_at: string, media_ms: number, trail_seq: number, receipt_url: string, cancellable_until: string | null, replay?: boolean}} Order */
 /** @typedef {{id: string, at: string, media_ms: number, author: string, author_tag: string, text: string, host: boolean, kind?: "comment"|"question"|"answer", answers?: {id: string, author: string, text: string} | null, mentions?: string[]}} Comment */
 /** @typedef {{slow_s: number, premoderated: boolean}} Rules of a room: one comment a person in so many seconds (0: any); each is seen by a moderator first */
@@ -50,14 +50,34 @@ export function joined(before, ack, meanwhile = []) {
   return meanwhile.reduce((snapshot, [event, payload]) => changed(snapshot, event, payload), now);
 }
 
+/** Whether each comment was taken down by what was told last of it. @param {[event: string, payload: any][]} meanwhile */
+function lastTold(meanwhile) {
+  /** @type {Map<string, boolean>} */
+  const taken = new Map();
+  for (const [event, { removed, restored }] of meanwhile) {
+    if (event !== "moderated") continue;
+    for (const id of removed) taken.set(id, true);
+    for (const { id } of restored) taken.set(id, false);
+  }
+  return taken;
+}
+
 /**
  * What had been taken down when a join was answered, without what was put back before the answer came.
  * @param {string[]} removed @param {[event: string, payload: any][]} meanwhile @returns {string[]}
  */
 export function stillRemoved(removed, meanwhile) {
-  const told = meanwhile.filter(([event]) => event === "moderated");
-  const back = new Set(told.flatMap(([, { restored }]) => restored.map((/** @type {Comment} */ { id }) => id)));
-  return removed.filter((id) => !back.has(id));
+  const taken = lastTold(meanwhile);
+  return removed.filter((id) => taken.get(id) !== false);
+}
+
+/**
+ * The comments that a join was answered with, without what was taken down before the answer came.
+ * @param {Comment[]} comments @param {[event: string, payload: any][]} meanwhile @returns {Comment[]}
+ */
+export function stillShown(comments, meanwhile) {
+  const taken = lastTold(meanwhile);
+  return comments.filter(({ id }) => !taken.get(id));
 }
 
 /** Whether every required stream is being recorded, from its status. @param {SessionView} session */

@@ -146,8 +146,8 @@ export function createComments(send, moderate) {
     return comment.kind === "question" ? h("span", { class: "tag tag-warn", t: "moderation.question" }) : null;
   }
 
-  /** @param {Comment[]} comments */
-  function add(comments) {
+  /** @param {Comment[]} comments @param {boolean} [past] said before this page looked */
+  function add(comments, past = false) {
     if (menu.isOpen()) {
       later = [...later, ...comments].slice(-KEPT);
       return;
@@ -156,15 +156,19 @@ export function createComments(send, moderate) {
     if (!fresh.length) return;
     none.hidden = true;
     const asks = fresh.filter(({ kind }) => kind === "question");
-    voice.comes(
-      fresh.length,
-      asks.map(({ author, text }) => `${author} ${text}`),
-    );
+    if (past) voice.quietly();
+    else
+      voice.comes(
+        fresh.length,
+        asks.map(({ author, text }) => `${author} ${text}`),
+      );
     // Each where its time puts it: what was said while one was away comes before what has been heard since.
     const times = [...list.querySelectorAll("time")].map((one) => one.dateTime);
+    let last = 0;
     for (const c of fresh) {
       seen.add(c.id);
       const at = placeFor(times, c.at);
+      if (at === times.length) last += 1;
       list.insertBefore(row(c), list.children[at] ?? null);
       times.splice(at, 0, c.at);
     }
@@ -173,11 +177,23 @@ export function createComments(send, moderate) {
       seen.delete(old.dataset["id"] ?? "");
       old.remove();
     }
-    place.grew(fresh.length);
+    place.grew(last);
   }
 
   /** What moderators have taken down, and what they have put back where its time puts it. @param {{ removed: string[], restored: Comment[] }} told */
   function moderated({ removed, restored }) {
+    takeDown(removed);
+    add(restored);
+  }
+
+  /** The last comments on joining, and what was taken down while one was away. @param {Comment[]} comments @param {string[]} removed */
+  function history(comments, removed) {
+    takeDown(removed);
+    add(comments, true);
+  }
+
+  /** @param {string[]} removed */
+  function takeDown(removed) {
     later = later.filter(({ id }) => !removed.includes(id));
     const rows = /** @type {HTMLElement[]} */ ([...list.children]);
     for (const gone of rows.filter((one) => removed.includes(one.dataset["id"] ?? ""))) {
@@ -185,7 +201,6 @@ export function createComments(send, moderate) {
       gone.remove();
     }
     none.hidden = list.children.length > 0;
-    add(restored);
   }
 
   /** The comment that stands above the others. @param {Comment | null | undefined} comment */
@@ -203,5 +218,5 @@ export function createComments(send, moderate) {
     fill(pinned, icon("pin"), h("span", { class: "talk-text" }, `${comment.author}: ${comment.text}`), off);
   }
 
-  return { element, add, moderated, pin };
+  return { element, add, history, moderated, pin };
 }

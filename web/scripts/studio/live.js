@@ -89,7 +89,7 @@ export function openLive(root, first, camera, { onEnded }) {
 
   function wire() {
     on(client, "snapshot", ({ detail }) => {
-      comments.moderated({ removed: detail.removed, restored: detail.comments });
+      comments.history(detail.comments, detail.removed);
       void moderation.refresh();
       changed();
       void soldSoFar();

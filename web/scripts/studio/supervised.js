@@ -69,7 +69,7 @@ function openRoom(root, show, onOver) {
 
   on(client, "snapshot", ({ detail }) => {
     fill(refused);
-    comments.moderated({ removed: detail.removed, restored: detail.comments });
+    comments.history(detail.comments, detail.removed);
     void moderation.refresh();
     changed();
   });

@@ -47,8 +47,8 @@ export function createTalk(comments, moderation, roomy = null) {
       ...more,
     );
     button.addEventListener("click", () => show(tabs.findIndex((one) => one.button === button)));
-    const title = h("h2", { class: "pane-title talk-title", t: key });
-    const panel = h("div", { class: "talk-panel", role: "tabpanel", id, "aria-labelledby": `${id}-tab` }, title, content);
+    const title = h("h2", { class: "pane-title talk-title", id: `${id}-title`, t: key });
+    const panel = h("div", { class: "talk-panel", id }, title, content);
     return { button, panel };
   }
 
@@ -63,6 +63,8 @@ export function createTalk(comments, moderation, roomy = null) {
       button.tabIndex = at === chosen ? 0 : -1;
       panel.hidden = !beside && at !== chosen;
       panel.setAttribute("role", beside ? "region" : "tabpanel");
+      // The tabs are out of sight then, and one of them says a number as well.
+      panel.setAttribute("aria-labelledby", `${panel.id}-${beside ? "title" : "tab"}`);
     }
   }
 

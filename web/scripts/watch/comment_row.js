@@ -6,7 +6,7 @@ import { h } from "../lib/dom.js";
 /** What stands beside a line that is not simply shown. @type {Record<string, string>} */
 const NOTES = { held: "talk.held", rejected: "talk.rejected", failed: "watch.comment.failed" };
 
-/** @param {Line} line @param {(line: Line) => void} onMention @param {(line: Line) => void} onAgain */
+/** @param {Line} line @param {((line: Line) => void) | null} onMention null where nobody can be spoken to @param {(line: Line) => void} onAgain */
 export function commentRow(line, onMention, onAgain) {
   const kinds = [line.host && "comment-host", line.own && "comment-own", line.mentioned && "comment-mentioned"];
   const row = h(
@@ -22,7 +22,7 @@ export function commentRow(line, onMention, onAgain) {
       { class: "comment-author" },
       line.host && h("span", { class: "comment-badge", t: "watch.comment.host" }),
       line.kind === "question" && h("span", { class: "comment-badge comment-badge-question", t: "talk.question" }),
-      line.own ? h("span", { t: "watch.comment.you" }) : author(line, onMention),
+      line.own ? h("span", { t: "watch.comment.you" }) : onMention ? author(line, onMention) : line.author,
     ),
     " ",
     h("span", { class: "comment-text" }, line.text),

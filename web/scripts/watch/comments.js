@@ -55,6 +55,8 @@ export class Comments {
   composer = new Composer((draft) => this.#say(draft));
   stuck = true;
   quiet = true;
+  /** whether anybody can be spoken to */
+  speaks = true;
   cutOff = false;
   unread = 0;
   /** what is read while the list is scrolled up, and where it stands @type {{row: HTMLElement, top: number} | null} */
@@ -83,18 +85,18 @@ export class Comments {
   history(some, removed = []) {
     this.model.tag = this.client.authorTag ?? this.model.tag;
     if (removed.length) this.moderated({ removed, restored: [] });
-    this.#heard(some);
+    this.#heard(some, true);
   }
 
-  /** @param {Comment[]} some @returns {Line[]} those that are new */
-  #heard(some) {
+  /** @param {Comment[]} some @param {boolean} [past] said before this page looked @returns {Line[]} those that are new */
+  #heard(some, past = false) {
     this.questions.received(some);
     // It had come through after all, and only its answer was lost.
     const fresh = some.filter(({ id }) => !this.model.ids.has(id));
     if (this.kept && fresh.some(({ author_tag, text }) => author_tag === this.model.tag && text === this.kept))
       this.#cameThrough();
     const lines = this.model.received(some);
-    this.#add(lines);
+    this.#add(lines, past);
     this.#redraw();
     return lines;
   }
@@ -108,7 +110,9 @@ export class Comments {
   replayed(some, jumped) {
     if (!jumped) return this.received(some);
     this.air.clear();
+    const { gone } = this.model;
     this.model = new CommentsModel();
+    this.model.gone = gone; // a minute that was fetched before still has them
     for (const key of [...this.rows.keys()]) this.#drop(key);
     this.questions.clear();
     this.stuck = true;
@@ -136,10 +140,12 @@ export class Comments {
   /** @param {import("../lib/session_model.js").SessionView} session */
   update(session) {
     this.composer.update(session);
-    this.quiet = this.composer.open === "before";
-    const over = this.composer.open === "over";
-    setText(this.none, over ? "watch.comments.none.over" : "watch.comments.none");
-    this.questions.over(over);
+    this.quiet = this.composer.open === "before" || session.state === "cancelled";
+    const over = session.state === "ended";
+    this.speaks = this.composer.open === "open" && session.me_role !== "supervisor";
+    const calm = over ? "watch.comments.none.over" : "watch.comments.none.yet";
+    setText(this.none, this.speaks ? "watch.comments.none" : calm);
+    this.questions.over(over, this.speaks);
     this.none.hidden = this.quiet || this.model.lines.length > 0;
     this.#drawPinned(session.pinned_comment ?? null);
   }
@@ -197,13 +203,18 @@ export class Comments {
         this.air.ground([line.key]);
         this.cutOff = problem.code === "offline";
         this.kept = this.cutOff ? line.text : "";
-        if (problem.code === "comment_slow") this.composer.waits(Number(problem.params.wait_s));
+        if (problem.code === "comment_slow") this.#waits(problem);
         this.composer.say(problem);
         // What was typed comes back to its line, unless something else is being typed: then its row offers it.
         if (!this.composer.text) this.#again(line);
       }
     }
     this.#redraw();
+  }
+
+  /** @param {import("../lib/api.js").Problem} problem */
+  #waits({ params: { wait_s: left, slow_s: slow } }) {
+    this.composer.waits(Number(left), Number(slow));
   }
 
   /** The connection is gone: which comments are shown is said anew when it is back, some may be there again. */
@@ -233,21 +244,20 @@ export class Comments {
     this.#drop(line.key);
   }
 
-  /** @param {Line[]} lines */
-  #add(lines) {
+  /** @param {Line[]} lines @param {boolean} [past] said before this page looked */
+  #add(lines, past = false) {
     const meant = lines.filter((line) => line.host || line.mentioned);
-    this.aloud.comes(
-      lines.length,
-      meant.map(({ author, text }) => `${author} ${text}`),
-    );
+    if (past) this.aloud.quietly();
+    else
+      this.aloud.comes(
+        lines.length,
+        meant.map(({ author, text }) => `${author} ${text}`),
+      );
+    const speak = (/** @type {Line} */ { author, tag }) => tag && this.composer.mention(author, tag);
     this.#keepingPlace(() => {
       // From the last on, so that the row before which each is put is there.
       for (const line of this.model.lines.filter((one) => lines.includes(one)).reverse()) {
-        const row = commentRow(
-          line,
-          ({ author, tag }) => tag && this.composer.mention(author, tag),
-          (one) => this.#again(one, true),
-        );
+        const row = commentRow(line, this.speaks ? speak : null, (one) => this.#again(one, true));
         this.rows.set(line.key, row);
         const next = this.rows.get(this.model.after(line)?.key ?? "");
         if (next) next.before(row);
@@ -258,7 +268,8 @@ export class Comments {
     });
     this.none.hidden = this.quiet || this.model.lines.length > 0;
     if (this.stuck) return this.#toEnd();
-    this.unread += lines.length;
+    // What is put in above the last that stood there is not to come.
+    this.unread += this.model.lines.length - 1 - this.model.lines.findLastIndex((one) => !lines.includes(one));
     this.newest.hidden = !this.unread;
     setText(this.newestWords, "talk.newest", { n: this.unread });
   }

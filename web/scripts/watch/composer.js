@@ -129,8 +129,9 @@ export class Composer {
     this.#draw();
   }
 
-  /** The server knows of one that was said elsewhere, or before the page was read anew. @param {number} seconds still to wait */
-  waits(seconds) {
+  /** The server knows of one that was said elsewhere, or before the page was read anew. @param {number} seconds still to wait @param {number} slowS as the server has it: this page may not have heard yet */
+  waits(seconds, slowS) {
+    this.slowS = slowS || this.slowS;
     this.saidAt = Date.now() - (this.slowS - seconds) * 1000;
     this.#draw();
   }

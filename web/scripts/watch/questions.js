@@ -35,10 +35,10 @@ export class Questions {
     if (this.model.restored(restored) || gone) this.#draw();
   }
 
-  /** Nothing can be asked any more: nobody is told how. @param {boolean} is */
-  over(is) {
+  /** Where nothing can be asked nobody is told how. @param {boolean} is the show is over @param {boolean} asks */
+  over(is, asks) {
     const next = /** @type {HTMLElement | null} */ (this.none.querySelector(".empty-next"));
-    if (next) next.hidden = is;
+    if (next) next.hidden = !asks;
     setText(
       /** @type {HTMLElement} */ (this.none.querySelector(".empty-title")),
       is ? "talk.questions.none.over" : "talk.questions.none",
