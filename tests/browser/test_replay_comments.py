@@ -3,63 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import re
-import subprocess
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
-from playwright.async_api import FloatRect, Page, Route, expect
+from playwright.async_api import FloatRect, Page, expect
 
 from tests.browser.people import DESKTOP, PHONE, People
+from tests.browser.replayed import MINUTES, OFFSET_MS, make_film, replay_of, seek, serve_replay
 from tests.browser.steps import until
 from tests.browser.test_comment_plane import HOLD_SOCKETS, live_show
 
-MINUTES, PER_MINUTE, OFFSET_MS = 3, 500, 2000
+PER_MINUTE = 500
 CONTROLS = 72  # px at a film's foot, Chromium's own
 RESUME = "Let comments fly on"
-FILM = "color=c=navy:s=160x90:r=2"
-
-
-def _film(path: Path) -> bytes:
-    command = ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", FILM, "-t", str(MINUTES * 60), "-g", "2", "-pix_fmt", "yuv420p"]
-    subprocess.run([*command, "-movflags", "+faststart", str(path)], check=True, capture_output=True, timeout=60)
-    return path.read_bytes()
-
-
-def _comment(ms: int) -> dict[str, Any]:
-    at = datetime.fromtimestamp(ms / 1000, UTC).isoformat().replace("+00:00", "Z")
-    common = {"author": "李**", "author_tag": "t", "host": False, "kind": "comment"}
-    return {"id": f"cmt-{ms}", "at": at, "media_ms": ms, "text": f"said at {ms}", **common}
-
-
-async def _serve_replay(page: Page, session: str, film: bytes, marks: list[dict[str, Any]]) -> None:
-    """The show's film, comments and marks, in the shapes of the protocol."""
-
-    async def comments(route: Route) -> None:
-        asked = re.search(r"from=(\d+)&to=(\d+)", route.request.url)
-        assert asked is not None
-        first, end = int(asked[1]), int(asked[2])
-        said = [_comment(ms) for ms in range(first, end, 60_000 // PER_MINUTE)]
-        await route.fulfill(json={"from_ms": first, "to_ms": end, "comments": said, "left_out": 0})
-
-    async def play(route: Route) -> None:
-        asked = re.match(r"bytes=(\d+)-(\d*)", route.request.headers.get("range", "bytes=0-"))
-        assert asked is not None
-        first, last = int(asked[1]), int(asked[2] or len(film) - 1)
-        headers = {"Accept-Ranges": "bytes", "Content-Range": f"bytes {first}-{last}/{len(film)}"}
-        await route.fulfill(status=206, body=film[first : last + 1], content_type="video/mp4", headers=headers)
-
-    place = f"**/api/sessions/{session}/replay"
-    await page.route(f"{place}/comments?*", comments)
-    await page.route(f"{place}/marks", lambda route: route.fulfill(json={"marks": marks}))
-    await page.route(f"{place}.mp4", play)
 
 
 @pytest.mark.parametrize("viewport", [PHONE, DESKTOP], ids=["phone", "desktop"])
 async def test_comments_come_at_their_time_in_the_film(people: People, tmp_path: Path, viewport: dict[str, int]) -> None:
-    film = await asyncio.to_thread(_film, tmp_path / "film.mp4")
+    film = await asyncio.to_thread(make_film, tmp_path / "film.mp4")
     session = await live_show(people)
     adviser = people.pages[0]
     show = next(one for one in (await people.api(adviser, "GET", "/api/shows"))["live"] if one["session"] == session)
@@ -72,17 +33,16 @@ async def test_comments_come_at_their_time_in_the_film(people: People, tmp_path:
         {"at_ms": 90_000, "products": [product, other], "pinned": product},
         {"at_ms": 155_000, "products": [product], "pinned": product},
     ]
-    await _serve_replay(page, session, film, pins)
+    await serve_replay(page, session, film, range(0, MINUTES * 60_000, 60_000 // PER_MINUTE), pins)
     sale = {"open": False, "reason": "session_ended", "sentence": "Over.", "sentence_en": "Over.", "sentence_zh": "已结束"}
-    replay = {"mp4": f"/api/sessions/{session}/replay.mp4", "poster": None, "offset_ms": OFFSET_MS, "duration_ms": 180_000}
     ended = {"session": session, "seq": 10**6, "state": "ended", "sale": sale, "streams": [], "recording": False,
-             "media_boot": None, "call": None, "replay": replay}  # fmt: skip
+             "media_boot": None, "call": None, "replay": replay_of(session)}  # fmt: skip
     await page.evaluate("state => tell('state', state)", ended)
     await page.get_by_test_id("replay").click()
     await page.get_by_test_id("video").evaluate("video => video.pause()")
     texts = page.get_by_test_id("comment-list").locator(".comment-text")
     for at_s in (100, 20, 150):
-        await _seek(page, at_s)
+        await seek(page, at_s)
         now_ms = OFFSET_MS + at_s * 1000
         await expect(texts.last).to_have_text(f"said at {now_ms // 120 * 120}")
         assert await texts.count() == 50
@@ -144,11 +104,3 @@ async def _box(page: Page, name: str) -> FloatRect:
     box = await page.get_by_test_id(name).bounding_box()
     assert box is not None, f"{name} is not to be seen"
     return box
-
-
-async def _seek(page: Page, at_s: int) -> None:
-    seek = """(video, at) => new Promise((done) => {
-      video.addEventListener('seeked', done, { once: true });
-      video.currentTime = at;
-    })"""
-    await page.get_by_test_id("video").evaluate(seek, at_s)

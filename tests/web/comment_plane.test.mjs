@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { CommentsModel } from "../../web/scripts/lib/comments_model.js";
 import { QuestionsModel } from "../../web/scripts/lib/questions_model.js";
-import { changed, emptySnapshot, joined, stillRemoved } from "../../web/scripts/lib/session_model.js";
+import { changed, emptySnapshot, joined, stillRemoved, stillShown } from "../../web/scripts/lib/session_model.js";
 import { markAt, momentOf, ReplayTimeline, saleOf } from "../../web/scripts/watch/replay_model.js";
 import { floating, Taps } from "../../web/scripts/watch/reactions_model.js";
 import { inserted, mentionsIn, Rush, waitLeft, withMention } from "../../web/scripts/lib/talking_model.js";
@@ -166,6 +166,42 @@ describe("the comments of a replay", () => {
     );
   });
 
+  test("after a jump what was said last is looked for in the minutes before", () => {
+    const timeline = new ReplayTimeline();
+    const jump = (ms, some) => {
+      for (const minute of timeline.wanted(ms, 0)) timeline.came(minute, some, 0);
+      return timeline.moved(ms)?.comments.length;
+    };
+    assert.equal(timeline.before(0), null);
+    assert.equal(jump(180_500, [at(180_100)]), 1);
+    const second = timeline.before(0);
+    assert.equal(second?.minute, 2);
+    assert.equal(timeline.before(0), null); // on its way
+    assert.deepEqual(timeline.cameBefore(second, undefined, 0), []);
+    assert.equal(timeline.before(1999), null);
+    assert.equal(timeline.before(2000), second);
+    const many = Array.from({ length: 48 }, (_, n) => at(120_000 + n));
+    assert.equal(timeline.cameBefore(second, many, 2000).length, 48);
+    const first = timeline.before(2000);
+    assert.deepEqual(
+      timeline.cameBefore(first, [at(60_001), at(60_002)], 2000).map(({ media_ms }) => media_ms),
+      [60_002],
+    );
+    assert.equal(timeline.before(2000), null); // the list is full
+    jump(600_000, []);
+    const left = timeline.before(2000);
+    jump(1000, []);
+    assert.deepEqual(timeline.cameBefore(left, [at(540_000)], 2000), []);
+    assert.equal(timeline.before(2000), null); // nothing is before the beginning
+    jump(6_000_000, []);
+    let asked = 0;
+    for (let one = timeline.before(2000); one; one = timeline.before(2000)) {
+      asked += 1;
+      timeline.cameBefore(one, [], 2000);
+    }
+    assert.equal(asked, 15);
+  });
+
   test("what can't be had is asked for ever more rarely, until it comes", () => {
     const timeline = new ReplayTimeline();
     let asked = 0;
@@ -209,6 +245,7 @@ describe("the comments of a replay", () => {
   test("it sells where the bank wants it, and says by a code that it doesn't", () => {
     assert.deepEqual(saleOf(true), { open: true, reason: null });
     assert.deepEqual(saleOf(false), { open: false, reason: "replay_sales_off" });
+    assert.deepEqual(saleOf(null), { open: false, reason: null }); // nobody has said yet
   });
 });
 
@@ -289,6 +326,15 @@ describe("after a break", () => {
       ["moderated", { removed: [], restored: [comment("2")] }],
     ];
     assert.deepEqual(stillRemoved(["1", "2"], told), ["1"]);
+  });
+
+  test("what was taken down while the answer was under way is not in it", () => {
+    const down = ["moderated", { removed: ["1", "2"], restored: [] }];
+    const back = ["moderated", { removed: [], restored: [comment("2")] }];
+    const shown = (told) => stillShown([comment("1"), comment("2"), comment("3")], told).map(({ id }) => id);
+    assert.deepEqual(shown([down, ["comments", { comments: [comment("1")] }], back]), ["2", "3"]);
+    assert.deepEqual(shown([back, down]), ["3"]);
+    assert.deepEqual(stillRemoved(["2"], [back, down]), ["2"]);
   });
 
   test("one's own whose answer was lost is there once, and is not offered again", () => {

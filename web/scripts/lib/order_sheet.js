@@ -26,6 +26,7 @@ export function termKey(product) {
  * @param {{media_ms: number}} [options.replay] what is on screen of a show that is seen again
  * @param {(body: import("./order_model.js").OrderBody) => Promise<Order>} options.place throws Problem
  * @param {(order: Order) => void} [options.onPlaced]
+ * @param {(problem: import("./api.js").Problem) => void} [options.onRefused] the page reads anew what it shows, and says so by `update`
  * @param {() => void} [options.onClose]
  * @param {Record<string, () => void>} [options.doors] doors answered within the page
  * @returns {{close: () => void, sale: (sale: Sale, sentence: string) => void, update: (product: Product) => void, moved: (order: Order) => void, shows: (order: Order) => boolean}} `sale` greys the button with the reason; `update` takes the product in another language; `moved` an order's next state for its receipt; `shows` whether its receipt is on screen, or about to be
@@ -161,20 +162,20 @@ class OrderSheet {
   // The record gets the moment of the tick; should that be lost on the way, placing the order sends it again.
   #confirmDisclosure() {
     const version = this.product.disclosure.version;
-    this.confirmation = {
-      version,
-      done: this.#tellConfirmed(version).then(
-        () => true,
-        () => false,
-      ),
+    const refused = (/** @type {unknown} */ error) => {
+      const problem = asProblem(error);
+      if (problem.code === "replay_terms_changed" && !this.busy) this.#refused(problem); // he need not press the button to hear it
+      return false;
     };
+    this.confirmation = { version, done: this.#tellConfirmed(version).then(() => true, refused) };
   }
 
   /** @param {number} version */
   #tellConfirmed(version) {
     const { session, replay } = this.options;
+    const { id: product, revision } = this.product;
     const path = `/api/sessions/${encodeURIComponent(session)}/disclosures`;
-    return api("POST", path, { product: this.product.id, version, ...(replay && { replay }) });
+    return api("POST", path, { product, version, ...(replay && { replay, revision }) });
   }
 
   #watchDisclosure() {
@@ -204,13 +205,18 @@ class OrderSheet {
 
   /** @param {Product} product */
   update(product) {
-    if (product.disclosure.version !== this.product.disclosure.version) {
-      this.seen = false;
-      this.confirmed = this.check.checked = false;
-    }
+    const { disclosure, revision } = this.product;
+    if (product.disclosure.version !== disclosure.version) this.seen = false;
+    // In a replay what is confirmed is what stands beside it as well.
+    if (!this.seen || (this.options.replay && product.revision !== revision)) this.#untick();
     this.product = product;
     this.#refresh();
     this.#watchDisclosure();
+  }
+
+  #untick() {
+    this.confirmed = this.check.checked = false;
+    this.confirmation = null;
   }
 
   // One sentence says what is still missing; the button is never silently dead.
@@ -342,10 +348,10 @@ class OrderSheet {
       this.input.select();
     };
     if (problem.code === "replay_terms_changed") {
-      this.confirmed = this.check.checked = false; // what was confirmed stood beside other terms
-      this.confirmation = null;
+      this.#untick(); // what was confirmed stood beside other terms
       this.#refresh();
     }
+    this.options.onRefused?.(problem);
     const toDisclosure = () => {
       fill(this.answer);
       this.text.scrollIntoView();

@@ -117,16 +117,23 @@ let questionSheet = null;
 let askedShow = null;
 /** put out by a moderator: what is known of the show stays out of sight until one is let in again */
 let out = false;
+/** what is there to see, to talk and to buy with */
+const parts = [dock, side, facts, tools, shelf.pinned, bag];
 
 client.addEventListener("snapshot", (event) => {
   const { snapshot, comments: some, removed } = /** @type {CustomEvent} */ (event).detail;
   out = false;
-  comments.history(some, removed);
   draw(snapshot);
+  // The last that was said belongs to the end of a film, and the film tells itself what was said.
+  if (picture.replaying) comments.moderated({ removed, restored: [] });
+  else comments.history(some, removed);
 });
 client.addEventListener("change", (event) => draw(/** @type {CustomEvent} */ (event).detail.snapshot));
 client.addEventListener("comments", (event) => comments.received(/** @type {CustomEvent} */ (event).detail));
-client.addEventListener("moderated", (event) => comments.moderated(/** @type {CustomEvent} */ (event).detail));
+client.addEventListener("moderated", (event) => {
+  const { detail } = /** @type {CustomEvent} */ (event);
+  comments.moderated(picture.replaying ? replay.known(detail) : detail);
+});
 client.addEventListener("reactions", (event) => reactions.told(/** @type {CustomEvent} */ (event).detail));
 client.addEventListener("notice", (event) => tell(/** @type {CustomEvent} */ (event).detail));
 client.addEventListener("order", (event) => orderMoved(/** @type {CustomEvent} */ (event).detail.order));
@@ -161,14 +168,12 @@ function draw(snapshot) {
     h("span", { class: "visually-hidden", t: "watch.viewers", tp: { n: snapshot.viewers } }),
   );
   viewers.hidden = session.state !== "live" && session.state !== "paused";
-  for (const part of [side, facts, tools, shelf.pinned]) part.hidden = false;
+  for (const part of parts) part.hidden = false;
   dock.hidden = session.state === "ended" || session.state === "cancelled";
   recorded.hidden = !live && session.state !== "paused";
   drawRecorded(snapshot.recording);
-  bagCount.textContent = session.shelf.length ? String(session.shelf.length) : "";
   main.dataset.state = session.state;
   picture.update(session);
-  comments.update(session);
   reactions.update(session);
   if (session.me_role === "supervisor") drawSupervisor(session);
   if (picture.replaying && session.replay) {
@@ -180,6 +185,8 @@ function draw(snapshot) {
     replay.begin(session.replay);
   }
   const shown = picture.replaying ? replay.as(session) : session;
+  bagCount.textContent = shown.shelf.length ? String(shown.shelf.length) : "";
+  comments.update(shown);
   shelf.update(shown, picture.replaying);
   drawBuying(shown);
   if (session.state === "scheduled" && session.show && askedShow !== session.show) void askShow(session.show);
@@ -233,20 +240,15 @@ function buy(product) {
       buying = null;
       held?.resume();
     },
-    place: async (body) => (held ? replayed(body) : (await client.emit("order", body, 10_000)).order),
+    place: async (body) => {
+      if (held) return api("POST", "/api/orders", { session: id, ...body });
+      return (await client.emit("order", body, 10_000)).order;
+    },
+    // No event tells of changes once a show is over: the terms may be others than those that were shown.
+    onRefused: () => held && void client.refresh(),
   });
   buying = { sheet: made, product: product.id };
   if (client.snapshot.session) draw(client.snapshot);
-}
-
-/** @param {import("../lib/order_model.js").OrderBody} body */
-async function replayed(body) {
-  try {
-    return await api("POST", "/api/orders", { session: id, ...body });
-  } catch (error) {
-    void client.refresh(); // the terms may be others than those that were shown
-    throw error;
-  }
 }
 
 function openShelf() {
@@ -294,7 +296,7 @@ function refused(problem) {
   if (problem.code === "offline") return;
   out = problem.code === "banned";
   // Nothing to see, to talk or to buy in: what is wrong stands alone.
-  if (out || !client.snapshot.session) for (const part of [dock, side, facts, tools, shelf.pinned]) part.hidden = true;
+  if (out || !client.snapshot.session) for (const part of parts) part.hidden = true;
   if (out) leave();
   picture.say("refused", refusal(problem, { retry: () => void client.refresh() }));
 }

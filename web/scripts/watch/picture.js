@@ -115,6 +115,9 @@ export class Picture {
   /** Nothing more is to be seen here; what is said in its place follows. */
   leave() {
     this.#shut();
+    this.replaying = false;
+    this.video.controls = false;
+    this.video.removeAttribute("poster");
     this.video.removeAttribute("src");
     this.video.srcObject = null;
     this.element.classList.remove("is-playing", "is-away", "is-sound-only");

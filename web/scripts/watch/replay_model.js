@@ -2,15 +2,23 @@
 
 /** @typedef {import("../lib/session_model.js").Comment} Comment */
 /** @typedef {{at_ms: number, products: string[], pinned: string | null}} Mark */
+/** The minute to look into for what was said before a jump's, how many lines the list still takes, and how many minutes more it is worth. @typedef {{minute: number, room: number, minutes: number, asked: boolean}} Before */
 
 export const MINUTE_MS = 60_000;
 /** What is further on than a film plays between two looks at it was jumped to. */
 const JUMP_MS = 3000;
 const SHOWN = 50;
 const MINUTES_KEPT = 4;
+/** So far is looked back for what was said last: each minute is a question to the server. */
+const MINUTES_BACK = 15;
 /** After a minute that could not be had nothing is asked for so long, twice as long after each further one. */
 const AGAIN_MS = 2000;
 const AGAIN_MAX_MS = 60_000;
+
+/** How long nothing is asked for, ms. @param {number} failures in a row */
+export function againIn(failures) {
+  return Math.min(AGAIN_MAX_MS, AGAIN_MS * 2 ** (failures - 1));
+}
 
 export class ReplayTimeline {
   constructor() {
@@ -21,6 +29,8 @@ export class ReplayTimeline {
     /** how often in a row a minute could not be had, and until when none is asked for */
     this.failures = 0;
     this.silentUntil = -Infinity;
+    /** what a jump still leaves to be looked for @type {Before | null} */
+    this.earlier = null;
   }
 
   /** Which minutes have to be fetched to go on from here; they count as on their way. @param {number} ms @param {number} clock ms */
@@ -39,8 +49,39 @@ export class ReplayTimeline {
   came(minute, comments, clock) {
     if (comments) this.minutes.set(minute, comments);
     else this.minutes.delete(minute);
-    this.failures = comments ? 0 : this.failures + 1;
-    this.silentUntil = comments ? -Infinity : clock + Math.min(AGAIN_MAX_MS, AGAIN_MS * 2 ** (this.failures - 1));
+    this.#answered(Boolean(comments), clock);
+  }
+
+  /** @param {boolean} well @param {number} clock ms */
+  #answered(well, clock) {
+    this.failures = well ? 0 : this.failures + 1;
+    this.silentUntil = well ? -Infinity : clock + againIn(this.failures);
+  }
+
+  /** Into which minute to look for what was said before those that are listed; it counts as on its way. @param {number} clock ms */
+  before(clock) {
+    const { earlier } = this;
+    if (!earlier || earlier.asked || clock < this.silentUntil) return null;
+    earlier.asked = true;
+    return earlier;
+  }
+
+  /**
+   * What was said in it, as much as the list takes; nothing when the film is elsewhere by now.
+   * @param {Before} before @param {Comment[] | undefined} comments undefined: it could not be had, and is wanted again @param {number} clock ms
+   */
+  cameBefore(before, comments, clock) {
+    this.#answered(Boolean(comments), clock);
+    before.asked = false;
+    if (!comments || before !== this.earlier) return [];
+    const some = comments.slice(-before.room);
+    this.#lookBefore(before.minute, before.room - some.length, before.minutes - 1);
+    return some;
+  }
+
+  /** @param {number} minute @param {number} room @param {number} minutes */
+  #lookBefore(minute, room, minutes) {
+    this.earlier = minute > 0 && room > 0 && minutes > 0 ? { minute: minute - 1, room, minutes, asked: false } : null;
   }
 
   /**
@@ -61,6 +102,7 @@ export class ReplayTimeline {
     }
     this.at = ms;
     const said = known.filter(({ media_ms }) => media_ms <= ms && (jumped || media_ms > before));
+    if (jumped) this.#lookBefore(first, SHOWN - said.length, MINUTES_BACK);
     return { jumped, comments: jumped ? said.slice(-SHOWN) : said };
   }
 }
@@ -73,9 +115,9 @@ export function momentOf({ offset_ms, duration_ms }, seconds) {
   return Math.round(offset_ms + Math.max(0, Math.min(seconds * 1000, duration_ms - LAST_MS)));
 }
 
-/** Whether anything can be bought in a replay; the reason is the refusal's code. @param {boolean} sells */
+/** Whether anything can be bought in a replay; the reason is the refusal's code. @param {boolean | null} sells null: not known yet */
 export function saleOf(sells) {
-  return { open: sells, reason: sells ? null : "replay_sales_off" };
+  return { open: sells === true, reason: sells === false ? "replay_sales_off" : null };
 }
 
 /** What stood on the shelf at that time; null before anything did. @param {Mark[]} marks in order @param {number} ms */
