@@ -120,6 +120,12 @@ async def end_show(studio: Page) -> None:
 
 async def confirm_disclosure(page: Page) -> None:
     """Reads the disclosure to its end and ticks it."""
+    await read_disclosure(page)
+    await page.get_by_test_id("disclosure-check").check()
+
+
+async def read_disclosure(page: Page) -> None:
+    """To its end, so that it can be ticked."""
     await expect(page.get_by_test_id("sheet")).to_be_visible()
     text = page.get_by_test_id("disclosure-text")
     box = page.get_by_test_id("disclosure-check")
@@ -130,7 +136,6 @@ async def confirm_disclosure(page: Page) -> None:
         return await box.is_enabled()
 
     await until(read_on, "the disclosure can be confirmed")
-    await box.check()
 
 
 async def request_call(customer: Page) -> None:

@@ -14,7 +14,7 @@ from playwright.async_api import Page, Route, expect
 
 from tests.browser.people import DESKTOP, PHONE, People
 from tests.browser.replayed import MINUTES, make_film, replay_of, seek, serve_replay
-from tests.browser.steps import confirm_disclosure, until
+from tests.browser.steps import read_disclosure, until
 from tests.browser.test_comment_lists import says, shown
 from tests.browser.test_comment_plane import HOLD_SOCKETS, live_show, watching
 from tests.commerce.operators import EDITABLE
@@ -167,7 +167,8 @@ async def test_who_confirms_beside_terms_that_changed_sees_those_of_today(people
     terms = {name: item[name] for name in EDITABLE} | {"rate_text_en": "Now 9.87% a year"}
     await people.api(operator, "PUT", product, {"revision": item["revision"], "terms": terms})
     current = (await people.api(operator, "GET", product))["revision"]
-    await confirm_disclosure(seen.page)
+    await read_disclosure(seen.page)
+    await tick.click()  # the answer takes it off again
     await expect(seen.page.get_by_test_id("refusal")).to_contain_text("its price")
     await expect(sheet).to_contain_text("9.87")
     await expect(tick).not_to_be_checked()
