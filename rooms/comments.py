@@ -13,10 +13,9 @@ The life of a comment:
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import hmac
 from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -37,6 +36,7 @@ from recording import kinds, sessions
 from recording.errors import TrailSealed
 from recording.trail import Draft, Entry, Trail, lock_heads
 from rooms import legible, spoken
+from rooms.author_tags import AuthorTags
 from rooms.closing import announce
 from rooms.errors import COMMENT_BLOCKED, COMMENT_TOO_FAST, COMMENT_TOO_LONG, NOT_LIVE, NOT_RECORDED, TOO_MANY_HERE
 from rooms.moderation_judging import SHOWN, Judge, Verdict, hold
@@ -86,17 +86,7 @@ class Taken:
 
 
 Show = Callable[[str, Shown], Awaitable[None]]
-
-
-class AuthorTags:
-    """A tag that is the same for one author within one session and says nothing across sessions."""
-
-    def __init__(self, secret: bytes) -> None:
-        self._secret = secret
-
-    def tag(self, session_id: str, person_id: str) -> str:
-        """16 hex digits; the same on every process that has the secret."""
-        return hmac.new(self._secret, f"author\0{session_id}\0{person_id}".encode(), hashlib.sha256).hexdigest()[:16]
+Undisturbed = Callable[[], AbstractContextManager[None]]
 
 
 @dataclass(slots=True)
@@ -147,10 +137,13 @@ _UNDONE = frozenset({"22", "23", "40", "55"})
 
 
 class CommentDesk:
-    """Takes comments, ticks, and shows each session's batch through `show(session, comments)` after its commit."""
+    """Takes comments, ticks (`undisturbed`), and shows each session's batch by `show(session, comments)` after its commit."""
 
-    def __init__(self, db: Database, trail: Trail, clock: Clock, tags: AuthorTags, show: Show) -> None:
+    def __init__(
+        self, db: Database, trail: Trail, clock: Clock, tags: AuthorTags, show: Show, undisturbed: Undisturbed = nullcontext
+    ) -> None:
         self._db, self._trail, self._clock, self._tags, self._show = db, trail, clock, tags, show
+        self._undisturbed = undisturbed
         self._rate = Buckets(BURST, PER_SECOND, RATED_PEOPLE_MAX)
         self._asking = Buckets(ASKING_BURST, ASKING_PER_S, RATED_PEOPLE_MAX)
         self._rooms: dict[str, deque[_Pending]] = {}  # what waits, by session
@@ -195,7 +188,8 @@ class CommentDesk:
             await self._wanted.wait()
             began, work = self._clock.monotonic(), Meter()
             try:
-                await metered(self.tick(), work)
+                with self._undisturbed():
+                    await metered(self.tick(), work)
             except Exception:  # the next tick is another chance; nobody's comment may end all others'
                 log.exception("a tick of comments failed")
             rest_s = TICK_S - (self._clock.monotonic() - began)

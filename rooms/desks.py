@@ -15,9 +15,10 @@ from core.database import Database
 from recording.trail import Trail
 from rooms.abandoned import AFTER_S, AbandonedSweep
 from rooms.attendance import Attendance
+from rooms.author_tags import AuthorTags
 from rooms.calls import CallDesk
 from rooms.closing import Media, SaleChecks
-from rooms.comments import AuthorTags, CommentDesk
+from rooms.comments import CommentDesk
 from rooms.dispatch import Identify, May, Namespace
 from rooms.eviction import EndPictures, Eviction
 from rooms.fanout import Fanout
@@ -142,7 +143,7 @@ def open_rooms(
     """
     tags = AuthorTags(secret)
     presence = Presence(db, clock, fanout.presence, joined[1] if joined is not None else None)
-    comments = CommentDesk(db, trail, clock, tags, fanout.comments)
+    comments = CommentDesk(db, trail, clock, tags, fanout.comments, sio.eio.undisturbed)
     reactions = Reactions(clock, fanout.reactions, joined[1] if joined is not None else None)
     calls = CallDesk(db, trail, clock, media, sale, attendance, fanout)
     proposals = ProposalDesk(db, trail, clock, orders, fanout)

@@ -284,6 +284,10 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]
         if not await self._door.through():
             raise Unavailable(TOO_MANY_HERE)
 
+    def undisturbed(self) -> AbstractContextManager[None]:
+        """For what takes several turns of the loop and is waited for by a whole room: nobody comes in meanwhile."""
+        return self._door.shut()
+
     async def _service_task(self) -> None:
         """The library's place for looking after clients."""
         self.service_task_event = over = asyncio.Event()

@@ -25,7 +25,8 @@ from core.identity import Person
 from recording.trail import Trail
 from rooms import access, session_view, spoken
 from rooms.access import Access, Place
-from rooms.comments import HISTORY, AuthorTags
+from rooms.author_tags import AuthorTags
+from rooms.comments import HISTORY
 from rooms.errors import TOO_MANY_HERE
 from rooms.fanout import Fanout
 from rooms.presence import Presence

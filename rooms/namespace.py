@@ -17,10 +17,11 @@ from recording.trail import Trail
 from rooms import access, call_view
 from rooms.access import Access
 from rooms.attendance import Attendance
+from rooms.author_tags import AuthorTags
 from rooms.batches import ROOM
 from rooms.call_wire import CallRef, Confirm, Propose, RequestCall, SetAvailable, Transfer
 from rooms.calls import CallDesk
-from rooms.comments import AuthorTags, CommentDesk
+from rooms.comments import CommentDesk
 from rooms.dispatch import BUCKETS_MAX, Event, Identify, May, Namespace, Socket
 from rooms.errors import BANNED, TOO_MANY_JOINED
 from rooms.fanout import DESK, Fanout, desks_room, moderators_room, person_room, session_room

@@ -17,7 +17,8 @@ from recording import kinds, sessions
 from recording.tables import trail_entries, trail_heads
 from recording.trail import Draft, Trail
 from rooms import moderation_view, spoken
-from rooms.comments import HISTORY, PER_COMMIT, PER_TICK, QUEUE_MAX, AuthorTags, CommentDesk, Shown
+from rooms.author_tags import AuthorTags
+from rooms.comments import HISTORY, PER_COMMIT, PER_TICK, QUEUE_MAX, CommentDesk, Shown
 from rooms.shaping import READABLE_BURST
 from rooms.wire import Comment
 

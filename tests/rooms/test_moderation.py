@@ -16,7 +16,8 @@ from core.database import DatabaseAway
 from core.errors import Refused
 from recording import kinds
 from recording.chain import check_chain
-from rooms.comments import AuthorTags, CommentDesk, Shown
+from rooms.author_tags import AuthorTags
+from rooms.comments import CommentDesk, Shown
 from rooms.tables import sanctions
 from tests.rooms.house import PEOPLE, SECRET, House
 from tests.rooms.moderated import HOST, OTHER, VIEWER, Stage, heard_until, open_stage, says

@@ -103,3 +103,37 @@ async def test_who_hangs_up_while_he_waits_is_kept_nowhere(house: House, monkeyp
             await entering
         await until(lambda: forgotten(house))
         assert not any(manager.pending_connect.values())
+
+
+async def test_nobody_comes_in_while_what_all_wait_for_is_under_way() -> None:
+    door, through = Turnstile(at_once=2, waiting_max=10), []
+    with door.shut():
+        coming = [asyncio.create_task(come(door, number, through)) for number in range(3)]
+        for _ in range(10):
+            await turn()
+        assert through == []
+    async with asyncio.timeout(20):
+        assert all(await asyncio.gather(*coming))
+    assert through == [0, 1, 2]
+    with pytest.raises(RuntimeError), door.shut():
+        raise RuntimeError
+    assert await come(door, 3, through), "what failed shuts nobody out"
+
+
+async def test_a_door_that_was_shut_while_it_rested_opens_after_both() -> None:
+    door, through = Turnstile(at_once=1, waiting_max=10), []
+    coming = [asyncio.create_task(come(door, number, through)) for number in range(3)]
+    await turn()
+    with door.shut():
+        while door._resting:
+            await turn()
+        assert through == [0]
+    async with asyncio.timeout(20):
+        assert all(await asyncio.gather(*coming))
+
+
+async def test_what_never_ends_shuts_nobody_out() -> None:
+    door, through = Turnstile(at_once=1, waiting_max=10), []
+    with door.shut():
+        async with asyncio.timeout(20):
+            assert await come(door, 0, through)
