@@ -9,6 +9,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from rooms import turnstile
 from rooms.turnstile import Turnstile
 from tests.rooms.by_hand import POLLING
 from tests.rooms.house import House
@@ -105,7 +106,8 @@ async def test_who_hangs_up_while_he_waits_is_kept_nowhere(house: House, monkeyp
         assert not any(manager.pending_connect.values())
 
 
-async def test_nobody_comes_in_while_what_all_wait_for_is_under_way() -> None:
+async def test_nobody_comes_in_while_what_all_wait_for_is_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turnstile, "SHUT_MOST_S", 60.0)
     door, through = Turnstile(at_once=2, waiting_max=10), []
     with door.shut():
         coming = [asyncio.create_task(come(door, number, through)) for number in range(3)]
@@ -120,7 +122,8 @@ async def test_nobody_comes_in_while_what_all_wait_for_is_under_way() -> None:
     assert await come(door, 3, through), "what failed shuts nobody out"
 
 
-async def test_a_door_that_was_shut_while_it_rested_opens_after_both() -> None:
+async def test_a_door_that_was_shut_while_it_rested_opens_after_both(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turnstile, "SHUT_MOST_S", 60.0)
     door, through = Turnstile(at_once=1, waiting_max=10), []
     coming = [asyncio.create_task(come(door, number, through)) for number in range(3)]
     await turn()
@@ -137,3 +140,22 @@ async def test_what_never_ends_shuts_nobody_out() -> None:
     with door.shut():
         async with asyncio.timeout(20):
             assert await come(door, 0, through)
+
+
+async def test_a_tick_of_comments_is_such_a_thing(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turnstile, "SHUT_MOST_S", 60.0)
+    desk, shut = house.rooms.comments, []
+    show = desk._show
+
+    async def showing(session_id: str, shown: Any) -> None:
+        shut.append(house.sio.eio._door._shut is not None)
+        await show(session_id, shown)
+
+    monkeypatch.setattr(desk, "_show", showing)
+    session = (await house.show())["session"]
+    tab = await house.tab("customer-c3")
+    await tab.room("join", {"session": session})
+    assert (await tab.room("comment", {"session": session, "text": "您好"}))["ok"]
+    await tab.hears("comments", lambda told: bool(told["comments"]))
+    assert shut == [True]
+    await until(lambda: house.sio.eio._door._shut is None)
