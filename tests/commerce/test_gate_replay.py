@@ -127,10 +127,11 @@ def test_the_snapshot_tells_the_moment_and_a_running_shows_has_none() -> None:
 
 def test_terms_are_compared_as_the_shelf_tells_them() -> None:
     now = {
-        "price": {"kind": "nav"}, "risk": 2, "term_days": 90, "rate_text_en": "a", "rate_text_zh": "甲",
+        "class": "wealth", "price": {"kind": "nav"}, "risk": 2, "term_days": 90, "rate_text_en": "a", "rate_text_zh": "甲",
         "disclosure": {"version": 2, "sha256": "0"}, "quota": 5, "minimum": 7,
     }  # fmt: skip
     assert gate_replay.changed({**now, "quota": 9, "minimum": 1}, now) == ()
+    assert gate_replay.changed({**now, "class": "fund"}, now) == ("class",)
     assert gate_replay.changed({**now, "risk": 3, "disclosure": {"version": 1, "sha256": "0"}}, now) == ("risk", "disclosure")
     assert gate_replay.changed({name: value for name, value in now.items() if name != "term_days"}, now) == ("term_days",)
 

@@ -78,8 +78,7 @@ TABLE: dict[str, Meant] = {
     "shelf": Meant(
         {**ONE_LANGUAGE, **HIGHER, **PUBLISHED}
         | _without("quota", why="of what is sold in all customers see what is left")
-        | _without("sale_from", "sale_until", why="customers see whether the sale is open now")
-        | _without("revision", why="the operators' own"),
+        | _without("sale_from", "sale_until", why="customers see whether the sale is open now"),
         {
             **TEXTS,
             **SHOWN,
